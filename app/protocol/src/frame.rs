@@ -1,0 +1,343 @@
+use serde::{Deserialize, Serialize};
+
+use crate::EntryId;
+
+/// Why a client says `hello`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// First connection of this client key.
+    Fresh,
+    /// The last connection was lost.
+    Resume,
+    /// The last connection is still open; this one replaces it (after a `goaway`).
+    Move,
+}
+
+/// A room to be in, and the last message ID the client has processed there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomCursor {
+    /// The room's name.
+    pub room: String,
+    /// The cursor; without it the client starts at the room's head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<EntryId>,
+}
+
+/// Client → server.
+///
+/// Unknown fields are ignored; an unknown `type` parses as [`ClientFrame::Unknown`] and is
+/// answered with an `error`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientFrame {
+    /// The first frame of every connection.
+    Hello {
+        /// Protocol version, [`crate::VERSION`].
+        v: u32,
+        /// The client key: 32 lower-case hex digits (128 random bits). A secret.
+        client: String,
+        /// The name others see.
+        name: String,
+        /// Why this connection exists.
+        why: Why,
+        /// The rooms to be in from the start.
+        #[serde(default)]
+        rooms: Vec<RoomCursor>,
+    },
+    /// Enter one more room.
+    Join {
+        /// The room's name.
+        room: String,
+        /// Cursor to resume from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<EntryId>,
+    },
+    /// Leave a room for good; others see it.
+    Leave {
+        /// The room's name.
+        room: String,
+    },
+    /// Say something.
+    Send {
+        /// The room's name.
+        room: String,
+        /// This client's message number in this room: 1, 2, 3 …; the same number again is a retry.
+        n: u64,
+        /// What to say.
+        text: String,
+    },
+    /// Tell the room that this member is typing.
+    Typing {
+        /// The room's name.
+        room: String,
+    },
+    /// A heartbeat; answered by `pong` with the same `t`.
+    Ping {
+        /// Anything below 2^53, usually the client's clock in ms.
+        t: u64,
+    },
+    /// The client is done: its presence ends at once in every room.
+    Bye,
+    /// A type this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Someone in a room.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Member {
+    /// Public ID: the first 16 hex digits of the client key's SHA-256.
+    pub member: String,
+    /// Display name.
+    pub name: String,
+}
+
+/// One entry of a room log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The room's name.
+    pub room: String,
+    /// This entry.
+    pub id: EntryId,
+    /// The entry before it in the room log: a client whose cursor is not `prev` missed something.
+    pub prev: EntryId,
+    /// Who said it.
+    pub member: String,
+    /// Their name when they said it.
+    pub name: String,
+    /// Their number for it.
+    pub n: u64,
+    /// What they said.
+    pub text: String,
+    /// Unix milliseconds at which the log took it, by Redis's clock.
+    pub at: u64,
+}
+
+/// What a fresh connection may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest `text`, in bytes of UTF-8.
+    pub text_bytes: usize,
+    /// Longest frame, in bytes.
+    pub frame_bytes: usize,
+    /// Most rooms of one connection.
+    pub rooms: usize,
+    /// Most `send` frames of one connection that may wait for their `ack`.
+    pub pending: usize,
+}
+
+/// How a room was entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinStatus {
+    /// No cursor was given: the client starts at `head`.
+    Fresh,
+    /// Everything after the cursor follows.
+    Resumed,
+    /// The log no longer continues from the cursor: a `gap` frame follows.
+    Gap,
+}
+
+/// Why a log does not continue from a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// Entries after the cursor were trimmed away.
+    Trimmed,
+    /// The log lost its newest entries, the cursor's among them.
+    Rewound,
+}
+
+/// Why a message was not taken. It consumed no `n`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectCode {
+    /// `n` is ahead; `expected` names the number that the log waits for.
+    OutOfOrder,
+    /// The sender is not in that room.
+    NotJoined,
+    /// Too fast; `retry_ms` says when to send again.
+    RateLimited,
+    /// Too many unacknowledged sends; `retry_ms` says when to send again.
+    Busy,
+    /// Empty, too long, or with characters that are not allowed.
+    BadText,
+    /// The log refused it for now; `retry_ms` says when to send again.
+    Unavailable,
+}
+
+/// What was wrong with a frame or a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not JSON, a missing field, or a field of the wrong type.
+    BadFrame,
+    /// A `type` this server does not know.
+    UnknownType,
+    /// Anything before `hello`, or a second `hello`.
+    UnexpectedHello,
+    /// A version this server does not speak.
+    BadVersion,
+    /// A client key that is not 32 lower-case hex digits.
+    BadClient,
+    /// A display name that is empty, too long or has characters that are not allowed.
+    BadName,
+    /// A room name that is empty, too long or has characters that are not allowed.
+    BadRoom,
+    /// More rooms than allowed, on this connection or on this server.
+    TooManyRooms,
+    /// The room's log cannot be read now.
+    Unavailable,
+}
+
+/// Coming or going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PresenceEvent {
+    /// The member came.
+    Join,
+    /// The member left, or was not seen for a lease.
+    Leave,
+}
+
+/// Server → client.
+///
+/// A client ignores a `type` it does not know ([`ServerFrame::Unknown`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// The answer to `hello`.
+    Welcome {
+        /// Protocol version spoken.
+        v: u32,
+        /// The client's public ID.
+        member: String,
+        /// The replica that serves this connection.
+        replica: String,
+        /// Its release.
+        release: String,
+        /// Ping this often; silence of 2.5 times this ends the connection.
+        heartbeat_ms: u64,
+        /// What this connection may do.
+        limits: Limits,
+    },
+    /// A room was entered. Then follow: `gap` if so, every message after the cursor, `live`.
+    Joined {
+        /// The room's name.
+        room: String,
+        /// The room log's last entry known here; a fresh client's cursor.
+        head: EntryId,
+        /// How.
+        status: JoinStatus,
+        /// How many are here.
+        present: usize,
+        /// Who is here: at most 200 of them.
+        members: Vec<Member>,
+    },
+    /// A message.
+    Message(Message),
+    /// Catch-up is done: what follows comes as it happens.
+    Live {
+        /// The room's name.
+        room: String,
+        /// The connection's cursor at this moment.
+        id: EntryId,
+    },
+    /// Messages after `after` cannot be had. The cursor becomes `resumes_at`.
+    Gap {
+        /// The room's name.
+        room: String,
+        /// The cursor that could not be continued.
+        after: EntryId,
+        /// The new cursor: the next message names it as `prev`. Lower than `after` if rewound.
+        resumes_at: EntryId,
+        /// Why.
+        reason: GapReason,
+    },
+    /// A message was taken: it is in the log.
+    Ack {
+        /// The room's name.
+        room: String,
+        /// Its number.
+        n: u64,
+        /// Its entry; absent for a duplicate of anything but the member's last message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<EntryId>,
+        /// It had been taken before.
+        duplicate: bool,
+    },
+    /// A message was not taken, and `n` is free still.
+    Reject {
+        /// The room's name.
+        room: String,
+        /// Its number.
+        n: u64,
+        /// Why.
+        code: RejectCode,
+        /// For people.
+        detail: String,
+        /// With `out_of_order`: the number that is due.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<u64>,
+        /// When to try again, if trying again can help.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_ms: Option<u64>,
+    },
+    /// Someone came or left. Never sent for a move.
+    Presence {
+        /// The room's name.
+        room: String,
+        /// Which.
+        event: PresenceEvent,
+        /// Who.
+        member: String,
+        /// Their name.
+        name: String,
+    },
+    /// Who is here, anew: sent when `presence` frames had to be skipped.
+    Members {
+        /// The room's name.
+        room: String,
+        /// How many are here.
+        present: usize,
+        /// At most 200 of them.
+        members: Vec<Member>,
+    },
+    /// Someone is typing.
+    Typing {
+        /// The room's name.
+        room: String,
+        /// Who.
+        member: String,
+        /// Their name.
+        name: String,
+    },
+    /// The answer to `ping`.
+    Pong {
+        /// As in the `ping`.
+        t: u64,
+    },
+    /// A frame was refused; the connection stays open unless a close follows.
+    Error {
+        /// Why.
+        code: ErrorCode,
+        /// For people.
+        detail: String,
+        /// The room it concerns, if it concerns one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<String>,
+    },
+    /// Open a new connection in `in_ms`; this one keeps delivering until `deadline_ms` from now.
+    Goaway {
+        /// This client's own moment, ms from now.
+        in_ms: u64,
+        /// When the server closes what is left, ms from now.
+        deadline_ms: u64,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A type this version does not know.
+    #[serde(other)]
+    Unknown,
+}

@@ -1,0 +1,81 @@
+//! Every golden fixture parses, and serialises back to itself; every frame has a fixture.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use rollcall_protocol::{ClientFrame, ServerFrame};
+use serde_json::Value;
+
+fn fixtures(side: &str) -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut found: Vec<_> = fs::read_dir(folder)
+        .expect("fixtures/ is part of the crate")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(side))
+        })
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("readable");
+            (path.display().to_string(), serde_json::from_str(&text).expect("valid JSON"))
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+fn types(fixtures: &[(String, Value)]) -> BTreeSet<String> {
+    fixtures.iter().filter_map(|(_, value)| Some(value["type"].as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn client_frames_round_trip() {
+    let fixtures = fixtures("client_");
+    for (path, value) in &fixtures {
+        let frame: ClientFrame = serde_json::from_value(value.clone()).expect(path);
+        assert_ne!(frame, ClientFrame::Unknown, "{path}");
+        assert_eq!(&serde_json::to_value(&frame).expect(path), value, "{path}");
+    }
+    let all = ["bye", "hello", "join", "leave", "ping", "send", "typing"];
+    assert_eq!(types(&fixtures), all.map(String::from).into());
+}
+
+#[test]
+fn server_frames_round_trip() {
+    let fixtures = fixtures("server_");
+    for (path, value) in &fixtures {
+        let frame: ServerFrame = serde_json::from_value(value.clone()).expect(path);
+        assert_ne!(frame, ServerFrame::Unknown, "{path}");
+        assert_eq!(&serde_json::to_value(&frame).expect(path), value, "{path}");
+    }
+    let all = [
+        "ack", "error", "gap", "goaway", "joined", "live", "members", "message", "pong",
+        "presence", "reject", "typing", "welcome",
+    ];
+    assert_eq!(types(&fixtures), all.map(String::from).into());
+}
+
+#[test]
+fn unknown_fields_are_ignored_and_unknown_types_are_recognised() {
+    let ping = serde_json::from_str(r#"{"type":"ping","t":1,"colour":"red"}"#);
+    assert_eq!(ping.ok(), Some(ClientFrame::Ping { t: 1 }));
+    let odd = serde_json::from_str(r#"{"type":"teleport","room":"vault"}"#);
+    assert_eq!(odd.ok(), Some(ClientFrame::Unknown));
+    let odd = serde_json::from_str(r#"{"type":"teleported","to":[1,2]}"#);
+    assert_eq!(odd.ok(), Some(ServerFrame::Unknown));
+}
+
+#[test]
+fn wrong_types_are_errors() {
+    for text in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        r#"{"type":7}"#,
+        r#"{"type":"send","room":"vault","n":"1","text":"x"}"#,
+        r#"{"type":"send","room":"vault","n":-1,"text":"x"}"#,
+        r#"{"type":"join","room":"vault","after":"latest"}"#,
+        r#"{"type":"join"}"#,
+    ] {
+        assert!(serde_json::from_str::<ClientFrame>(text).is_err(), "{text}");
+    }
+}
