@@ -11,12 +11,6 @@ description:
   - After a roll it writes a report with the seconds of each phase.
   - Everything else, and everything with C(-v), is Ansible's default output.
 extends_documentation_fragment: [default_callback, result_format_callback]
-options:
-  report:
-    description: Where the report of a roll goes.
-    type: path
-    env: [{name: ROLLCALL_ROLL_REPORT}]
-    default: '{{ CWD }}/../reports/rolling-update.json'
 """
 
 import json
@@ -26,13 +20,15 @@ from pathlib import Path
 from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
 
+REPORT = Path(__file__).parents[3] / "reports" / "rolling-update.json"
+
 
 class Replica:
     """What one replica's turn took."""
 
-    def __init__(self, name):
+    def __init__(self, name, began):
         self.name = name
-        self.began = self.marked = time.monotonic()
+        self.began = self.marked = began
         self.phases = {}
         self.waited = 0.0
         self.drained = {}
@@ -66,9 +62,9 @@ class CallbackModule(Default):
 
     def __init__(self):
         super().__init__()
-        self.began = time.monotonic()
+        # Of the whole run, and of the present batch of hosts, which `serial` makes one replica.
+        self.began = self.batch_began = time.monotonic()
         self.phased = False
-        self.rolls = False
         self.release = ""
         self.replicas = []
         self.phase = None
@@ -78,6 +74,7 @@ class CallbackModule(Default):
 
     def v2_playbook_on_play_start(self, play):
         self._end_line()
+        self.batch_began = time.monotonic()
         self.phased = bool(play.get_vars().get("show_phases")) and self._display.verbosity == 0
         if not self.phased:
             super().v2_playbook_on_play_start(play)
@@ -138,7 +135,7 @@ class CallbackModule(Default):
     def _begin_phase(self, host, phase):
         if not self.replicas or self.replicas[-1].name != host:
             self._end_line()
-            self.replicas.append(Replica(host))
+            self.replicas.append(Replica(host, self.batch_began))
             self._write(f"{host}  {phase}")
         else:
             self._write(f"{self._spent()} · {phase}")
@@ -170,7 +167,6 @@ class CallbackModule(Default):
         return f"{what}: {len(rolled)} rolled to {self.release} · changed={changed} · {seconds:.1f} s"
 
     def _write_report(self):
-        path = Path(self.get_option("report"))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        REPORT.parent.mkdir(exist_ok=True)
         report = {"release": self.release, "replicas": [replica.report() for replica in self.replicas]}
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
