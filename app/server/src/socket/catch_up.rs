@@ -94,16 +94,18 @@ impl Connection {
         }
         // Nobody else moves the cursor of a listener that is not live.
         let mut reached = gap.map_or(cursor, |gap| gap.resumes_at);
+        let mut at_log_end = page.entries.len() < PAGE;
         for entry in page.entries {
             let frame = Frame::new(entry);
             if !self.outlet.offer(&frame.wire) {
+                at_log_end = false;
                 break;
             }
             reached = frame.id;
         }
         let mut place = joined.listener.place();
         place.cursor = reached;
-        place.verified = true;
+        place.at_log_end = at_log_end;
         drop(place);
         if let Some(gap) = gap {
             self.count_gap(gap.reason);

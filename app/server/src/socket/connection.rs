@@ -126,7 +126,8 @@ impl Connection {
         let mut phase = self.app.lifecycle.phase();
         // A drain that began between the handshake and here must be seen, too.
         phase.mark_changed();
-        let mut ticks = tokio::time::interval(self.app.config.heartbeat / 4);
+        let every = self.app.config.heartbeat.min(self.app.config.limits.stall) / 4;
+        let mut ticks = tokio::time::interval(every);
         loop {
             let deadline = self.deadline();
             let next = tokio::select! {
