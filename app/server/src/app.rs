@@ -1,0 +1,76 @@
+//! What every connection and request of this replica shares.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    config::Config, lifecycle::Lifecycle, metrics::Metrics, rates::Rates, room::Rooms,
+    session::Greeting,
+};
+
+/// What every connection and request shares. Clones share it.
+#[derive(Clone)]
+pub struct App {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The rooms, and behind them the logs.
+    pub rooms: Rooms,
+    /// The phase and the count of connections.
+    pub lifecycle: Lifecycle,
+    /// The counters.
+    pub metrics: Metrics,
+    /// The rate limits.
+    pub rates: Rates,
+    /// Every task that outlives a request.
+    pub tasks: TaskTracker,
+    connections: Arc<AtomicU64>,
+}
+
+impl App {
+    /// The shared parts of one replica.
+    #[must_use]
+    pub fn new(config: Config, rooms: Rooms, metrics: Metrics, tasks: TaskTracker) -> Self {
+        let rates = Rates::new(&config.limits);
+        Self {
+            config: Arc::new(config),
+            rooms,
+            lifecycle: Lifecycle::new(),
+            metrics,
+            rates,
+            tasks,
+            connections: Arc::default(),
+        }
+    }
+
+    /// A number for a new connection, unique on this replica.
+    #[must_use]
+    pub fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// How this replica introduces itself.
+    #[must_use]
+    pub fn greeting(&self) -> Greeting {
+        Greeting {
+            replica: self.config.replica.clone(),
+            release: self.config.release.clone(),
+            heartbeat: self.config.heartbeat,
+        }
+    }
+
+    /// The limits that clients are told.
+    #[must_use]
+    pub fn limits(&self) -> rollcall_protocol::Limits {
+        let limits = &self.config.limits;
+        rollcall_protocol::Limits {
+            text_bytes: limits.text_bytes,
+            frame_bytes: limits.frame_bytes,
+            rooms: limits.rooms_per_connection,
+            pending: limits.pending_sends,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Everything that can be set, from flags or the environment. The only reader of either.
+
+use std::{net::IpAddr, time::Duration};
+
+use clap::{Args, Parser, ValueEnum};
+
+/// Rollcall's chat server: one replica.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "rollcall-server", version)]
+pub struct Config {
+    /// Address to listen on, for clients and for operators.
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// Port for clients: the page, WebSocket, SSE and REST.
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    pub port: u16,
+    /// Port for operators: /drain and /metrics. Never expose it.
+    #[arg(long, env = "ADMIN_PORT", default_value_t = 8090)]
+    pub admin_port: u16,
+    /// Where the room logs are: redis://host:port or, with TLS, rediss://host:port.
+    /// Without it the logs are in memory, for this replica alone, and gone with it.
+    #[arg(long, env = "REDIS_URL")]
+    pub redis_url: Option<String>,
+    /// How long Redis may take for one answer, ms. Past it the outcome counts as unknown.
+    #[arg(long, env = "REDIS_TIMEOUT_MS", default_value = "1000", value_parser = millis)]
+    pub redis_timeout: Duration,
+    /// This replica's name, shown to clients.
+    #[arg(long, env = "REPLICA", default_value = "local")]
+    pub replica: String,
+    /// The release that this replica runs, shown to clients.
+    #[arg(long, env = "RELEASE", default_value = env!("CARGO_PKG_VERSION"))]
+    pub release: String,
+    /// Take client addresses from X-Forwarded-For. Only behind a proxy that sets it.
+    #[arg(long, env = "TRUST_FORWARDED", default_value_t = false)]
+    pub trust_forwarded: bool,
+    /// Origins, separated by commas, whose pages may open a WebSocket, besides this server's own.
+    #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
+    pub allowed_origins: Vec<String>,
+    /// On SIGTERM: connections are told to move at moments spread over this many ms.
+    #[arg(long, env = "DRAIN_SPREAD_MS", default_value = "3000", value_parser = millis)]
+    pub drain_spread: Duration,
+    /// On SIGTERM: what is left after this many ms is closed.
+    #[arg(long, env = "DRAIN_DEADLINE_MS", default_value = "20000", value_parser = millis)]
+    pub drain_deadline: Duration,
+    /// Clients ping this often, ms; a peer silent for 2.5 times this is given up.
+    #[arg(long, env = "HEARTBEAT_MS", default_value = "10000", value_parser = millis)]
+    pub heartbeat: Duration,
+    /// How long a member who says nothing more is taken for present, ms.
+    #[arg(long, env = "LEASE_MS", default_value = "20000", value_parser = millis)]
+    pub lease: Duration,
+    /// Form of the log lines on stdout; `auto` is text on a terminal, JSON elsewhere.
+    #[arg(long, env = "LOG_FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+    /// What to log, in tracing's directives.
+    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// Bounds.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// The bounds on everything a client can make grow.
+#[derive(Debug, Clone, Args)]
+pub struct Limits {
+    /// Longest message text, bytes of UTF-8.
+    #[arg(long, env = "MAX_TEXT_BYTES", default_value_t = 4 * 1024)]
+    pub text_bytes: usize,
+    /// Longest frame from a client, bytes.
+    #[arg(long, env = "MAX_FRAME_BYTES", default_value_t = 16 * 1024)]
+    pub frame_bytes: usize,
+    /// Most rooms of one connection.
+    #[arg(long, env = "MAX_ROOMS_PER_CONNECTION", default_value_t = 64)]
+    pub rooms_per_connection: usize,
+    /// Most unacknowledged sends of one connection.
+    #[arg(long, env = "MAX_PENDING_SENDS", default_value_t = 32)]
+    pub pending_sends: usize,
+    /// Most connections of this replica.
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 15_000)]
+    pub connections: usize,
+    /// Most rooms with a connection on this replica.
+    #[arg(long, env = "MAX_ROOMS", default_value_t = 10_000)]
+    pub rooms: usize,
+    /// About how many entries a room log keeps.
+    #[arg(long, env = "LOG_ENTRIES", default_value_t = 100_000)]
+    pub log_entries: usize,
+    /// About how many entries a partition's feed keeps.
+    #[arg(long, env = "FEED_ENTRIES", default_value_t = 8_192)]
+    pub feed_entries: usize,
+    /// Sends a second of one connection; twice that at once.
+    #[arg(long, env = "RATE_CLIENT", default_value = "20")]
+    pub rate_client: std::num::NonZeroU32,
+    /// Sends and new connections a second from one address, each; four times that at once.
+    #[arg(long, env = "RATE_ADDRESS", default_value = "500")]
+    pub rate_address: std::num::NonZeroU32,
+    /// Sends a second into one room by way of this replica; twice that at once.
+    #[arg(long, env = "RATE_ROOM", default_value = "200")]
+    pub rate_room: std::num::NonZeroU32,
+    /// A connection that took no byte of what waits for it for this long is closed, ms.
+    #[arg(long, env = "STALL_MS", default_value = "10000", value_parser = millis)]
+    pub stall: Duration,
+}
+
+fn millis(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn every_setting_explains_itself_and_has_an_environment_variable() {
+        let command = <Config as clap::CommandFactory>::command();
+        command.clone().debug_assert();
+        for argument in
+            command.get_arguments().filter(|a| !["help", "version"].contains(&a.get_id().as_str()))
+        {
+            assert!(argument.get_help().is_some(), "{} has no help", argument.get_id());
+            assert!(argument.get_env().is_some(), "{} has no variable", argument.get_id());
+        }
+    }
+}

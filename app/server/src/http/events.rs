@@ -1,0 +1,205 @@
+//! A room as `text/event-stream`, for what cannot hold a WebSocket.
+
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::{Stream, stream};
+use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
+use serde::Deserialize;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+use super::error::Refusal;
+use crate::{
+    app::App,
+    lifecycle::{ConnectionGuard, Phase},
+    log::splice,
+    room::{Frame, Listener, Out, Pull, Room, Start},
+    session::{check_room, gap_frame},
+    socket::wire,
+};
+
+/// Entries of one log page.
+const PAGE: usize = 128;
+const RETRY: Duration = Duration::from_millis(500);
+
+#[derive(Deserialize)]
+pub struct EventsQuery {
+    after: Option<EntryId>,
+}
+
+/// `GET /api/v1/rooms/{room}/events`
+pub async fn events(
+    State(app): State<App>,
+    Path(room): Path<String>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let bad = |code, detail| Refusal::error(StatusCode::BAD_REQUEST, code, detail);
+    check_room(&room).map_err(|detail| bad(ErrorCode::BadRoom, detail))?;
+    let after = match headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default()) {
+        None => query.after,
+        Some(id) => Some(id.parse().map_err(|e| bad(ErrorCode::BadFrame, format!("{e}")))?),
+    };
+    if !app.lifecycle.is_ready() {
+        let detail = "not here, not now";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        return Err(Refusal::error(status, ErrorCode::Unavailable, detail));
+    }
+    let guard = app.lifecycle.connection();
+    let (room, start) = app.rooms.join(&room, None, after).await?;
+    let follower = Follower::new(app, guard, room, start);
+    Ok(Sse::new(follower.into_stream()).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// One event stream: a listener that reads the ring when the room wakes it.
+struct Follower {
+    app: App,
+    _guard: ConnectionGuard,
+    id: u64,
+    room: Arc<Room>,
+    listener: Arc<Listener>,
+    wake: Arc<Notify>,
+    phase: watch::Receiver<Phase>,
+    leaves_at: Option<Instant>,
+    queue: VecDeque<Event>,
+    told_live: bool,
+}
+
+impl Follower {
+    fn new(app: App, guard: ConnectionGuard, room: Arc<Room>, start: Start) -> Self {
+        let (cursor, gap) = match start {
+            Start::Fresh(cursor) | Start::Resumed(cursor) => (cursor, None),
+            Start::Gap { after, gap } => {
+                (gap.resumes_at, Some(event(&gap_frame(&room.name, after, gap))))
+            }
+        };
+        let wake = Arc::new(Notify::new());
+        let listener = Arc::new(Listener::new(cursor, Out::Wake(wake.clone())));
+        let id = app.next_connection();
+        room.attach(id, listener.clone(), None);
+        app.metrics.connections.with_label_values(&["sse"]).inc();
+        Self {
+            phase: app.lifecycle.phase(),
+            app,
+            _guard: guard,
+            id,
+            room,
+            listener,
+            wake,
+            leaves_at: None,
+            queue: gap.into_iter().collect(),
+            told_live: false,
+        }
+    }
+
+    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
+        stream::unfold(self, async |mut follower| {
+            let event = follower.next().await?;
+            Some((Ok(event), follower))
+        })
+    }
+
+    /// The next event; none once the replica has drained.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                return Some(event);
+            }
+            match self.pull() {
+                Pull::NeedPage(cursor) => self.read_page(cursor).await,
+                Pull::Live | Pull::Full if !self.queue.is_empty() => {}
+                Pull::Live | Pull::Full => self.wait().await?,
+            }
+        }
+    }
+
+    fn pull(&mut self) -> Pull {
+        let Self { room, listener, queue, told_live, .. } = self;
+        let mut taken = Vec::new();
+        let take = |frame: &Frame| {
+            taken.push(message_event(frame));
+            true
+        };
+        let mut live = None;
+        let pull = room.pull(listener, take, |id, _| live = Some(id));
+        queue.extend(taken);
+        if let Some(id) = live.filter(|_| !std::mem::replace(told_live, true)) {
+            queue.push_back(event(&ServerFrame::Live { room: room.name.clone(), id }));
+        }
+        pull
+    }
+
+    async fn read_page(&mut self, cursor: EntryId) {
+        let log = self.app.rooms.log();
+        let Ok(page) = log.read_after(&self.room.name, cursor, PAGE).await else {
+            return tokio::time::sleep(RETRY).await;
+        };
+        let gap = splice::gap(cursor, &page);
+        if gap.is_some() || (page.entries.is_empty() && self.room.contradicts(cursor)) {
+            self.room.rewind(page.last);
+        }
+        if let Some(gap) = gap {
+            self.queue.push_back(event(&gap_frame(&self.room.name, cursor, gap)));
+        }
+        let frames: Vec<_> = page.entries.into_iter().map(Frame::new).collect();
+        self.queue.extend(frames.iter().map(message_event));
+        let mut place = self.listener.place();
+        let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);
+        place.cursor = frames.last().map_or(resumes_at, |frame| frame.id);
+        place.verified = true;
+    }
+
+    /// Until there may be something new. None when it is this stream's moment to end.
+    async fn wait(&mut self) -> Option<()> {
+        let phase = *self.phase.borrow_and_update();
+        match phase {
+            Phase::Draining(drain) if self.leaves_at.is_none() => {
+                self.leaves_at = Some(Instant::now() + self.app.lifecycle.moment(drain));
+            }
+            Phase::Stopped => return None,
+            _ => {}
+        }
+        let far = Instant::now() + Duration::from_secs(3600);
+        tokio::select! {
+            () = self.wake.notified() => Some(()),
+            _ = self.phase.changed() => Some(()),
+            () = tokio::time::sleep_until(self.leaves_at.unwrap_or(far)) => {
+                self.leaves_at.is_none().then_some(())
+            }
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.room.detach(self.id, None);
+        self.app.metrics.connections.with_label_values(&["sse"]).dec();
+        if self.app.lifecycle.is_draining() {
+            self.app.lifecycle.count_moved();
+        }
+    }
+}
+
+fn message_event(frame: &Frame) -> Event {
+    let json = wire::payload(&frame.wire);
+    let event = Event::default().event("message").id(frame.id.to_string());
+    event.data(String::from_utf8_lossy(&json))
+}
+
+fn event(frame: &ServerFrame) -> Event {
+    let name = match frame {
+        ServerFrame::Live { .. } => "live",
+        _ => "gap",
+    };
+    Event::default().event(name).data(String::from_utf8_lossy(&wire::json(frame)))
+}

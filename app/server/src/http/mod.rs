@@ -1,0 +1,67 @@
+//! The public listener and the admin listener.
+
+mod admin;
+mod assets;
+mod error;
+mod events;
+mod rest;
+mod upgrade;
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::json;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::app::App;
+
+pub use admin::admin;
+
+/// Everything that clients reach.
+pub fn public(app: App) -> Router {
+    let max_body = app.config.limits.frame_bytes;
+    let nosniff = HeaderValue::from_static("nosniff");
+    Router::new()
+        .route("/api/v1/ws", get(upgrade::websocket))
+        .route("/api/v1/rooms/{room}/messages", get(rest::history).post(rest::send))
+        .route("/api/v1/rooms/{room}/events", get(events::events))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/", get(assets::page))
+        .route("/web/{*path}", get(assets::asset))
+        .layer(DefaultBodyLimit::max(max_body))
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
+        .with_state(app)
+}
+
+/// Whether the process runs. Never looks at Redis: a replica is not better for being restarted.
+async fn livez(State(app): State<App>) -> Response {
+    let phase = app.lifecycle.status().phase;
+    let (replica, release) = (&app.config.replica, &app.config.release);
+    Json(json!({ "replica": replica, "release": release, "phase": phase })).into_response()
+}
+
+/// Whether new connections are welcome.
+async fn readyz(State(app): State<App>) -> Response {
+    if app.lifecycle.is_ready() {
+        (StatusCode::OK, "ready\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+/// The client's address: the peer's, or what the trusted proxy in front says it is.
+fn client_address(app: &App, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+    const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    let forwarded = headers.get(FORWARDED_FOR).filter(|_| app.config.trust_forwarded);
+    // The last one is the one that the proxy added.
+    let last =
+        forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    last.unwrap_or(peer.ip())
+}

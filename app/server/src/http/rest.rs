@@ -1,0 +1,120 @@
+//! History, and sending without a WebSocket.
+
+use std::net::SocketAddr;
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, Path, Query, State, rejection::JsonRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use rollcall_protocol::{EntryId, ErrorCode, Message, RejectCode, ServerFrame};
+use serde::{Deserialize, Serialize};
+
+use super::{client_address, error::Refusal};
+use crate::{
+    app::App,
+    error::JoinError,
+    log::{Appended, LogError, NewEntry},
+    session::{check_name, check_room, check_text, is_client_key, member_of, reject},
+};
+
+const MAX_HISTORY: usize = 200;
+
+#[derive(Deserialize)]
+pub struct HistoryQuery {
+    #[serde(default = "default_limit")]
+    limit: usize,
+    before: Option<EntryId>,
+}
+
+fn default_limit() -> usize {
+    50
+}
+
+#[derive(Serialize)]
+struct History {
+    messages: Vec<Message>,
+    head: EntryId,
+}
+
+/// `GET /api/v1/rooms/{room}/messages`
+pub async fn history(
+    State(app): State<App>,
+    Path(room): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Response, Refusal> {
+    checked(ErrorCode::BadRoom, check_room(&room))?;
+    let limit = query.limit.min(MAX_HISTORY);
+    let page = app.rooms.log().read_before(&room, query.before, limit).await;
+    let page = page.map_err(JoinError::from)?;
+    Ok(Json(History { messages: page.entries, head: page.last }).into_response())
+}
+
+#[derive(Deserialize)]
+pub struct SendRequest {
+    client: String,
+    name: String,
+    n: u64,
+    text: String,
+}
+
+/// `POST /api/v1/rooms/{room}/messages`
+pub async fn send(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(room): Path<String>,
+    headers: HeaderMap,
+    body: Result<Json<SendRequest>, JsonRejection>,
+) -> Result<Response, Refusal> {
+    let Json(SendRequest { client, name, n, text }) = body.map_err(|rejection| {
+        Refusal::error(rejection.status(), ErrorCode::BadFrame, rejection.body_text())
+    })?;
+    checked(ErrorCode::BadRoom, check_room(&room))?;
+    checked(ErrorCode::BadName, check_name(&name))?;
+    if !is_client_key(&client) {
+        let detail = "a client key is 32 lower-case hex digits";
+        return Err(Refusal::error(StatusCode::BAD_REQUEST, ErrorCode::BadClient, detail));
+    }
+    if let Err(detail) = check_text(&text, app.config.limits.text_bytes) {
+        return Err(Refusal::rejected(reject(room, n, RejectCode::BadText, detail, None)));
+    }
+    let address = client_address(&app, peer, &headers);
+    if let Err(wait) = app.rates.allow_send(address, &room) {
+        let detail = "too fast".to_owned();
+        let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
+        return Err(Refusal::rejected(rejected));
+    }
+    let entry = NewEntry { room: room.clone(), member: member_of(&client), name, n, text };
+    match app.rooms.log().append(&entry).await {
+        Ok(appended) => answer(room, n, appended),
+        Err(LogError::Refused(detail)) => {
+            Err(Refusal::rejected(reject(room, n, RejectCode::Unavailable, detail, None)))
+        }
+        // Unlike a socket's session, a request does not wait until the outcome is known.
+        Err(LogError::Unknown(detail)) => {
+            Err(Refusal::error(StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unavailable, detail))
+        }
+    }
+}
+
+fn answer(room: String, n: u64, appended: Appended) -> Result<Response, Refusal> {
+    let ack =
+        |room, id, duplicate| Json(ServerFrame::Ack { room, n, id, duplicate }).into_response();
+    match appended {
+        Appended::Taken(id) => Ok(ack(room, Some(id), false)),
+        Appended::Duplicate(id) => Ok(ack(room, id, true)),
+        Appended::Expected(expected) => Err(Refusal::rejected(ServerFrame::Reject {
+            room,
+            n,
+            code: RejectCode::OutOfOrder,
+            detail: format!("the log waits for n = {expected}"),
+            expected: Some(expected),
+            retry_ms: None,
+        })),
+    }
+}
+
+fn checked(code: ErrorCode, check: Result<(), String>) -> Result<(), Refusal> {
+    check.map_err(|detail| Refusal::error(StatusCode::BAD_REQUEST, code, detail))
+}

@@ -1,0 +1,98 @@
+//! The WebSocket handshake.
+//!
+//! Done here rather than by axum's extractor, because the rooms write to the TCP stream itself,
+//! and axum keeps that to itself.
+
+use std::net::SocketAddr;
+
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use hyper::upgrade::Upgraded;
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tracing::warn;
+
+use super::client_address;
+use crate::{app::App, socket};
+
+/// `GET /api/v1/ws`
+pub async fn websocket(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+) -> Response {
+    let Some(accept) = accept_key(&request) else {
+        return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")], "a WebSocket\n")
+            .into_response();
+    };
+    if !is_allowed_origin(&app, request.headers()) {
+        return (StatusCode::FORBIDDEN, "this origin may not connect\n").into_response();
+    }
+    let address = client_address(&app, peer, request.headers());
+    if !app.rates.allow_connection(address) {
+        return (StatusCode::TOO_MANY_REQUESTS, "too many connections\n").into_response();
+    }
+    // HAProxy tries another replica on a 503.
+    if !app.lifecycle.is_ready()
+        || app.lifecycle.status().connections >= app.config.limits.connections
+    {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not here, not now\n").into_response();
+    }
+    let guard = app.lifecycle.connection();
+    let upgrade = hyper::upgrade::on(&mut request);
+    let tasks = app.tasks.clone();
+    tasks.spawn(async move {
+        match upgrade.await.map(downcast::<TokioIo<TcpStream>>) {
+            Ok(Ok(parts)) => {
+                let tcp = parts.io.into_inner();
+                socket::serve(app, guard, address, tcp, parts.read_buf).await;
+            }
+            Ok(Err(Upgraded { .. })) => warn!("an upgraded connection was not plain TCP"),
+            Err(error) => warn!(%error, "upgrade failed"),
+        }
+    });
+    switching_protocols(&accept)
+}
+
+/// The answer to the client's `Sec-WebSocket-Key`, if it asks for a WebSocket, version 13.
+fn accept_key(request: &Request) -> Option<String> {
+    let headers = request.headers();
+    let has = |name: HeaderName, token: &str| {
+        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|t| t.trim().eq_ignore_ascii_case(token))
+    };
+    let asks = request.method() == Method::GET
+        && has(header::CONNECTION, "upgrade")
+        && has(header::UPGRADE, "websocket")
+        && has(header::SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| asks)?;
+    Some(derive_accept_key(key.as_bytes()))
+}
+
+/// Browsers name the page's origin: this server's own, or one on the list. Others name none.
+fn is_allowed_origin(app: &App, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_own = own.is_some_and(|host| {
+        origin.strip_prefix("http://").or(origin.strip_prefix("https://")) == Some(host)
+    });
+    is_own || app.config.allowed_origins.iter().any(|allowed| allowed == origin)
+}
+
+fn switching_protocols(accept: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(accept) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}

@@ -1,0 +1,259 @@
+//! The life of a replica: starting → ready → draining → stopped.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::{sync::watch, time::Instant};
+use tracing::info;
+
+/// Where a replica is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not yet ready for clients.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Refusing new connections, moving the others.
+    Draining(Drain),
+    /// About to exit.
+    Stopped,
+}
+
+/// How a drain goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// Connections are told to move at moments spread over this time.
+    pub spread: Duration,
+    /// What is left then is closed.
+    pub deadline: Instant,
+}
+
+/// A drain's state, as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// `starting`, `ready`, `draining` or `stopped`.
+    pub phase: &'static str,
+    /// Open connections.
+    pub connections: usize,
+    /// Connections that left after their goaway, since the last drain began.
+    pub moved: u64,
+    /// Connections closed at the deadline, since the last drain began.
+    pub forced: u64,
+    /// Time left to the deadline, in ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_in_ms: Option<u64>,
+}
+
+/// The replica's phase, and its count of connections. Clones share them.
+#[derive(Clone)]
+pub struct Lifecycle(Arc<Inner>);
+
+struct Inner {
+    phase: watch::Sender<Phase>,
+    log_up: AtomicBool,
+    /// Changes whenever a connection opens or closes.
+    connections: watch::Sender<usize>,
+    moved: AtomicU64,
+    forced: AtomicU64,
+    /// Connections when the drain began, and how many of them have been given their moment.
+    to_move: AtomicUsize,
+    given: AtomicUsize,
+}
+
+impl Lifecycle {
+    /// A replica that is starting.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Inner {
+            phase: watch::Sender::new(Phase::Starting),
+            log_up: AtomicBool::new(false),
+            connections: watch::Sender::new(0),
+            moved: AtomicU64::new(0),
+            forced: AtomicU64::new(0),
+            to_move: AtomicUsize::new(0),
+            given: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The phase, now and as it changes.
+    #[must_use]
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.0.phase.subscribe()
+    }
+
+    /// Whether new connections are welcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self.0.phase.borrow() == Phase::Ready && self.0.log_up.load(Ordering::Relaxed)
+    }
+
+    /// Whether the replica is draining or stopped.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        matches!(*self.0.phase.borrow(), Phase::Draining(_) | Phase::Stopped)
+    }
+
+    /// Records whether the log answers. The first time it does, a starting replica is ready.
+    pub fn log_is_up(&self, up: bool) {
+        self.0.log_up.store(up, Ordering::Relaxed);
+        if up {
+            self.0.phase.send_if_modified(|phase| {
+                let starting = *phase == Phase::Starting;
+                if starting {
+                    *phase = Phase::Ready;
+                }
+                starting
+            });
+        }
+    }
+
+    /// Starts a drain, unless one is under way.
+    pub fn drain(&self, spread: Duration, deadline: Duration) {
+        let connections = *self.0.connections.borrow();
+        self.0.phase.send_if_modified(|phase| {
+            let starts = matches!(phase, Phase::Starting | Phase::Ready);
+            if starts {
+                self.0.to_move.store(connections, Ordering::Relaxed);
+                self.0.given.store(0, Ordering::Relaxed);
+                self.0.moved.store(0, Ordering::Relaxed);
+                self.0.forced.store(0, Ordering::Relaxed);
+                *phase = Phase::Draining(Drain { spread, deadline: Instant::now() + deadline });
+                info!(connections, ?spread, ?deadline, "draining");
+            }
+            starts
+        });
+    }
+
+    /// Ends a drain: new connections are welcome again.
+    pub fn undrain(&self) {
+        self.0.phase.send_if_modified(|phase| {
+            let draining = matches!(phase, Phase::Draining(_));
+            if draining {
+                *phase = Phase::Ready;
+                info!("drain cancelled");
+            }
+            draining
+        });
+    }
+
+    /// The last phase.
+    pub fn stop(&self) {
+        self.0.phase.send_replace(Phase::Stopped);
+    }
+
+    /// One connection's own moment in a drain: evenly spread, in the order of asking.
+    #[must_use]
+    pub fn moment(&self, drain: Drain) -> Duration {
+        let given = self.0.given.fetch_add(1, Ordering::Relaxed);
+        let all = self.0.to_move.load(Ordering::Relaxed).max(1);
+        drain.spread * u32::try_from(given % all).unwrap_or(0) / u32::try_from(all).unwrap_or(1)
+    }
+
+    /// Counts a connection for as long as the returned guard lives.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionGuard {
+        self.0.connections.send_modify(|count| *count += 1);
+        ConnectionGuard(self.clone())
+    }
+
+    /// Waits until no connection is left.
+    pub async fn no_connections(&self) {
+        // The sender lives in `self`, so this does not fail.
+        let _ = self.0.connections.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Counts a connection that left after its goaway.
+    pub fn count_moved(&self) {
+        self.0.moved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection closed at the deadline.
+    pub fn count_forced(&self) {
+        self.0.forced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The state as operators see it.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let phase = *self.0.phase.borrow();
+        let left = match phase {
+            Phase::Draining(drain) => Some(drain.deadline.duration_since(Instant::now())),
+            _ => None,
+        };
+        Status {
+            phase: match phase {
+                Phase::Starting => "starting",
+                Phase::Ready => "ready",
+                Phase::Draining(_) => "draining",
+                Phase::Stopped => "stopped",
+            },
+            connections: *self.0.connections.borrow(),
+            moved: self.0.moved.load(Ordering::Relaxed),
+            forced: self.0.forced.load(Ordering::Relaxed),
+            deadline_in_ms: left.map(|left| left.as_millis() as u64),
+        }
+    }
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Counts one open connection until dropped.
+pub struct ConnectionGuard(Lifecycle);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.0.connections.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn moments_are_spread_evenly() {
+        let life = Lifecycle::new();
+        life.log_is_up(true);
+        let guards: Vec<_> = (0..4).map(|_| life.connection()).collect();
+        life.drain(Duration::from_secs(4), Duration::from_secs(20));
+        let Phase::Draining(drain) = *life.phase().borrow() else { panic!("not draining") };
+        let moments: Vec<_> = guards.iter().map(|_| life.moment(drain).as_secs()).collect();
+        assert_eq!(moments, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn ready_needs_the_log_and_no_drain() {
+        let life = Lifecycle::new();
+        assert!(!life.is_ready());
+        life.log_is_up(true);
+        assert!(life.is_ready());
+        life.log_is_up(false);
+        assert!(!life.is_ready());
+        life.log_is_up(true);
+        life.drain(Duration::ZERO, Duration::ZERO);
+        assert!(!life.is_ready());
+        life.undrain();
+        assert!(life.is_ready());
+    }
+
+    #[test]
+    fn a_second_drain_changes_nothing() {
+        let life = Lifecycle::new();
+        life.drain(Duration::from_secs(1), Duration::from_secs(2));
+        let first = *life.phase().borrow();
+        life.count_moved();
+        life.drain(Duration::from_secs(9), Duration::from_secs(90));
+        assert_eq!(*life.phase().borrow(), first);
+        assert_eq!(life.status().moved, 1);
+    }
+}

@@ -1,0 +1,104 @@
+//! How fast clients, addresses and rooms may go.
+
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+
+use governor::{
+    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
+    clock::{Clock, DefaultClock, QuantaInstant},
+};
+
+use crate::config::Limits;
+
+/// The limiters that all connections share. Clones share them.
+#[derive(Clone)]
+pub struct Rates(Arc<Inner>);
+
+struct Inner {
+    connects: DefaultKeyedRateLimiter<IpAddr>,
+    address_sends: DefaultKeyedRateLimiter<IpAddr>,
+    room_sends: DefaultKeyedRateLimiter<String>,
+    per_client: NonZeroU32,
+    clock: DefaultClock,
+}
+
+impl Rates {
+    /// The rates of `limits`.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        let quota = |rate: NonZeroU32, burst: u32| {
+            Quota::per_second(rate)
+                .allow_burst(rate.saturating_mul(NonZeroU32::MIN.saturating_add(burst - 1)))
+        };
+        Self(Arc::new(Inner {
+            connects: RateLimiter::keyed(quota(limits.rate_address, 4)),
+            address_sends: RateLimiter::keyed(quota(limits.rate_address, 4)),
+            room_sends: RateLimiter::keyed(quota(limits.rate_room, 2)),
+            per_client: limits.rate_client,
+            clock: DefaultClock::default(),
+        }))
+    }
+
+    /// Whether `address` may open one more connection.
+    #[must_use]
+    pub fn allow_connection(&self, address: IpAddr) -> bool {
+        self.0.connects.check_key(&address).is_ok()
+    }
+
+    /// The check for one connection's sends: its own rate, its address's, then the room's.
+    pub fn throttle(
+        &self,
+        address: IpAddr,
+    ) -> impl FnMut(&str) -> Result<(), Duration> + Send + 'static {
+        let rates = self.clone();
+        let own = Quota::per_second(rates.0.per_client)
+            .allow_burst(rates.0.per_client.saturating_mul(NonZeroU32::MIN.saturating_add(1)));
+        let own: DefaultDirectRateLimiter = RateLimiter::direct(own);
+        move |room| {
+            own.check().map_err(|not_until| rates.wait(&not_until))?;
+            rates.allow_send(address, room)
+        }
+    }
+
+    /// Whether one more message may go from `address` to `room`; otherwise how long to wait.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn allow_send(&self, address: IpAddr, room: &str) -> Result<(), Duration> {
+        let inner = &self.0;
+        inner.address_sends.check_key(&address).map_err(|not_until| self.wait(&not_until))?;
+        inner.room_sends.check_key(&room.to_owned()).map_err(|not_until| self.wait(&not_until))
+    }
+
+    fn wait(&self, not_until: &NotUntil<QuantaInstant>) -> Duration {
+        not_until.wait_time_from(self.0.clock.now()).max(Duration::from_millis(1))
+    }
+
+    /// Forgets addresses and rooms that have been quiet.
+    pub fn forget_quiet(&self) {
+        self.0.connects.retain_recent();
+        self.0.address_sends.retain_recent();
+        self.0.room_sends.retain_recent();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate_holds() {
+        let config = Config::parse_from(["test", "--rate-client", "2"]);
+        let rates = Rates::new(&config.limits);
+        let mut throttle = rates.throttle(IpAddr::from([127, 0, 0, 1]));
+        let start = Instant::now();
+        let passed = (0..100).filter(|_| throttle("vault").is_ok()).count();
+        assert!(passed >= 4, "a burst of twice the rate");
+        assert!(passed <= 5 + 2 * start.elapsed().as_secs() as usize, "then the rate");
+        assert!(throttle("vault").is_err_and(|wait| wait <= Duration::from_secs(1)));
+    }
+}

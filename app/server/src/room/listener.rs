@@ -1,0 +1,116 @@
+//! One connection's place in one room.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use rollcall_protocol::EntryId;
+use tokio::sync::Notify;
+
+use super::ring::Frame;
+use crate::socket::Outlet;
+
+/// What a room has to tell, gathered for all its listeners at once.
+pub struct Batch {
+    /// New messages, an unbroken run.
+    pub frames: Vec<Frame>,
+    /// Their bytes in one piece: one write for whoever has everything before.
+    pub messages: Bytes,
+    /// Presence and typing frames.
+    pub signals: Bytes,
+    /// Whether `signals` has presence in it, which a listener cannot do without.
+    pub has_presence: bool,
+}
+
+/// One connection's place in one room.
+pub struct Listener {
+    place: Mutex<Place>,
+    out: Out,
+}
+
+/// How frames reach the connection.
+pub enum Out {
+    /// The room writes them to the socket.
+    Direct(Arc<Outlet>),
+    /// The room wakes a task, which reads them from the ring.
+    Wake(Arc<Notify>),
+}
+
+/// Where a listener is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place {
+    /// The last entry that was handed to the connection.
+    pub cursor: EntryId,
+    /// The log itself was seen to end at this cursor or to continue from it.
+    pub verified: bool,
+    /// Catch-up is done: the room hands over what comes next.
+    pub live: bool,
+    /// A presence frame had to be skipped: the connection needs the whole list.
+    pub presence_stale: bool,
+}
+
+impl Listener {
+    /// A listener that has yet to catch up from `cursor`.
+    #[must_use]
+    pub fn new(cursor: EntryId, out: Out) -> Self {
+        let place = Place { cursor, ..Place::default() };
+        Self { place: Mutex::new(place), out }
+    }
+
+    /// The place, locked. Taken after the room's own lock, never before it.
+    pub fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Ends live delivery: the connection must catch up, and be verified, anew.
+    pub fn recheck(&self) {
+        let mut place = self.place();
+        place.live = false;
+        place.verified = false;
+        drop(place);
+        self.wake();
+    }
+
+    /// Wakes the connection's task.
+    pub fn wake(&self) {
+        match &self.out {
+            Out::Direct(outlet) => outlet.wake.notify_one(),
+            Out::Wake(notify) => notify.notify_one(),
+        }
+    }
+
+    /// Hands over what continues the cursor; a listener that cannot take it falls behind.
+    pub fn hear(&self, batch: &Batch) {
+        let Out::Direct(outlet) = &self.out else { return self.wake() };
+        let mut place = self.place();
+        if place.live && !hand_over(&mut place, outlet, batch) {
+            place.live = false;
+            outlet.wake.notify_one();
+        }
+        let heard = batch.signals.is_empty() || (place.live && outlet.offer(&batch.signals));
+        place.presence_stale |= batch.has_presence && !heard;
+    }
+}
+
+fn hand_over(place: &mut Place, outlet: &Outlet, batch: &Batch) -> bool {
+    let (Some(first), Some(last)) = (batch.frames.first(), batch.frames.last()) else {
+        return true;
+    };
+    if first.prev == place.cursor {
+        let taken = outlet.offer(&batch.messages);
+        if taken {
+            place.cursor = last.id;
+        }
+        return taken;
+    }
+    // It went live in the middle of this batch.
+    for frame in &batch.frames {
+        if frame.id <= place.cursor {
+            continue;
+        }
+        if frame.prev != place.cursor || !outlet.offer(&frame.wire) {
+            return false;
+        }
+        place.cursor = frame.id;
+    }
+    true
+}

@@ -1,0 +1,260 @@
+//! The rooms of this replica: opened by the first listener, fed by the feeds, closed when empty.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use rollcall_protocol::{EntryId, Member};
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::warn;
+
+use super::Room;
+use crate::{
+    error::JoinError,
+    log::{FeedEvent, Log, LogError, splice},
+    metrics::Metrics,
+    presence::Presence,
+};
+
+/// An empty room's frames are kept this long, for clients that are on the way back.
+const KEEP_EMPTY: Duration = Duration::from_secs(60);
+/// Rooms compared with their logs at once after a break.
+const REPAIRS_AT_ONCE: usize = 16;
+/// Entries read to bridge a break; with more missing, clients read the log themselves.
+const REPAIR_PAGE: usize = 256;
+/// Feed events that wait for the rooms; then the feeds wait.
+const FEED_QUEUE: usize = 256;
+/// Leases renewed by one call.
+const LEASES_A_CALL: usize = 128;
+
+/// The rooms of this replica. Clones share them.
+#[derive(Clone)]
+pub struct Rooms {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    open: Mutex<HashMap<String, (Arc<Room>, CancellationToken)>>,
+    max: usize,
+    log: Log,
+    presence: Presence,
+    metrics: Metrics,
+    tasks: TaskTracker,
+}
+
+/// Where a listener starts in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the head.
+    Fresh(EntryId),
+    /// At its cursor.
+    Resumed(EntryId),
+    /// Elsewhere, since the log does not continue the cursor.
+    Gap {
+        /// The cursor.
+        after: EntryId,
+        /// Where it goes on.
+        gap: splice::Gap,
+    },
+}
+
+impl Rooms {
+    /// No rooms yet, and at most `max`; their tasks run on `tasks`.
+    #[must_use]
+    pub fn new(
+        max: usize,
+        log: Log,
+        presence: Presence,
+        metrics: Metrics,
+        tasks: TaskTracker,
+    ) -> Self {
+        let open = Mutex::default();
+        Self { inner: Arc::new(Inner { open, max, log, presence, metrics, tasks }) }
+    }
+
+    fn open_rooms(&self) -> MutexGuard<'_, HashMap<String, (Arc<Room>, CancellationToken)>> {
+        self.inner.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn all(&self) -> Vec<Arc<Room>> {
+        self.open_rooms().values().map(|(room, _)| room.clone()).collect()
+    }
+
+    /// The logs behind the rooms.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.inner.log
+    }
+
+    /// Opens `name` for `member` (a lease begins) and finds where `after` stands in its log.
+    ///
+    /// # Errors
+    /// If there are too many rooms, or the log does not answer.
+    pub async fn join(
+        &self,
+        name: &str,
+        member: Option<&Member>,
+        after: Option<EntryId>,
+    ) -> Result<(Arc<Room>, Start), JoinError> {
+        let room = self.open(name)?;
+        room.loaded.get_or_try_init(|| self.load(&room)).await?;
+        if let Some(member) = member {
+            self.inner.presence.enter(name, std::slice::from_ref(member)).await?;
+        }
+        let start = match after {
+            None => Start::Fresh(room.head()),
+            Some(cursor) => self.locate(&room, cursor).await?,
+        };
+        Ok((room, start))
+    }
+
+    /// Ends a member's lease: it left, and is not just gone.
+    pub async fn exit(&self, name: &str, member: &str) {
+        if let Err(error) = self.inner.presence.exit(name, member).await {
+            warn!(%error, "a lease could not be ended and will run out");
+        }
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<Room>, JoinError> {
+        let mut open = self.open_rooms();
+        let count = open.len();
+        match open.entry(name.to_owned()) {
+            Entry::Occupied(entry) => Ok(entry.get().0.clone()),
+            Entry::Vacant(_) if count >= self.inner.max => Err(JoinError::TooManyRooms),
+            Entry::Vacant(entry) => {
+                let (room, closed) =
+                    (Arc::new(Room::new(name.to_owned())), CancellationToken::new());
+                entry.insert((room.clone(), closed.clone()));
+                let (running, metrics) = (room.clone(), self.inner.metrics.clone());
+                self.inner.tasks.spawn(async move {
+                    closed.run_until_cancelled(running.run(&metrics)).await;
+                });
+                Ok(room)
+            }
+        }
+    }
+
+    async fn load(&self, room: &Room) -> Result<(), LogError> {
+        let snapshot = self.inner.presence.snapshot(&room.name).await?;
+        let page = self.inner.log.read_before(&room.name, None, 0).await?;
+        let mut state = room.state();
+        state.head = state.head.max(page.last);
+        drop(state);
+        room.settle(snapshot);
+        Ok(())
+    }
+
+    async fn locate(&self, room: &Room, cursor: EntryId) -> Result<Start, LogError> {
+        use super::ring::After;
+        let proven = matches!(room.state().ring.after(cursor), After::Frames(_) | After::Head);
+        if proven {
+            return Ok(Start::Resumed(cursor));
+        }
+        let page = self.inner.log.read_after(&room.name, cursor, 1).await?;
+        Ok(match splice::gap(cursor, &page) {
+            None => Start::Resumed(cursor),
+            Some(gap) => Start::Gap { after: cursor, gap },
+        })
+    }
+
+    /// Follows the feeds until cancelled by dropping.
+    pub async fn follow_feeds(&self) {
+        let (sender, mut events) = mpsc::channel(FEED_QUEUE);
+        let deliver = async {
+            while let Some(event) = events.recv().await {
+                self.deliver(event).await;
+            }
+        };
+        tokio::join!(self.inner.log.follow(sender), deliver);
+    }
+
+    async fn deliver(&self, event: FeedEvent) {
+        let find = |name: &str| self.open_rooms().get(name).map(|(room, _)| room.clone());
+        match event {
+            FeedEvent::Message(message) => {
+                if let Some(room) = find(&message.room) {
+                    room.push(message);
+                }
+            }
+            FeedEvent::Presence { at, room, event, member, name } => {
+                if let Some(room) = find(&room) {
+                    room.presence(at, event, Member { member, name });
+                }
+            }
+            FeedEvent::Typing { room, member, name } => {
+                if let Some(room) = find(&room) {
+                    room.typing(member, name);
+                }
+            }
+            FeedEvent::Missed => self.repair_all().await,
+        }
+    }
+
+    /// Compares every room with its log and its leases, since the feeds did not tell everything.
+    async fn repair_all(&self) {
+        let rooms = self.all();
+        stream::iter(rooms)
+            .for_each_concurrent(REPAIRS_AT_ONCE, |room| self.clone().repair_until_done(room))
+            .await;
+    }
+
+    async fn repair_until_done(self, room: Arc<Room>) {
+        while let Err(error) = self.repair(&room).await {
+            warn!(%error, "room not yet compared with its log");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn repair(&self, room: &Room) -> Result<(), LogError> {
+        if room.loaded.initialized() {
+            room.settle(self.inner.presence.snapshot(&room.name).await?);
+        }
+        let last = room.state().ring.last();
+        let page =
+            self.inner.log.read_after(&room.name, last.unwrap_or_default(), REPAIR_PAGE).await?;
+        let bridged = last.is_some_and(|last| splice::gap(last, &page).is_none());
+        if bridged && page.entries.len() < REPAIR_PAGE {
+            page.entries.into_iter().for_each(|message| room.push(message));
+        } else {
+            room.rewind(page.last);
+        }
+        Ok(())
+    }
+
+    /// Renews the leases of everyone connected here, and closes rooms that have long been empty.
+    pub async fn keep(&self, every: Duration) {
+        let mut ticks = tokio::time::interval(every);
+        loop {
+            ticks.tick().await;
+            self.close_empty();
+            for room in self.all() {
+                for members in room.local_members().chunks(LEASES_A_CALL) {
+                    if let Err(error) = self.inner.presence.enter(&room.name, members).await {
+                        warn!(%error, "leases not renewed");
+                    }
+                }
+            }
+        }
+    }
+
+    fn close_empty(&self) {
+        self.open_rooms().retain(|_, (room, closed)| {
+            // Someone may be about to attach: then there is a second owner besides the room's task.
+            let in_use = Arc::strong_count(room) > 2;
+            let keep = in_use || room.empty_for().is_none_or(|empty| empty < KEEP_EMPTY);
+            if !keep {
+                closed.cancel();
+            }
+            keep
+        });
+    }
+
+    /// Stops the rooms' tasks.
+    pub fn close(&self) {
+        self.open_rooms().drain().for_each(|(_, (_, closed))| closed.cancel());
+    }
+}

@@ -1,0 +1,429 @@
+//! The task of one connection: reads frames, asks the session, does what it says.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use rollcall_protocol::{
+    ClientFrame, CloseCode, EntryId, JoinStatus, RoomCursor, ServerFrame, Why,
+};
+use tokio::{net::TcpStream, time::Instant};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message,
+        error::CapacityError,
+        protocol::{CloseFrame, Role, WebSocketConfig},
+    },
+};
+use tracing::debug;
+
+use super::{
+    catch_up::Joined,
+    outlet::{Outlet, Stream},
+    wire,
+};
+use crate::{
+    app::App,
+    error::JoinError,
+    lifecycle::{ConnectionGuard, Drain, Phase},
+    log::{Appended, Log, LogError, NewEntry, Page},
+    room::{Listener, Out, Room, Start},
+    session::{Effect, Session, gap_frame},
+};
+
+/// The default of 128 KiB would cost 1.3 GB at 10,000 connections.
+const READ_BUFFER: usize = 4 * 1024;
+/// Time to say hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for the client to answer a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A member's typing is told this often at most.
+const TYPING_EVERY: Duration = Duration::from_secs(1);
+/// With this many things under way for one connection, its next frames wait.
+const MAX_UNDER_WAY: usize = 128;
+
+/// Serves one upgraded connection to its end. `early` is what came with the handshake.
+pub async fn serve(
+    app: App,
+    guard: ConnectionGuard,
+    address: IpAddr,
+    tcp: TcpStream,
+    early: Bytes,
+) {
+    let limit = Some(app.config.limits.frame_bytes);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(limit)
+        .max_frame_size(limit);
+    let outlet = Arc::new(Outlet::new(tcp));
+    let stream = Stream::new(outlet.clone(), early);
+    let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let transport = app.metrics.connections.with_label_values(&["websocket"]);
+    transport.inc();
+    Connection::new(app, outlet, address).run(socket).await;
+    transport.dec();
+    drop(guard);
+}
+
+/// What came of something a connection waited for.
+pub(super) enum Done {
+    Appended(Result<Appended, LogError>),
+    Entered(RoomCursor, Result<(Arc<Room>, Start), JoinError>),
+    Page { room: String, cursor: EntryId, page: Result<Page, LogError> },
+    Quiet,
+}
+
+enum Next {
+    Frame(Option<Result<Message, Error>>),
+    Done(Done),
+    Phase,
+    Deadline,
+    Look,
+    Broken,
+}
+
+pub(super) struct Connection {
+    pub(super) app: App,
+    pub(super) id: u64,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) rooms: HashMap<String, Joined>,
+    pub(super) under_way: FuturesUnordered<BoxFuture<'static, Done>>,
+    session: Session,
+    /// When the client last said anything.
+    heard: Instant,
+    /// When it last told a room that it is typing.
+    typed: Option<Instant>,
+    close: Option<(CloseCode, &'static str)>,
+    /// Set once the close frame is sent: when to stop waiting for the client's.
+    closing_until: Option<Instant>,
+    drain: Option<Drain>,
+    forced: bool,
+}
+
+impl Connection {
+    fn new(app: App, outlet: Arc<Outlet>, address: IpAddr) -> Self {
+        let throttle = Box::new(app.rates.throttle(address));
+        let session = Session::new(app.limits(), app.greeting(), throttle);
+        Self {
+            id: app.next_connection(),
+            app,
+            outlet,
+            rooms: HashMap::new(),
+            under_way: FuturesUnordered::new(),
+            session,
+            heard: Instant::now(),
+            typed: None,
+            close: None,
+            closing_until: None,
+            drain: None,
+            forced: false,
+        }
+    }
+
+    async fn run(mut self, mut socket: WebSocketStream<Stream>) {
+        let mut phase = self.app.lifecycle.phase();
+        // A drain that began between the handshake and here must be seen, too.
+        phase.mark_changed();
+        let mut ticks = tokio::time::interval(self.app.config.heartbeat / 4);
+        loop {
+            let deadline = self.deadline();
+            let next = tokio::select! {
+                frame = socket.next(), if self.under_way.len() < MAX_UNDER_WAY => Next::Frame(frame),
+                Some(done) = self.under_way.next() => Next::Done(done),
+                () = self.outlet.wake.notified() => Next::Look,
+                flushed = self.outlet.flush_some(), if self.outlet.is_waiting() => {
+                    if flushed.is_ok() { Next::Look } else { Next::Broken }
+                }
+                _ = phase.changed() => Next::Phase,
+                () = tokio::time::sleep_until(deadline) => Next::Deadline,
+                _ = ticks.tick() => Next::Look,
+            };
+            let goes_on = match next {
+                Next::Frame(frame) => self.hear(frame),
+                Next::Done(done) => {
+                    self.done(done);
+                    true
+                }
+                Next::Phase => {
+                    let phase = *phase.borrow_and_update();
+                    self.phase_changed(phase);
+                    true
+                }
+                Next::Deadline => self.deadline_passed(),
+                Next::Look => self.is_alive(),
+                Next::Broken => false,
+            };
+            if !goes_on {
+                break;
+            }
+            self.catch_up();
+            if let Some((code, reason)) = self.close.take().filter(|_| self.closing_until.is_none())
+            {
+                self.outlet.close();
+                self.closing_until = Some(Instant::now() + CLOSE_TIMEOUT);
+                let frame = CloseFrame { code: code.code().into(), reason: reason.into() };
+                // A broken socket shows where it is read.
+                let _ = socket.send(Message::Close(Some(frame))).await;
+            }
+        }
+        self.end();
+    }
+
+    /// The next moment at which something must end.
+    fn deadline(&self) -> Instant {
+        let far = self.heard + 10 * self.app.config.heartbeat;
+        let hello = self.session.me().is_none().then(|| self.heard + HELLO_TIMEOUT);
+        let drain = self.drain.filter(|_| !self.forced).map(|drain| drain.deadline);
+        self.closing_until.or([hello, drain].into_iter().flatten().min()).unwrap_or(far)
+    }
+
+    /// Ends what should have ended by now. False if there is nothing left to wait for.
+    fn deadline_passed(&mut self) -> bool {
+        let now = Instant::now();
+        if self.closing_until.is_some_and(|until| until <= now) {
+            return false;
+        }
+        if self.drain.is_some_and(|drain| drain.deadline <= now) {
+            self.force();
+        } else if self.session.me().is_none() {
+            self.close = Some((CloseCode::HelloTimeout, "no hello"));
+        }
+        true
+    }
+
+    fn force(&mut self) {
+        if !self.forced && self.closing_until.is_none() {
+            self.forced = true;
+            self.app.lifecycle.count_forced();
+            self.app.metrics.forced_closes.inc();
+        }
+        self.close = Some((CloseCode::Restart, "this replica goes away"));
+    }
+
+    /// Whether the client is still there, and reads what it is sent.
+    fn is_alive(&mut self) -> bool {
+        let now = Instant::now();
+        let stalled = self.outlet.stalled_since();
+        if stalled.is_some_and(|since| now - since > self.app.config.limits.stall) {
+            self.app.metrics.stalled_closes.inc();
+            return false;
+        }
+        if self.outlet.is_closed() && self.closing_until.is_none() {
+            return false;
+        }
+        if self.session.me().is_some() && now - self.heard > self.app.config.heartbeat * 5 / 2 {
+            self.close = Some((CloseCode::TryAgainLater, "silent"));
+        }
+        true
+    }
+
+    /// Handles what the socket read. False if it will read no more.
+    fn hear(&mut self, frame: Option<Result<Message, Error>>) -> bool {
+        let Some(frame) = frame else { return false };
+        self.heard = Instant::now();
+        match frame {
+            Ok(_) if self.closing_until.is_some() => {}
+            Ok(Message::Text(text)) => {
+                let effects = match serde_json::from_str::<ClientFrame>(&text) {
+                    Ok(frame) => self.session.frame(frame),
+                    Err(error) => self.session.malformed(error.to_string()),
+                };
+                self.apply(effects);
+            }
+            Ok(Message::Binary(_)) => {
+                self.close = Some((CloseCode::Unsupported, "text frames only"))
+            }
+            // Pings are answered by tungstenite, closes too.
+            Ok(_) => {}
+            Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+                return self.refuse(CloseCode::TooBig, "frame too long");
+            }
+            Err(Error::Utf8(_)) => return self.refuse(CloseCode::InvalidText, "not UTF-8"),
+            Err(error) => {
+                debug!(%error, "connection ended");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Closes without an answer, since the socket cannot be read on. Always false.
+    fn refuse(&mut self, code: CloseCode, reason: &str) -> bool {
+        self.outlet.put_reply(&wire::close_frame(code, reason));
+        false
+    }
+
+    fn apply(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Reply(frame) => self.reply(&frame),
+                Effect::Greet(why) => self.greet(why),
+                Effect::Enter(cursor) => self.enter(cursor),
+                Effect::Exit(room) => self.exit(&room),
+                Effect::Append(entry) => {
+                    let log = self.app.rooms.log().clone();
+                    let append = async move { Done::Appended(append_settled(&log, &entry).await) };
+                    self.under_way.push(Box::pin(append));
+                }
+                Effect::Typing(room) => self.typing(room),
+                Effect::Bye => {
+                    let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+                    rooms.iter().for_each(|room| self.exit(room));
+                }
+                Effect::Close(code, reason) => self.close = Some((code, reason)),
+            }
+        }
+    }
+
+    pub(super) fn reply(&self, frame: &ServerFrame) {
+        if let ServerFrame::Reject { .. } = frame {
+            self.app.metrics.messages_in.with_label_values(&["rejected"]).inc();
+        } else if let ServerFrame::Ack { duplicate, .. } = frame {
+            let outcome = if *duplicate { "duplicate" } else { "taken" };
+            self.app.metrics.messages_in.with_label_values(&[outcome]).inc();
+        }
+        self.outlet.put_reply(&wire::text_frame(frame));
+    }
+
+    fn greet(&self, why: Why) {
+        let why = match why {
+            Why::Fresh => "fresh",
+            Why::Resume => "resume",
+            Why::Move => "move",
+        };
+        self.app.metrics.hellos.with_label_values(&[why]).inc();
+    }
+
+    fn enter(&mut self, cursor: RoomCursor) {
+        let (rooms, me) = (self.app.rooms.clone(), self.session.me().cloned());
+        self.under_way.push(Box::pin(async move {
+            let entered = rooms.join(&cursor.room, me.as_ref(), cursor.after).await;
+            Done::Entered(cursor, entered)
+        }));
+    }
+
+    fn exit(&mut self, room: &str) {
+        let Some(joined) = self.rooms.remove(room) else { return };
+        let Some(me) = self.session.me().cloned() else { return };
+        if joined.room.detach(self.id, Some(&me)) {
+            let (rooms, room) = (self.app.rooms.clone(), room.to_owned());
+            self.app.tasks.spawn(async move { rooms.exit(&room, &me.member).await });
+        }
+    }
+
+    fn typing(&mut self, room: String) {
+        let now = Instant::now();
+        let Some(me) = self.session.me().cloned() else { return };
+        if self.typed.is_none_or(|typed| now - typed >= TYPING_EVERY) {
+            self.typed = Some(now);
+            let log = self.app.rooms.log().clone();
+            self.under_way.push(Box::pin(async move {
+                log.typing(&room, &me.member, &me.name).await;
+                Done::Quiet
+            }));
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Appended(outcome) => {
+                let effects = self.session.appended(&outcome);
+                self.apply(effects);
+            }
+            Done::Entered(cursor, Ok((room, start))) => self.entered(&cursor, room, start),
+            Done::Entered(cursor, Err(error)) => self.not_entered(cursor, &error),
+            Done::Page { room, cursor, page } => self.page_read(&room, cursor, page),
+            Done::Quiet => {}
+        }
+    }
+
+    fn entered(
+        &mut self,
+        RoomCursor { room: name, .. }: &RoomCursor,
+        room: Arc<Room>,
+        start: Start,
+    ) {
+        let me = self.session.me().cloned();
+        let (status, cursor, gap) = match start {
+            Start::Fresh(head) => (JoinStatus::Fresh, head, None),
+            Start::Resumed(cursor) => (JoinStatus::Resumed, cursor, None),
+            Start::Gap { after, gap } => (JoinStatus::Gap, gap.resumes_at, Some((after, gap))),
+        };
+        let (present, members) = room.members(me.as_ref());
+        let head = if status == JoinStatus::Fresh { cursor } else { room.head().max(cursor) };
+        self.reply(&ServerFrame::Joined { room: name.clone(), head, status, present, members });
+        if let Some((after, gap)) = gap {
+            self.count_gap(gap.reason);
+            self.reply(&gap_frame(name, after, gap));
+        }
+        let listener = Arc::new(Listener::new(cursor, Out::Direct(self.outlet.clone())));
+        room.attach(self.id, listener.clone(), me.as_ref());
+        self.rooms.insert(name.clone(), Joined::new(room, listener));
+        if !self.session.is_in(name) {
+            // It left while it was entering.
+            self.exit(name);
+        }
+    }
+
+    fn not_entered(&mut self, RoomCursor { room, .. }: RoomCursor, error: &JoinError) {
+        self.session.not_entered(&room);
+        let (code, detail) = (error.code(), error.to_string());
+        self.reply(&ServerFrame::Error { code, detail, room: Some(room) });
+        if matches!(error, JoinError::Log(_)) {
+            // Its cursors are safe with the client: let it come back, perhaps elsewhere.
+            self.close = Some((CloseCode::TryAgainLater, "the log does not answer"));
+        }
+    }
+
+    fn phase_changed(&mut self, phase: Phase) {
+        match phase {
+            Phase::Draining(drain) if self.drain.is_none() => {
+                self.drain = Some(drain);
+                if self.session.me().is_none() {
+                    self.close = Some((CloseCode::Restart, "this replica goes away"));
+                    return;
+                }
+                let left = drain.deadline.duration_since(Instant::now());
+                self.reply(&ServerFrame::Goaway {
+                    in_ms: self.app.lifecycle.moment(drain).as_millis() as u64,
+                    deadline_ms: left.as_millis() as u64,
+                    reason: "drain".to_owned(),
+                });
+            }
+            Phase::Draining(_) => {}
+            Phase::Stopped => self.force(),
+            Phase::Starting | Phase::Ready => self.drain = None,
+        }
+    }
+
+    fn end(mut self) {
+        self.outlet.close();
+        let me = self.session.me().cloned();
+        for (_, joined) in self.rooms.drain() {
+            joined.room.detach(self.id, me.as_ref());
+        }
+        if self.drain.is_some() && !self.forced {
+            self.app.lifecycle.count_moved();
+            self.app.metrics.moved.inc();
+        }
+    }
+}
+
+/// Appends until it is known whether it was taken.
+///
+/// After one unknown outcome even a refusal settles nothing: an earlier try may have been taken.
+pub async fn append_settled(log: &Log, entry: &NewEntry) -> Result<Appended, LogError> {
+    let mut pause = Duration::from_millis(50);
+    let mut unknown = false;
+    loop {
+        match log.append(entry).await {
+            Err(LogError::Refused(_)) if unknown => {}
+            Err(LogError::Unknown(_)) => unknown = true,
+            settled => return settled,
+        }
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(Duration::from_secs(1));
+    }
+}
