@@ -1,0 +1,322 @@
+// @ts-check
+import { backoff } from "./backoff.js";
+import { BROKEN, isFinal, RESTART } from "./close.js";
+import { Connection } from "./connection.js";
+import * as frames from "./frame.js";
+import { afterGap, afterJoined, judge } from "./resume.js";
+import { Roster } from "./roster.js";
+
+/**
+ * @typedef {import("./connection.js").Clock} Clock
+ * @typedef {import("./connection.js").Socket} Socket
+ * @typedef {import("./frame.js").Frame} Frame
+ * @typedef {import("./frame.js").Message} Message
+ * @typedef {import("./frame.js").Welcome} Welcome
+ * @typedef {import("./outbox.js").Item} Item
+ * @typedef {import("./participant.js").Participant} Participant
+ * @typedef {{
+ *   message(message: Message): void,
+ *   gap(gap: import("./frame.js").Gap): void,
+ *   acked(room: string, item: Item): void,
+ *   refused(room: string, item: Item, detail: string): void,
+ *   people(room: string, roster: Roster): void,
+ *   typing(frame: { room: string, member: string, name: string }): void,
+ *   serving(welcome: Welcome): void,
+ *   interrupted(): void,
+ *   ended(code: number, detail: string): void,
+ *   broken(message: Message, cursor: string): void,
+ *   changed(): void,
+ * }} Listener `serving`: live in every room, on this replica; `interrupted`: not any more;
+ *   `changed`: the participant is to be saved before anything leaves this machine
+ */
+
+/**
+ * A participant's way to the rooms, over as many connections as it takes.
+ *
+ * `current` serves. `next` is being opened to take over from it: after a `goaway`, while `current`
+ * goes on serving, or after `current` was lost.
+ */
+export class Client {
+  /**
+   * @param {{ participant: Participant, open: () => Socket, clock: Clock, random: () => number,
+   *   on: Listener }} parts
+   */
+  constructor({ participant, open, clock, random, on }) {
+    this.participant = participant;
+    this.openSocket = open;
+    this.clock = clock;
+    this.random = random;
+    this.on = on;
+    /** @type {Connection | null} */
+    this.current = null;
+    /** @type {Connection | null} */
+    this.next = null;
+    this.attempt = 0;
+    this.over = false;
+    /** Cancels the planned opening of `next`, if there is one. @type {(() => void) | null} */
+    this.planned = null;
+  }
+
+  /** @param {frames.Why} why `fresh` for a new client key, else `resume` */
+  start(why) {
+    this.#open(why);
+  }
+
+  /** Enters one more room; its cursor is in the participant. @param {string} room */
+  join(room) {
+    const { cursor } = this.participant.room(room);
+    for (const connection of [this.current, this.next]) {
+      if (!connection?.welcome || connection.rooms.has(room)) continue;
+      connection.rooms.set(room, false);
+      connection.send(frames.join(room, cursor));
+    }
+  }
+
+  /** @param {string} room @param {string} text @returns {Item | null} null: too much is waiting */
+  send(room, text) {
+    const { outbox } = this.participant.room(room);
+    if (this.over || outbox.isFull) return null;
+    const item = outbox.add(text);
+    this.on.changed();
+    this.#flush();
+    return item;
+  }
+
+  /** @param {string} room */
+  typing(room) {
+    if (this.current?.rosters.has(room)) this.current.send(frames.typing(room));
+  }
+
+  /** The network may be back: a planned try is made now. */
+  nudge() {
+    if (!this.current && this.planned) this.#open("resume");
+  }
+
+  /** Ends our presence at once, for good. */
+  leave() {
+    if (this.current) this.current.send(frames.bye());
+    this.#finish();
+  }
+
+  // Opening and closing
+
+  /** @param {frames.Why} why */
+  #open(why) {
+    this.#unplan();
+    const { key, name } = this.participant;
+    this.next = new Connection(this.openSocket(), this.clock, {
+      // Made when the socket opens, because the cursors move on until then.
+      hello: () => frames.hello(key, name, why, this.participant.cursors()),
+      frame: (connection, frame) => this.#frame(connection, frame),
+      closed: (connection, code) => this.#closed(connection, code),
+    });
+  }
+
+  /** @param {number} ms */
+  #openIn(ms) {
+    this.#unplan();
+    this.planned = this.clock.after(ms, () => this.#open(this.current ? "move" : "resume"));
+  }
+
+  #unplan() {
+    this.planned?.();
+    this.planned = null;
+  }
+
+  /** @param {Connection} connection @param {number} code */
+  #closed(connection, code) {
+    if (this.over) return;
+    if (isFinal(code)) {
+      this.#finish();
+      this.on.ended(code, connection.lastError);
+    } else if (connection === this.next) {
+      this.next = null;
+      this.#openIn(backoff(this.attempt++, this.random));
+    } else if (connection === this.current) {
+      this.#lost(connection, code);
+    }
+  }
+
+  /** @param {Connection} connection @param {number} code */
+  #lost(connection, code) {
+    this.current = null;
+    this.on.interrupted();
+    if (this.next) {
+      if (this.next.welcome) this.#adopt(this.next);
+      return;
+    }
+    // At once only for who was served well until now, or a server that cannot would be hammered.
+    const atOnce = code === RESTART && connection.isLive;
+    if (atOnce) this.#open("resume");
+    else this.#openIn(backoff(this.attempt++, this.random));
+  }
+
+  #finish() {
+    this.over = true;
+    this.#unplan();
+    this.current?.close();
+    this.next?.close();
+    this.current = this.next = null;
+  }
+
+  /** From now on this connection serves. @param {Connection} connection */
+  #adopt(connection) {
+    this.current?.close();
+    this.current = connection;
+    this.next = null;
+    for (const { outbox } of this.participant.rooms.values()) outbox.reset();
+    for (const [room, roster] of connection.rosters) this.on.people(room, roster);
+    if (connection.leaveAt !== null) this.#openIn(connection.leaveAt - this.clock.now());
+    this.#flush();
+  }
+
+  // Frames
+
+  /** @param {Connection} connection @param {any} frame */
+  #frame(connection, frame) {
+    switch (frame.type) {
+      case "welcome": return this.#welcomed(connection, frame);
+      case "joined": return this.#joined(connection, frame);
+      case "message": return this.#message(connection, frame);
+      case "live": return this.#live(connection, frame.room);
+      case "gap": return this.#gap(frame);
+      case "goaway": return this.#goaway(connection, frame.in_ms);
+      case "presence": return this.#people(connection, frame.room, (roster) => roster.apply(frame));
+      case "members": return this.#roster(connection, frame);
+      case "error": return this.#error(connection, frame);
+    }
+    // What is left concerns only the connection that serves: the sends of the other one are void.
+    if (connection !== this.current) return;
+    switch (frame.type) {
+      case "ack": return this.#ack(frame);
+      case "reject": return this.#reject(frame);
+      case "typing": return this.on.typing(frame);
+    }
+  }
+
+  /** @param {Connection} connection @param {Welcome} welcome */
+  #welcomed(connection, welcome) {
+    this.participant.member = welcome.member;
+    for (const room of this.participant.rooms.keys()) {
+      if (!connection.rooms.has(room)) this.join(room);
+    }
+    if (!this.current) this.#adopt(connection);
+    this.#served(connection);
+  }
+
+  /** @param {Connection} connection @param {any} joined */
+  #joined(connection, joined) {
+    const place = this.participant.room(joined.room);
+    place.cursor = afterJoined(place.cursor, joined);
+    this.#roster(connection, joined);
+    this.#flush();
+  }
+
+  /** @param {Connection} connection @param {Message} message */
+  #message(connection, message) {
+    const place = this.participant.room(message.room);
+    const verdict = judge(place.cursor ?? message.prev, message);
+    if (verdict === "duplicate") return;
+    if (verdict === "broken") {
+      this.on.broken(message, String(place.cursor));
+      connection.close();
+      return this.#closed(connection, BROKEN);
+    }
+    place.cursor = message.id;
+    this.on.message(message);
+  }
+
+  /** @param {Connection} connection @param {string} room */
+  #live(connection, room) {
+    connection.rooms.set(room, true);
+    this.#served(connection);
+  }
+
+  /** @param {Connection} connection */
+  #served(connection) {
+    if (!connection.isLive) return;
+    this.attempt = 0;
+    if (connection !== this.current) this.#adopt(connection);
+    this.on.serving(/** @type {Welcome} */ (connection.welcome));
+  }
+
+  /** @param {any} gap */
+  #gap(gap) {
+    const place = this.participant.room(gap.room);
+    const resumed = afterGap(place.cursor ?? gap.after, gap);
+    if (resumed === null) return;
+    place.cursor = resumed;
+    this.on.gap(gap);
+  }
+
+  /** @param {Connection} connection @param {number} inMs */
+  #goaway(connection, inMs) {
+    if (connection.leaveAt !== null) return;
+    connection.leaveAt = this.clock.now() + inMs;
+    if (connection === this.current && !this.next) this.#openIn(inMs);
+  }
+
+  /** A room that cannot be entered: for now, or for good. @param {Connection} connection @param {any} error */
+  #error(connection, { code, room }) {
+    if (room === undefined || connection.rooms.get(room) !== false) return;
+    if (code === "unavailable") {
+      connection.close();
+      this.#closed(connection, BROKEN);
+    } else {
+      connection.rooms.delete(room);
+      this.#served(connection);
+    }
+  }
+
+  // Presence
+
+  /** @param {Connection} connection @param {any} told */
+  #roster(connection, told) {
+    connection.rosters.set(told.room, new Roster(told));
+    this.#people(connection, told.room, () => {});
+  }
+
+  /** @param {Connection} connection @param {string} room @param {(roster: Roster) => void} change */
+  #people(connection, room, change) {
+    const roster = connection.rosters.get(room);
+    if (!roster) return;
+    change(roster);
+    if (connection === this.current) this.on.people(room, roster);
+  }
+
+  // Sending
+
+  /** Puts on the wire what may go: only where we are in, and never more than the server takes. */
+  #flush() {
+    const connection = this.current;
+    if (!connection?.welcome) return;
+    let free = connection.welcome.limits.pending;
+    for (const { outbox } of this.participant.rooms.values()) free -= outbox.inFlight.length;
+    for (const room of connection.rosters.keys()) {
+      const { outbox } = this.participant.room(room);
+      for (let item; free > 0 && (item = outbox.take(this.clock.now())); free -= 1) {
+        connection.send(frames.send(room, item.n, item.text));
+      }
+    }
+  }
+
+  /** @param {any} ack */
+  #ack({ room, n }) {
+    const item = this.participant.room(room).outbox.ack(n);
+    if (item) {
+      this.on.changed();
+      this.on.acked(room, item);
+    }
+    this.#flush();
+  }
+
+  /** @param {any} reject */
+  #reject(reject) {
+    const { outbox } = this.participant.room(reject.room);
+    const dropped = outbox.reject(reject, this.clock.now());
+    this.on.changed();
+    if (dropped) this.on.refused(reject.room, dropped, reject.detail);
+    if (reject.retry_ms !== undefined) this.clock.after(reject.retry_ms, () => this.#flush());
+    this.#flush();
+  }
+}

@@ -1,0 +1,30 @@
+// @ts-check
+
+/** Who is named after a colour gets that colour. Hues of OKLCH, in degrees. */
+const NAMED = new Map(Object.entries({
+  crimson: 20, scarlet: 28, rust: 45, copper: 55, amber: 75, gold: 88, ochre: 80, olive: 112,
+  lime: 125, moss: 135, green: 145, jade: 160, emerald: 158, mint: 168, teal: 190, cyan: 205,
+  azure: 235, cobalt: 258, blue: 260, navy: 265, indigo: 278, violet: 298, purple: 305, plum: 325,
+  magenta: 335, pink: 350, rose: 5, ruby: 15, red: 25, orange: 60,
+}));
+
+/**
+ * A hue for a person, the same for everybody who looks and for as long as they keep their key.
+ *
+ * @param {string} member
+ * @param {string} name
+ * @returns {number} degrees
+ */
+export function hueOf(member, name) {
+  const named = NAMED.get(name.toLowerCase());
+  if (named !== undefined) return named;
+  let hash = 0;
+  for (const letter of member) hash = (Math.imul(hash, 31) + letter.charCodeAt(0)) >>> 0;
+  return hash % 360;
+}
+
+/** Lightness and chroma are the stylesheet's, so that every hue is legible on either ground.
+ * @param {HTMLElement} element @param {string} member @param {string} name */
+export function tint(element, member, name) {
+  element.style.setProperty("--hue", String(hueOf(member, name)));
+}

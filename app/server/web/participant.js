@@ -1,0 +1,50 @@
+// @ts-check
+import { Outbox } from "./outbox.js";
+
+/**
+ * Who we are over all connections, and where we stand in each room. The client key and the
+ * numbers of what it sent live and die together, hence one object and one saved form.
+ */
+export class Participant {
+  /** @param {string} key the client key @param {string} name */
+  constructor(key, name) {
+    this.key = key;
+    this.name = name;
+    /** Our public ID, once a server told it. @type {string | null} */
+    this.member = null;
+    /** @type {Map<string, { cursor: string | null, outbox: Outbox }>} */
+    this.rooms = new Map();
+  }
+
+  /** @param {string} room */
+  room(room) {
+    let place = this.rooms.get(room);
+    if (!place) this.rooms.set(room, (place = { cursor: null, outbox: new Outbox() }));
+    return place;
+  }
+
+  /** @returns {Iterable<[string, string | null]>} rooms with their cursors */
+  cursors() {
+    return Array.from(this.rooms, ([room, { cursor }]) => [room, cursor]);
+  }
+
+  toJSON() {
+    const { key, name, member } = this;
+    return { key, name, member, rooms: Object.fromEntries(this.rooms) };
+  }
+
+  /** @param {any} saved */
+  static from(saved) {
+    const participant = new Participant(saved.key, saved.name);
+    participant.member = saved.member;
+    for (const [room, { cursor, outbox }] of Object.entries(saved.rooms)) {
+      participant.rooms.set(room, { cursor, outbox: new Outbox(outbox) });
+    }
+    return participant;
+  }
+}
+
+/** @param {(bytes: Uint8Array<ArrayBuffer>) => Uint8Array} fill with random bytes */
+export function newKey(fill = (bytes) => crypto.getRandomValues(bytes)) {
+  return Array.from(fill(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
