@@ -79,6 +79,11 @@ export class Conversation {
     this.#append(row);
   }
 
+  /** History is here: now an empty log says that it is empty. */
+  loaded() {
+    this.element.classList.add("loaded");
+  }
+
   gap() {
     this.#append(make("li", "gap", "Some messages could not be recovered"));
     this.follower.arrived(false);

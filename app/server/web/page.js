@@ -73,6 +73,7 @@ export class Page {
     const known = this.participant.rooms.get(room)?.cursor ?? null;
     const { messages, head } = await history(room, known, this.clock);
     for (const message of messages) conversation.add(message);
+    conversation.loaded();
     // Only now is it a room of ours: without a cursor a connection would start at a later head.
     const place = this.participant.room(room);
     place.cursor ??= head;
