@@ -1,0 +1,103 @@
+"""The page as a person uses it: joining, writing, reading. Every wait is for something to be seen."""
+
+import json
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+PATIENCE_S = 20
+
+# What a person could see of the connection's fate, from the first moment: states of the header,
+# the words beside it, and who serves. A look now and then would miss what comes and goes.
+RECORD = """
+const status = document.getElementById("status");
+const seen = (window.seen = { states: [], notices: [], served: [], people: [] });
+const note = (list, value) => value && list.at(-1) !== value && list.push(value);
+const look = () => {
+  note(seen.states, status.dataset.state);
+  note(seen.notices, document.getElementById("notice").textContent);
+  const chip = document.getElementById("serving");
+  const [replica, release] = ["replica", "release"].map((id) => document.getElementById(id).textContent);
+  if (!chip.hidden) note(seen.served, `${replica} ${release}`);
+  note(seen.people, document.getElementById("people-count").textContent);
+};
+look();
+const all = { subtree: true, childList: true, characterData: true, attributes: true };
+new MutationObserver(look).observe(document.querySelector("header"), all);
+new MutationObserver(look).observe(document.getElementById("people"), all);
+"""
+
+SHOWN = """
+return Array.from(document.querySelectorAll(".conversation:not([hidden]) .message"), (row) => ({
+  id: row.dataset.id ?? null,
+  own: row.classList.contains("own"),
+  name: row.querySelector(".name")?.textContent ?? null,
+  text: row.querySelector(".text").textContent,
+  state: row.querySelector(".state")?.dataset.state ?? null,
+}));
+"""
+
+
+class Chat:
+    """One tab of one browser."""
+
+    def __init__(self, driver, url, room="lobby"):
+        self.driver = driver
+        self.address = f"{url}/#{room}"
+
+    def open(self):
+        self.driver.get(self.address)
+        return self
+
+    def join(self, name):
+        field = self.find("name")
+        self.until(lambda: field.is_displayed(), "the page asks for a name")
+        field.clear()
+        field.send_keys(name, Keys.ENTER)
+        self.until_served()
+        self.driver.execute_script(RECORD)
+        return self
+
+    def until_served(self):
+        served = "return document.getElementById('status').dataset.state === 'serving'"
+        self.until(lambda: self.driver.execute_script(served), "a replica serves the page")
+        self.until(lambda: self.find("text").is_displayed(), "one can write")
+
+    def say(self, text):
+        self.find("text").send_keys(text, Keys.ENTER)
+
+    def shown(self):
+        """The messages of the room on the screen, from top to bottom."""
+        return self.driver.execute_script(SHOWN)
+
+    def texts(self):
+        return [row["text"] for row in self.shown()]
+
+    def until_shown(self, text):
+        self.until(lambda: text in self.texts(), f"{text!r} is shown")
+
+    def until_sent(self, text):
+        settled = {"own": True, "text": text, "state": "sent"}
+        self.until(
+            lambda: any(settled.items() <= row.items() and row["id"] for row in self.shown()),
+            f"{text!r} is in the log",
+        )
+
+    def seen(self, what):
+        return self.driver.execute_script(f"return window.seen.{what}")
+
+    def participant(self):
+        self.driver.execute_script("dispatchEvent(new Event('pagehide'))")
+        return json.loads(self.driver.execute_script("return sessionStorage.getItem('rollcall')"))
+
+    def console_errors(self):
+        return [entry for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+    def find(self, id_):
+        return self.driver.find_element(By.ID, id_)
+
+    def until(self, condition, what):
+        WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.05).until(
+            lambda _: condition(), f"waited {PATIENCE_S} s until {what}"
+        )
