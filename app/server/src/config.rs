@@ -22,7 +22,7 @@ pub struct Config {
     #[arg(long, env = "REDIS_URL")]
     pub redis_url: Option<String>,
     /// How long Redis may take for one answer, ms. Past it the outcome counts as unknown.
-    #[arg(long, env = "REDIS_TIMEOUT_MS", default_value = "1000", value_parser = millis)]
+    #[arg(long = "redis-timeout-ms", env = "REDIS_TIMEOUT_MS", default_value = "1000", value_parser = millis)]
     pub redis_timeout: Duration,
     /// This replica's name, shown to clients.
     #[arg(long, env = "REPLICA", default_value = "local")]
@@ -37,16 +37,16 @@ pub struct Config {
     #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
     pub allowed_origins: Vec<String>,
     /// On SIGTERM: connections are told to move at moments spread over this many ms.
-    #[arg(long, env = "DRAIN_SPREAD_MS", default_value = "3000", value_parser = millis)]
+    #[arg(long = "drain-spread-ms", env = "DRAIN_SPREAD_MS", default_value = "3000", value_parser = millis)]
     pub drain_spread: Duration,
     /// On SIGTERM: what is left after this many ms is closed.
-    #[arg(long, env = "DRAIN_DEADLINE_MS", default_value = "20000", value_parser = millis)]
+    #[arg(long = "drain-deadline-ms", env = "DRAIN_DEADLINE_MS", default_value = "20000", value_parser = millis)]
     pub drain_deadline: Duration,
     /// Clients ping this often, ms; a peer silent for 2.5 times this is given up.
-    #[arg(long, env = "HEARTBEAT_MS", default_value = "10000", value_parser = millis)]
+    #[arg(long = "heartbeat-ms", env = "HEARTBEAT_MS", default_value = "10000", value_parser = millis)]
     pub heartbeat: Duration,
     /// How long a member who says nothing more is taken for present, ms.
-    #[arg(long, env = "LEASE_MS", default_value = "20000", value_parser = millis)]
+    #[arg(long = "lease-ms", env = "LEASE_MS", default_value = "20000", value_parser = millis)]
     pub lease: Duration,
     /// Form of the log lines on stdout; `auto` is text on a terminal, JSON elsewhere.
     #[arg(long, env = "LOG_FORMAT", default_value = "auto")]
@@ -107,7 +107,7 @@ pub struct Limits {
     #[arg(long, env = "RATE_ROOM", default_value = "200")]
     pub rate_room: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.
-    #[arg(long, env = "STALL_MS", default_value = "10000", value_parser = millis)]
+    #[arg(long = "stall-ms", env = "STALL_MS", default_value = "10000", value_parser = millis)]
     pub stall: Duration,
 }
 

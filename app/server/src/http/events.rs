@@ -156,7 +156,7 @@ impl Follower {
         let mut place = self.listener.place();
         let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);
         place.cursor = frames.last().map_or(resumes_at, |frame| frame.id);
-        place.verified = true;
+        place.at_log_end = frames.len() < PAGE;
     }
 
     /// Until there may be something new. None when it is this stream's moment to end.

@@ -1,15 +1,20 @@
 //! Room logs, the truth of what was said, and the feeds that carry it to every replica.
 
+mod feeds;
+mod link;
 mod memory;
 mod redis;
 pub mod splice;
+
+use std::time::Duration;
 
 use rollcall_protocol::{EntryId, Message, PresenceEvent};
 use tokio::sync::mpsc;
 
 pub use self::{
+    link::{Link, feed_key, room_key},
     memory::MemoryLog,
-    redis::{Link, RedisLog, feed_key, room_key},
+    redis::RedisLog,
 };
 
 /// A message on its way into a room log.
@@ -108,6 +113,25 @@ impl Log {
         match self {
             Self::Redis(log) => log.append(entry).await,
             Self::Memory(log) => Ok(log.append(entry)),
+        }
+    }
+
+    /// Appends, and tries again until it is known whether it was taken.
+    ///
+    /// # Errors
+    /// [`LogError::Refused`]. After one unknown outcome even a refusal settles nothing, since the
+    /// earlier try may have been taken: then this goes on until the log says.
+    pub async fn append_settled(&self, entry: &NewEntry) -> Result<Appended, LogError> {
+        let mut pause = Duration::from_millis(50);
+        let mut unknown = false;
+        loop {
+            match self.append(entry).await {
+                Err(LogError::Refused(_)) if unknown => {}
+                Err(LogError::Unknown(_)) => unknown = true,
+                settled => return settled,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(Duration::from_secs(1));
         }
     }
 

@@ -40,8 +40,8 @@ pub enum Out {
 pub struct Place {
     /// The last entry that was handed to the connection.
     pub cursor: EntryId,
-    /// The log itself was seen to end at this cursor or to continue from it.
-    pub verified: bool,
+    /// The log was read to its end at this cursor, or at one before it.
+    pub at_log_end: bool,
     /// Catch-up is done: the room hands over what comes next.
     pub live: bool,
     /// A presence frame had to be skipped: the connection needs the whole list.
@@ -61,11 +61,11 @@ impl Listener {
         self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Ends live delivery: the connection must catch up, and be verified, anew.
+    /// Ends live delivery: the connection must compare its cursor with the log.
     pub fn recheck(&self) {
         let mut place = self.place();
         place.live = false;
-        place.verified = false;
+        place.at_log_end = false;
         drop(place);
         self.wake();
     }

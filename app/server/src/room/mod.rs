@@ -167,7 +167,7 @@ impl Room {
                 }
             }
             After::Head => {}
-            After::Beyond if place.verified => {}
+            After::Beyond if place.at_log_end => {}
             After::Beyond | After::Unknown => return Pull::NeedPage(place.cursor),
         }
         place.live = true;

@@ -4,9 +4,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use rollcall_protocol::{
-    ClientFrame, CloseCode, EntryId, JoinStatus, RoomCursor, ServerFrame, Why,
-};
+use rollcall_protocol::{ClientFrame, CloseCode, EntryId, RoomCursor, ServerFrame, Why};
 use tokio::{net::TcpStream, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -19,17 +17,17 @@ use tokio_tungstenite::{
 use tracing::debug;
 
 use super::{
-    catch_up::Joined,
     outlet::{Outlet, Stream},
+    rooms::Joined,
     wire,
 };
 use crate::{
     app::App,
     error::JoinError,
     lifecycle::{ConnectionGuard, Drain, Phase},
-    log::{Appended, Log, LogError, NewEntry, Page},
-    room::{Listener, Out, Room, Start},
-    session::{Effect, Session, gap_frame},
+    log::{Appended, LogError, Page},
+    room::{Room, Start},
+    session::{Effect, Session},
 };
 
 /// The default of 128 KiB would cost 1.3 GB at 10,000 connections.
@@ -90,12 +88,13 @@ pub(super) struct Connection {
     pub(super) outlet: Arc<Outlet>,
     pub(super) rooms: HashMap<String, Joined>,
     pub(super) under_way: FuturesUnordered<BoxFuture<'static, Done>>,
-    session: Session,
+    pub(super) session: Session,
+    opened: Instant,
     /// When the client last said anything.
     heard: Instant,
     /// When it last told a room that it is typing.
     typed: Option<Instant>,
-    close: Option<(CloseCode, &'static str)>,
+    pub(super) close: Option<(CloseCode, &'static str)>,
     /// Set once the close frame is sent: when to stop waiting for the client's.
     closing_until: Option<Instant>,
     drain: Option<Drain>,
@@ -113,6 +112,7 @@ impl Connection {
             rooms: HashMap::new(),
             under_way: FuturesUnordered::new(),
             session,
+            opened: Instant::now(),
             heard: Instant::now(),
             typed: None,
             close: None,
@@ -126,7 +126,8 @@ impl Connection {
         let mut phase = self.app.lifecycle.phase();
         // A drain that began between the handshake and here must be seen, too.
         phase.mark_changed();
-        let mut ticks = tokio::time::interval(self.app.config.heartbeat / 4);
+        let every = self.app.config.heartbeat.min(self.app.config.limits.stall) / 4;
+        let mut ticks = tokio::time::interval(every);
         loop {
             let deadline = self.deadline();
             let next = tokio::select! {
@@ -174,7 +175,7 @@ impl Connection {
     /// The next moment at which something must end.
     fn deadline(&self) -> Instant {
         let far = self.heard + 10 * self.app.config.heartbeat;
-        let hello = self.session.me().is_none().then(|| self.heard + HELLO_TIMEOUT);
+        let hello = self.session.me().is_none().then(|| self.opened + HELLO_TIMEOUT);
         let drain = self.drain.filter(|_| !self.forced).map(|drain| drain.deadline);
         self.closing_until.or([hello, drain].into_iter().flatten().min()).unwrap_or(far)
     }
@@ -264,7 +265,7 @@ impl Connection {
                 Effect::Exit(room) => self.exit(&room),
                 Effect::Append(entry) => {
                     let log = self.app.rooms.log().clone();
-                    let append = async move { Done::Appended(append_settled(&log, &entry).await) };
+                    let append = async move { Done::Appended(log.append_settled(&entry).await) };
                     self.under_way.push(Box::pin(append));
                 }
                 Effect::Typing(room) => self.typing(room),
@@ -296,23 +297,6 @@ impl Connection {
         self.app.metrics.hellos.with_label_values(&[why]).inc();
     }
 
-    fn enter(&mut self, cursor: RoomCursor) {
-        let (rooms, me) = (self.app.rooms.clone(), self.session.me().cloned());
-        self.under_way.push(Box::pin(async move {
-            let entered = rooms.join(&cursor.room, me.as_ref(), cursor.after).await;
-            Done::Entered(cursor, entered)
-        }));
-    }
-
-    fn exit(&mut self, room: &str) {
-        let Some(joined) = self.rooms.remove(room) else { return };
-        let Some(me) = self.session.me().cloned() else { return };
-        if joined.room.detach(self.id, Some(&me)) {
-            let (rooms, room) = (self.app.rooms.clone(), room.to_owned());
-            self.app.tasks.spawn(async move { rooms.exit(&room, &me.member).await });
-        }
-    }
-
     fn typing(&mut self, room: String) {
         let now = Instant::now();
         let Some(me) = self.session.me().cloned() else { return };
@@ -336,44 +320,6 @@ impl Connection {
             Done::Entered(cursor, Err(error)) => self.not_entered(cursor, &error),
             Done::Page { room, cursor, page } => self.page_read(&room, cursor, page),
             Done::Quiet => {}
-        }
-    }
-
-    fn entered(
-        &mut self,
-        RoomCursor { room: name, .. }: &RoomCursor,
-        room: Arc<Room>,
-        start: Start,
-    ) {
-        let me = self.session.me().cloned();
-        let (status, cursor, gap) = match start {
-            Start::Fresh(head) => (JoinStatus::Fresh, head, None),
-            Start::Resumed(cursor) => (JoinStatus::Resumed, cursor, None),
-            Start::Gap { after, gap } => (JoinStatus::Gap, gap.resumes_at, Some((after, gap))),
-        };
-        let (present, members) = room.members(me.as_ref());
-        let head = if status == JoinStatus::Fresh { cursor } else { room.head().max(cursor) };
-        self.reply(&ServerFrame::Joined { room: name.clone(), head, status, present, members });
-        if let Some((after, gap)) = gap {
-            self.count_gap(gap.reason);
-            self.reply(&gap_frame(name, after, gap));
-        }
-        let listener = Arc::new(Listener::new(cursor, Out::Direct(self.outlet.clone())));
-        room.attach(self.id, listener.clone(), me.as_ref());
-        self.rooms.insert(name.clone(), Joined::new(room, listener));
-        if !self.session.is_in(name) {
-            // It left while it was entering.
-            self.exit(name);
-        }
-    }
-
-    fn not_entered(&mut self, RoomCursor { room, .. }: RoomCursor, error: &JoinError) {
-        self.session.not_entered(&room);
-        let (code, detail) = (error.code(), error.to_string());
-        self.reply(&ServerFrame::Error { code, detail, room: Some(room) });
-        if matches!(error, JoinError::Log(_)) {
-            // Its cursors are safe with the client: let it come back, perhaps elsewhere.
-            self.close = Some((CloseCode::TryAgainLater, "the log does not answer"));
         }
     }
 
@@ -408,22 +354,5 @@ impl Connection {
             self.app.lifecycle.count_moved();
             self.app.metrics.moved.inc();
         }
-    }
-}
-
-/// Appends until it is known whether it was taken.
-///
-/// After one unknown outcome even a refusal settles nothing: an earlier try may have been taken.
-pub async fn append_settled(log: &Log, entry: &NewEntry) -> Result<Appended, LogError> {
-    let mut pause = Duration::from_millis(50);
-    let mut unknown = false;
-    loop {
-        match log.append(entry).await {
-            Err(LogError::Refused(_)) if unknown => {}
-            Err(LogError::Unknown(_)) => unknown = true,
-            settled => return settled,
-        }
-        tokio::time::sleep(pause).await;
-        pause = (2 * pause).min(Duration::from_secs(1));
     }
 }

@@ -1,8 +1,8 @@
 //! One WebSocket: moves frames between the client, its session and its rooms.
 
-mod catch_up;
 mod connection;
 mod outlet;
+mod rooms;
 pub mod wire;
 
 pub use connection::serve;

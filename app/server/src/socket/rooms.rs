@@ -1,16 +1,17 @@
-//! Bringing a connection's rooms to live: from the ring where it reaches, else from the log.
+//! A connection's rooms: entered, caught up from the ring or the log, left.
 
 use std::{sync::Arc, time::Duration};
 
-use rollcall_protocol::{EntryId, GapReason, ServerFrame};
+use rollcall_protocol::{CloseCode, EntryId, GapReason, JoinStatus, RoomCursor, ServerFrame};
 
 use super::{
     connection::{Connection, Done},
     wire,
 };
 use crate::{
+    error::JoinError,
     log::{LogError, Page, splice},
-    room::{Frame, Listener, Pull, Room},
+    room::{Frame, Listener, Out, Pull, Room, Start},
     session::gap_frame,
 };
 
@@ -36,6 +37,61 @@ impl Joined {
 }
 
 impl Connection {
+    pub(super) fn enter(&mut self, cursor: RoomCursor) {
+        let (rooms, me) = (self.app.rooms.clone(), self.session.me().cloned());
+        self.under_way.push(Box::pin(async move {
+            let entered = rooms.join(&cursor.room, me.as_ref(), cursor.after).await;
+            Done::Entered(cursor, entered)
+        }));
+    }
+
+    pub(super) fn exit(&mut self, room: &str) {
+        let Some(joined) = self.rooms.remove(room) else { return };
+        let Some(me) = self.session.me().cloned() else { return };
+        if joined.room.detach(self.id, Some(&me)) {
+            let (rooms, room) = (self.app.rooms.clone(), room.to_owned());
+            self.app.tasks.spawn(async move { rooms.exit(&room, &me.member).await });
+        }
+    }
+
+    pub(super) fn entered(
+        &mut self,
+        RoomCursor { room: name, .. }: &RoomCursor,
+        room: Arc<Room>,
+        start: Start,
+    ) {
+        let me = self.session.me().cloned();
+        let (status, cursor, gap) = match start {
+            Start::Fresh(head) => (JoinStatus::Fresh, head, None),
+            Start::Resumed(cursor) => (JoinStatus::Resumed, cursor, None),
+            Start::Gap { after, gap } => (JoinStatus::Gap, gap.resumes_at, Some((after, gap))),
+        };
+        let (present, members) = room.members(me.as_ref());
+        let head = if status == JoinStatus::Fresh { cursor } else { room.head().max(cursor) };
+        self.reply(&ServerFrame::Joined { room: name.clone(), head, status, present, members });
+        if let Some((after, gap)) = gap {
+            self.count_gap(gap.reason);
+            self.reply(&gap_frame(name, after, gap));
+        }
+        let listener = Arc::new(Listener::new(cursor, Out::Direct(self.outlet.clone())));
+        room.attach(self.id, listener.clone(), me.as_ref());
+        self.rooms.insert(name.clone(), Joined::new(room, listener));
+        if !self.session.is_in(name) {
+            // It left while it was entering.
+            self.exit(name);
+        }
+    }
+
+    pub(super) fn not_entered(&mut self, RoomCursor { room, .. }: RoomCursor, error: &JoinError) {
+        self.session.not_entered(&room);
+        let (code, detail) = (error.code(), error.to_string());
+        self.reply(&ServerFrame::Error { code, detail, room: Some(room) });
+        if matches!(error, JoinError::Log(_)) {
+            // Its cursors are safe with the client: let it come back, perhaps elsewhere.
+            self.close = Some((CloseCode::TryAgainLater, "the log does not answer"));
+        }
+    }
+
     /// Takes every room that fell behind as far as the ring and the outlet allow.
     pub(super) fn catch_up(&mut self) {
         let mut pages = Vec::new();
@@ -94,16 +150,18 @@ impl Connection {
         }
         // Nobody else moves the cursor of a listener that is not live.
         let mut reached = gap.map_or(cursor, |gap| gap.resumes_at);
+        let mut at_log_end = page.entries.len() < PAGE;
         for entry in page.entries {
             let frame = Frame::new(entry);
             if !self.outlet.offer(&frame.wire) {
+                at_log_end = false;
                 break;
             }
             reached = frame.id;
         }
         let mut place = joined.listener.place();
         place.cursor = reached;
-        place.verified = true;
+        place.at_log_end = at_log_end;
         drop(place);
         if let Some(gap) = gap {
             self.count_gap(gap.reason);

@@ -1,0 +1,146 @@
+#!/usr/bin/python
+# Apache-2.0
+"""Set the state of one HAProxy server and wait until HAProxy really sees it so."""
+
+DOCUMENTATION = r"""
+module: haproxy_server
+short_description: State of one HAProxy server, observed and not only ordered
+description:
+  - Sets a server to ready, drain or maint over the runtime API and waits for the exact status that this means
+    (C(UP), C(DRAIN), C(MAINT)). C(UP 1/2) or C(DRAIN 1/2), HAProxy's benefit of the doubt, is not enough,
+    so a dead server never counts as a success.
+  - A server that leaves maint for ready passes through drain, where it gets no traffic until a check has passed.
+options:
+  socket: {description: Path of the runtime socket., type: path, required: true}
+  backend: {description: Backend of the server., type: str, default: replicas}
+  server: {description: Name of the server. An unknown one is an error., type: str, required: true}
+  state: {description: Wanted state., type: str, required: true, choices: [ready, drain, maint]}
+  wait: {description: Wait for the exact status., type: bool, default: true}
+  hold: {description: Seconds for which the status must then last without a flap., type: float, default: 0}
+  connections: {description: Also wait until HAProxy has no more than so many connections to it., type: int}
+  timeout: {description: Seconds for all the waiting together., type: float, default: 20}
+  state_file: {description: Where to keep all servers' state after a change., type: path}
+author: [Rollcall]
+attributes:
+  check_mode: {support: full, description: Says what would change and waits for nothing.}
+"""
+
+EXAMPLES = r"""
+- name: Take the new slot into service
+  haproxy_server:
+    socket: /path/haproxy.sock
+    server: r1-green
+    state: ready
+    hold: 2
+"""
+
+RETURN = r"""
+before: {description: State before., type: str, returned: always}
+status: {description: HAProxy's status of the server at the end., type: str, returned: always}
+connections: {description: HAProxy's connections to it at the end., type: int, returned: always}
+seconds: {description: Time this took., type: float, returned: always}
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
+
+EXACT = {"ready": "UP", "drain": "DRAIN", "maint": "MAINT"}
+POLL_SECONDS = 0.05
+
+
+class Server:
+    """One server and the time left to see it as wanted."""
+
+    def __init__(self, runtime, backend, name, timeout):
+        self.runtime = runtime
+        self.backend = backend
+        self.name = name
+        self.timeout = timeout
+        self.deadline = time.monotonic() + timeout
+
+    def row(self):
+        return self.runtime.server(self.backend, self.name)
+
+    def converge(self, state, wait, hold, connections):
+        """Order the state, then wait for it."""
+        before = self.row()["admin"]
+        if before == "maint" and state == "ready":
+            self.runtime.set_state(self.backend, self.name, "drain")
+            self.wait_for("drain", 0, None)
+        if before != state:
+            self.runtime.set_state(self.backend, self.name, state)
+        if wait:
+            self.wait_for(state, hold, connections)
+
+    def wait_for(self, state, hold, connections):
+        """Until the status is exact for `hold` seconds on end; a flap starts them anew."""
+        since, downs = None, None
+        while True:
+            row = self.row()
+            steady = row["status"] == EXACT[state] and row["chkdown"] == downs
+            downs = row["chkdown"]
+            since = (since or time.monotonic()) if steady else None
+            held = steady and time.monotonic() - since >= hold
+            if held and (connections is None or int(row["scur"]) <= connections):
+                return
+            if time.monotonic() > self.deadline:
+                raise HaproxyError(self._late(row, state, hold, connections))
+            time.sleep(POLL_SECONDS)
+
+    def _late(self, row, state, hold, connections):
+        wanted = EXACT[state] + (f" for {hold:g} s" if hold else "")
+        wanted += "" if connections is None else f" with at most {connections} connections"
+        check = " ".join(filter(None, [row["check_status"], row["check_code"], row["last_chk"]])) or "none yet"
+        return (
+            f"{self.backend}/{self.name} was not {wanted} within {self.timeout:g} s: "
+            f"status {row['status']}, {row['scur']} connections, last check {check}"
+        )
+
+
+def run(module):
+    params = module.params
+    started = time.monotonic()
+    runtime = Runtime(params["socket"])
+    server = Server(runtime, params["backend"], params["server"], params["timeout"])
+    before = server.row()["admin"]
+    changed = before != params["state"]
+    if not module.check_mode:
+        server.converge(params["state"], params["wait"], params["hold"], params["connections"])
+        if changed and params["state_file"]:
+            runtime.save(params["state_file"])
+    row = server.row()
+    module.exit_json(
+        changed=changed,
+        before=before,
+        status=row["status"],
+        connections=int(row["scur"]),
+        seconds=round(time.monotonic() - started, 3),
+        diff={"before": before + "\n", "after": params["state"] + "\n"},
+    )
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "socket": {"type": "path", "required": True},
+            "backend": {"type": "str", "default": "replicas"},
+            "server": {"type": "str", "required": True},
+            "state": {"type": "str", "required": True, "choices": list(EXACT)},
+            "wait": {"type": "bool", "default": True},
+            "hold": {"type": "float", "default": 0},
+            "connections": {"type": "int"},
+            "timeout": {"type": "float", "default": 20},
+            "state_file": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        run(module)
+    except HaproxyError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# Apache-2.0
+"""What runs where, read from Docker, HAProxy and the replicas themselves."""
+
+DOCUMENTATION = r"""
+module: rollcall_slots
+short_description: Which slot of each replica serves, and how it is
+description:
+  - Reads reality instead of a file that could lie. Changes nothing.
+options:
+  project: {description: Project whose containers to look at., type: str, required: true}
+  socket: {description: Path of HAProxy's runtime socket., type: path, required: true}
+  backend: {description: HAProxy's backend., type: str, default: replicas}
+  slots: {description: The slots of each replica with their addresses., type: dict, required: true}
+author: [Rollcall]
+attributes:
+  check_mode: {support: full, description: Reads only.}
+"""
+
+EXAMPLES = r"""
+- name: See what runs
+  rollcall_slots:
+    project: rollcall
+    socket: /path/haproxy.sock
+    slots: {r1: {blue: 172.31.90.11, green: 172.31.90.111}}
+"""
+
+RETURN = r"""
+up: {description: Number of replicas with a slot that serves., type: int, returned: success}
+replicas:
+  description:
+    - For each replica C(serving) (the slot that clients are sent to, or that would be the one), C(idle) (the other),
+      C(up) (whether the first really serves), C(stray) (whether the second runs or gets clients), C(release) (of the
+      first), C(kept) (the release of the second) and C(slots).
+    - A slot has C(server), C(address), C(container), C(running), C(release), C(spec), C(started), C(admin), C(status),
+      C(phase) and C(connections).
+  type: dict
+  returned: success
+"""
+
+import json
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rollcall_admin import Admin, AdminError
+from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
+
+
+def containers(module, project):
+    """(replica, slot) -> `docker inspect` of the container that fills it."""
+    docker = module.get_bin_path("docker", required=True)
+    query = [docker, "ps", "--all", "--quiet", "--filter", f"label=rollcall.project={project}"]
+    _, ids, _ = module.run_command([*query, "--filter", "label=rollcall.slot"], check_rc=True)
+    if not ids.split():
+        return {}
+    _, inspected, _ = module.run_command([docker, "inspect", *ids.split()], check_rc=True)
+    found = {}
+    for container in json.loads(inspected):
+        labels = container["Config"]["Labels"]
+        found[labels["rollcall.replica"], labels["rollcall.slot"]] = container
+    return found
+
+
+def describe(server, address, container, row):
+    """One slot, with the words of all three witnesses."""
+    labels = container["Config"]["Labels"] if container else {}
+    running = bool(container) and container["State"]["Running"]
+    slot = {
+        "server": server,
+        "address": address,
+        "container": container["Name"].lstrip("/") if container else "",
+        "running": running,
+        "release": labels.get("rollcall.release", ""),
+        "spec": labels.get("rollcall.spec", ""),
+        "started": container["State"]["StartedAt"] if running else "",
+        "admin": row["admin"],
+        "status": row["status"],
+    }
+    return slot | lifecycle(address, running)
+
+
+def lifecycle(address, running):
+    if not running:
+        return {"phase": "stopped", "connections": 0}
+    try:
+        state = Admin(address, timeout=2).get("/drain")
+    except AdminError:
+        # Running, but no answer: a fact about the slot, not a failure to find out.
+        return {"phase": "silent", "connections": 0}
+    return {"phase": state["phase"], "connections": state["connections"]}
+
+
+def serves(slot):
+    return slot["running"] and slot["status"] == "UP" and slot["phase"] == "ready"
+
+
+def replica(slots):
+    """Tell the two slots apart. Of two that serve, an interrupted roll had just proven the one started last."""
+
+    def claim(slot):
+        return serves(slot), slot["running"], slot["admin"] == "ready", slot["started"]
+
+    # `max` keeps the first of equals, so that nothing at all means the first slot.
+    serving = max(slots, key=lambda name: claim(slots[name]))
+    idle = next(name for name in slots if name != serving)
+    return {
+        "serving": serving,
+        "idle": idle,
+        "up": serves(slots[serving]),
+        "stray": slots[idle]["running"] or slots[idle]["admin"] != "maint",
+        "release": slots[serving]["release"],
+        "kept": slots[idle]["release"],
+        "slots": slots,
+    }
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "project": {"type": "str", "required": True},
+            "socket": {"type": "path", "required": True},
+            "backend": {"type": "str", "default": "replicas"},
+            "slots": {"type": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        rows = Runtime(params["socket"]).servers(params["backend"])
+        found = containers(module, params["project"])
+        replicas = {
+            name: replica({
+                slot: describe(f"{name}-{slot}", address, found.get((name, slot)), rows[f"{name}-{slot}"])
+                for slot, address in slots.items()
+            })
+            for name, slots in params["slots"].items()
+        }
+    except HaproxyError as error:
+        module.fail_json(msg=f"{error}. Is the stack up? playbooks/site.yml starts it.")
+    except KeyError as error:
+        module.fail_json(msg=f"HAProxy does not know {error.args[0]}. playbooks/site.yml brings it up to date.")
+    module.exit_json(changed=False, replicas=replicas, up=sum(r["up"] for r in replicas.values()))
+
+
+if __name__ == "__main__":
+    main()

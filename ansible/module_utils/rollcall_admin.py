@@ -1,0 +1,46 @@
+# Apache-2.0
+"""A replica's admin listener."""
+
+import http.client
+import json
+
+
+class AdminError(Exception):
+    """The admin listener cannot be reached, or answered an error."""
+
+
+class Admin:
+    """The admin listener of one slot."""
+
+    def __init__(self, address, port=8090, timeout=5):
+        self.address = address
+        self.port = port
+        self.timeout = timeout
+
+    def get(self, path):
+        """The JSON answer to a GET."""
+        return self.call("GET", path)
+
+    def call(self, method, path, body=None):
+        """The JSON answer to a request. No proxy of the environment ever stands between us and a container."""
+        where = f"{method} http://{self.address}:{self.port}{path}"
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=self.timeout)
+        try:
+            payload = None if body is None else json.dumps(body)
+            connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise AdminError(f"{where}: {error}") from error
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise AdminError(f"{where}: status {response.status}")
+        return _parse(where, content)
+
+
+def _parse(where, content):
+    try:
+        return json.loads(content or b"{}")
+    except ValueError as error:
+        raise AdminError(f"{where}: not JSON: {content[:80]!r}") from error

@@ -1,0 +1,104 @@
+//! The audience: listens in several rooms, and says something now and then.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rollcall_client::{Handle, SendError};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::participant::{Phase, quiet};
+
+/// Rooms of the audience's own, beside those of the cast.
+pub const ROOMS: [&str; 3] = ["balcony", "foyer", "bar"];
+
+const REMARKS: [&str; 12] = [
+    "Did you see that?",
+    "Shh, the good part is coming.",
+    "Is it always this calm?",
+    "I have counted every line so far.",
+    "Who keeps swapping the vans?",
+    "My popcorn is live in all rooms.",
+    "I think we just moved seats. Did we move seats?",
+    "Same seat, new chair.",
+    "The pigeon did it.",
+    "One more time, from the last word.",
+    "I never saw the curtain close.",
+    "Still here!",
+];
+
+/// The rooms of audience member `index`: two different ones, all equally full.
+pub fn rooms_of(index: usize, rooms: &[String]) -> Vec<String> {
+    let first = index % rooms.len();
+    let step = 1 + (index / rooms.len()) % (rooms.len() - 1).max(1);
+    let second = (first + step) % rooms.len();
+    let mut chosen = vec![rooms[first].clone()];
+    if second != first {
+        chosen.push(rooms[second].clone());
+    }
+    chosen
+}
+
+/// Someone in the audience and where they may speak.
+pub struct Seat {
+    pub handle: Handle,
+    pub rooms: Vec<String>,
+}
+
+/// Lets random people say random things, `rate` a second in all, until the phase says to be
+/// quiet. Returns how much was said.
+pub async fn chatter(
+    seats: Vec<Seat>,
+    rate: f64,
+    seed: u64,
+    mut phase: watch::Receiver<Phase>,
+) -> u64 {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut said = 0;
+    if seats.is_empty() || rate <= 0.0 {
+        return said;
+    }
+    let mut pace = interval(Duration::from_secs_f64(1.0 / rate));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _tick = pace.tick() => {}
+            () = quiet(&mut phase) => return said,
+        }
+        let seat = &seats[rng.random_range(0..seats.len())];
+        let room = &seat.rooms[rng.random_range(0..seat.rooms.len())];
+        let remark = REMARKS[rng.random_range(0..REMARKS.len())];
+        match seat.handle.send(room, remark).await {
+            Ok(_ticket) => said += 1,
+            // Told by the recording: the client's end, or too much that is unacknowledged.
+            Err(SendError::Full | SendError::Ended | SendError::NotInRoom | SendError::TooLong) => {
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn rooms_fill_evenly() {
+        let rooms: Vec<_> = (0..6).map(|n| format!("room {n}")).collect();
+        let mut count = BTreeMap::new();
+        for index in 0..300 {
+            let chosen = rooms_of(index, &rooms);
+            assert!(chosen.len() == 2 && chosen[0] != chosen[1]);
+            chosen.into_iter().for_each(|room| *count.entry(room).or_insert(0) += 1);
+        }
+        assert!(count.values().all(|n| *n == 100), "{count:?}");
+    }
+
+    #[test]
+    fn one_room_is_enough() {
+        assert_eq!(rooms_of(3, &["only".to_owned()]), ["only"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! The cast, the audience, and the roll call that proves that nobody lost a message.
+
+mod audience;
+mod cast;
+mod command;
+mod participant;
+mod probe;
+mod promises;
+mod report;
+mod roll_call;
+mod room_log;
+mod run;
+mod spread;
+mod stage;
+mod verdict;
+
+use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::{cast::Cast, report::Promise, run::Outcome, stage::Stage};
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Bots that talk through a Rollcall stack, and judge what it did with their words.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Let cast and audience talk while COMMAND works on the stack, then call the roll.
+    Run(RunOptions),
+    /// Let the cast talk until Ctrl-C.
+    Talk(StageOptions),
+}
+
+/// Where the bots talk, and what.
+#[derive(Debug, Args)]
+struct StageOptions {
+    /// The service.
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// Another cast than the built-in heist crew: a TOML file.
+    #[arg(long, value_name = "FILE")]
+    cast: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct RunOptions {
+    #[command(flatten)]
+    stage: StageOptions,
+    /// The Redis that holds the room logs.
+    #[arg(long)]
+    redis: String,
+    /// Cast and audience together.
+    #[arg(long, default_value_t = 300)]
+    clients: usize,
+    /// Where the figures go.
+    #[arg(long, value_name = "FILE", default_value = "reports/roll.json")]
+    report: PathBuf,
+    /// Where COMMAND writes the seconds that each replica took.
+    #[arg(long, value_name = "FILE")]
+    rolls_file: Option<PathBuf>,
+    /// What COMMAND must not break.
+    #[arg(long, value_enum, default_value = "roll")]
+    promise: Promise,
+    /// How long to measure before COMMAND starts.
+    #[arg(long, value_name = "SECONDS", default_value_t = 8.0)]
+    baseline_seconds: f64,
+    /// How long everybody may take to have everything after COMMAND.
+    #[arg(long, value_name = "SECONDS", default_value_t = 20.0)]
+    settle_seconds: f64,
+    /// How long everybody may take to be live before COMMAND.
+    #[arg(long = "max-wait", value_name = "SECONDS", default_value_t = 60.0)]
+    max_wait_seconds: f64,
+    /// What the audience says, a second, all together.
+    #[arg(long, default_value_t = 10.0)]
+    rate: f64,
+    /// Who in the audience says what: the same seed, the same remarks. Random if absent.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// What to do to the stack, with its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+impl StageOptions {
+    fn cast(&self) -> anyhow::Result<Cast> {
+        let Some(path) = &self.cast else { return Cast::built_in() };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        Cast::parse(&text).with_context(|| path.display().to_string())
+    }
+}
+
+impl RunOptions {
+    fn max_wait(&self) -> Duration {
+        Duration::from_secs_f64(self.max_wait_seconds)
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let interrupt = CancellationToken::new();
+    let outcome = match Arguments::parse().verb {
+        Verb::Run(options) => until_interrupted(run::run(&options, &interrupt), &interrupt).await,
+        Verb::Talk(options) => until_interrupted(talk(&options, &interrupt), &interrupt).await,
+    };
+    match outcome {
+        Ok(Outcome::Judged { ok: true }) => ExitCode::SUCCESS,
+        Ok(Outcome::Judged { ok: false }) => ExitCode::FAILURE,
+        Ok(Outcome::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            eprintln!("rollcall-bots: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Drives `work`; a signal asks it to stop, a second one drops it.
+async fn until_interrupted(
+    work: impl Future<Output = anyhow::Result<Outcome>>,
+    interrupt: &CancellationToken,
+) -> anyhow::Result<Outcome> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut ctrl_c = signal(SignalKind::interrupt())?;
+    tokio::pin!(work);
+    tokio::select! {
+        outcome = &mut work => return outcome,
+        () = any(&mut terminate, &mut ctrl_c) => {}
+    }
+    eprintln!("\ninterrupted: stopping what was started");
+    interrupt.cancel();
+    tokio::select! {
+        outcome = &mut work => outcome,
+        () = any(&mut terminate, &mut ctrl_c) => Ok(Outcome::Interrupted),
+    }
+}
+
+async fn any(terminate: &mut Signal, ctrl_c: &mut Signal) {
+    tokio::select! {
+        _signal = terminate.recv() => {}
+        _signal = ctrl_c.recv() => {}
+    }
+}
+
+async fn talk(options: &StageOptions, interrupt: &CancellationToken) -> anyhow::Result<Outcome> {
+    let cast = options.cast()?;
+    let mut stage = Stage::new(&options.url, 0);
+    let gathered = interrupt.run_until_cancelled(stage.gather_cast(&cast)).await;
+    if let Some(gathered) = gathered {
+        gathered?;
+        eprintln!("the cast is talking; watch {}", options.url);
+        interrupt.cancelled().await;
+    }
+    stage.dismiss().await;
+    Ok(Outcome::Interrupted)
+}

@@ -1,0 +1,156 @@
+//! The roll call as people see it: short, and readable from the back row.
+
+use std::fmt::Write;
+
+use crate::report::{Held, Promise, Report};
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    Colours,
+    Plain,
+}
+
+impl Paint {
+    fn wrap(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Colours => format!("\x1b[{code}m{text}\x1b[0m"),
+            Self::Plain => text.to_owned(),
+        }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    fn good(self, text: &str) -> String {
+        self.wrap("1;32", text)
+    }
+
+    fn bad(self, text: &str) -> String {
+        self.wrap("1;31", text)
+    }
+}
+
+/// The whole roll call.
+pub fn render(report: &Report, paint: Paint) -> String {
+    let mut page = headline(report, paint);
+    for promise in report.promises.iter().filter(|promise| !(promise.quiet && promise.held)) {
+        page += &line(promise, paint);
+    }
+    page += &closing(report, paint);
+    page
+}
+
+fn headline(report: &Report, paint: Paint) -> String {
+    let releases = &report.releases;
+    let what = match report.promise {
+        Promise::Roll => format!("{} → {}", releases.before, releases.after),
+        Promise::Kill => "a replica was killed".to_owned(),
+    };
+    let title = paint.bold(&format!("THE ROLL CALL   {what}"));
+    let crowd = format!(
+        "{} clients, {} rooms, {} messages, {} deliveries",
+        grouped(report.clients as u64),
+        report.rooms,
+        grouped(report.messages_sent),
+        grouped(report.deliveries),
+    );
+    format!("\n  {title}\n  {}\n\n", paint.dim(&crowd))
+}
+
+fn line(promise: &Held, paint: Paint) -> String {
+    let name = promise.name.split('.').collect::<Vec<_>>().join(" ").replace("_ms", "");
+    let name = name.replace('_', " ");
+    let figure = with_unit(promise.figure, promise.unit);
+    let bound = match promise.bound {
+        0.0 => String::new(),
+        bound => format!("at most {}", with_unit(bound, promise.unit)),
+    };
+    let remark = [bound, promise.note.clone()];
+    let remark = remark.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+    let figure = format!("{figure:>10}");
+    let (mark, figure) = match promise.held {
+        true => (paint.good("✓"), paint.bold(&figure)),
+        false => (paint.bad("✗"), paint.bad(&figure)),
+    };
+    format!("  {mark}  {name:<20}{figure}   {}", paint.dim(&remark)).trim_end().to_owned() + "\n"
+}
+
+fn closing(report: &Report, paint: Paint) -> String {
+    if report.ok {
+        let words = match report.promise {
+            Promise::Roll => "Everyone is here. Nobody noticed.",
+            Promise::Kill => "Everyone is back. Nothing is missing.",
+        };
+        return format!("\n  {}\n\n", paint.good(words));
+    }
+    let broken: Vec<_> = report
+        .promises
+        .iter()
+        .filter(|promise| !promise.held)
+        .map(|promise| promise.name)
+        .collect();
+    let mut page = format!("\n  {}\n", paint.bad(&format!("BROKEN: {}", broken.join(", "))));
+    for detail in &report.details {
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(page, "    {detail}");
+    }
+    let replicas: Vec<_> = match report.suspects.is_empty() {
+        true => report.connections.keys().collect(),
+        false => report.suspects.iter().collect(),
+    };
+    for replica in replicas {
+        let _infallible = writeln!(
+            page,
+            "  {}",
+            paint.dim(&format!("look at: docker logs rollcall-{replica}-green (or -blue)"))
+        );
+    }
+    page + "\n"
+}
+
+fn with_unit(figure: f64, unit: &str) -> String {
+    let number = match (figure, unit) {
+        (figure, _) if !figure.is_finite() => "∞".to_owned(),
+        (figure, _) if figure.fract() == 0.0 => format!("{figure:.0}"),
+        (figure, "") => format!("{figure:.2}"),
+        (figure, _) => format!("{figure:.1}"),
+    };
+    if unit.is_empty() { number } else { format!("{number} {unit}") }
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let head = digits.len() % 3;
+    let (head, tail) = digits.split_at(head);
+    let groups = tail.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let head = (!head.is_empty()).then(|| head.to_owned());
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(
+            [0, 12, 123, 1234, 123_456, 1_234_567].map(grouped),
+            ["0", "12", "123", "1,234", "123,456", "1,234,567"]
+        );
+    }
+
+    #[test]
+    fn figures_carry_their_unit() {
+        assert_eq!(with_unit(1.004, ""), "1.00");
+        assert_eq!(with_unit(0.0, "ms"), "0 ms");
+        assert_eq!(with_unit(3.26, "ms"), "3.3 ms");
+        assert_eq!(with_unit(f64::INFINITY, ""), "∞");
+    }
+}

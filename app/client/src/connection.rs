@@ -1,0 +1,176 @@
+//! One WebSocket: connects, says `hello`, moves frames. What they mean is the session's matter.
+
+use std::{pin::Pin, time::Duration};
+
+use futures_util::{Sink, Stream, StreamExt};
+use rollcall_protocol::{ClientFrame, CloseCode, Limits, ServerFrame};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{
+        Error, Message,
+        protocol::{CloseFrame, WebSocketConfig},
+    },
+};
+
+use crate::event::{Final, Loss};
+
+/// How long a closed connection may take to say so in return.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// What a server that reads nothing may leave unsent here before the connection counts as lost.
+const MAX_UNSENT: usize = 1 << 20;
+
+/// The answer to `hello`.
+#[derive(Debug, Clone)]
+pub(crate) struct Welcome {
+    pub member: String,
+    pub replica: String,
+    pub release: String,
+    pub heartbeat: Duration,
+    pub limits: Limits,
+}
+
+/// Why no connection came about.
+#[derive(Debug)]
+pub(crate) enum DialError {
+    Final(Final),
+    Retry(Loss),
+}
+
+/// An open connection that was welcomed.
+pub(crate) struct Connection {
+    /// Boxed, because connections move between tasks' states and the stream is large.
+    socket: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
+}
+
+impl Connection {
+    /// Connects, sends `hello` and waits for `welcome`, all within `limit`.
+    pub async fn dial(
+        url: String,
+        hello: ClientFrame,
+        limit: Duration,
+    ) -> Result<(Self, Welcome), DialError> {
+        timeout(limit, Self::connect_and_greet(&url, &hello)).await.unwrap_or_else(|_| {
+            Err(DialError::Retry(Loss::Broke(format!("no welcome in {limit:?}"))))
+        })
+    }
+
+    async fn connect_and_greet(
+        url: &str,
+        hello: &ClientFrame,
+    ) -> Result<(Self, Welcome), DialError> {
+        // Small buffers: many clients of one process are the usual case here.
+        let config = WebSocketConfig::default()
+            .read_buffer_size(4 << 10)
+            .write_buffer_size(4 << 10)
+            .max_write_buffer_size(MAX_UNSENT);
+        let no_delay = true;
+        let (socket, _) =
+            connect_async_with_config(url, Some(config), no_delay).await.map_err(dial_error)?;
+        let mut connection = Self { socket: Box::new(socket) };
+        connection.queue(hello).map_err(DialError::Retry)?;
+        let welcome = connection.welcome().await?;
+        Ok((connection, welcome))
+    }
+
+    async fn welcome(&mut self) -> Result<Welcome, DialError> {
+        let mut refusal = None;
+        loop {
+            match self.next().await {
+                Ok(ServerFrame::Welcome {
+                    member, replica, release, heartbeat_ms, limits, ..
+                }) => {
+                    let heartbeat = Duration::from_millis(heartbeat_ms.max(1));
+                    return Ok(Welcome { member, replica, release, heartbeat, limits });
+                }
+                Ok(ServerFrame::Error { detail, .. }) => refusal = Some(detail),
+                Ok(_) => {}
+                Err(Loss::Closed { code, reason }) if !CloseCode::is_retryable(code) => {
+                    return Err(DialError::Final(Final::Closed { code, reason, detail: refusal }));
+                }
+                Err(loss) => return Err(DialError::Retry(loss)),
+            }
+        }
+    }
+
+    /// Queues a frame; [`Self::next`] writes it. Never waits.
+    pub fn queue(&mut self, frame: &ClientFrame) -> Result<(), Loss> {
+        let text = serde_json::to_string(frame).map_err(|error| Loss::Broke(error.to_string()))?;
+        Pin::new(&mut self.socket).start_send(Message::text(text)).map_err(broke)
+    }
+
+    /// Writes what is queued and waits for the next frame. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<ServerFrame, Loss> {
+        loop {
+            let message = std::future::poll_fn(|context| {
+                // Also registers for the time when a full socket takes more.
+                if let std::task::Poll::Ready(Err(error)) =
+                    Pin::new(&mut self.socket).poll_flush(context)
+                {
+                    tracing::trace!(%error, "write failed; the read side tells how it ended");
+                }
+                Pin::new(&mut self.socket).poll_next(context)
+            });
+            match message.await {
+                Some(Ok(Message::Text(text))) => {
+                    return serde_json::from_str(&text)
+                        .map_err(|error| Loss::Protocol(error.to_string()));
+                }
+                Some(Ok(Message::Close(frame))) => return Err(closed(frame)),
+                Some(Ok(Message::Binary(_))) => {
+                    return Err(Loss::Protocol("a binary frame".to_owned()));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(broke(error)),
+                None => return Err(Loss::Broke("end of stream".to_owned())),
+            }
+        }
+    }
+
+    /// Closes with 1000, which is no `bye`, and lets the server answer.
+    pub async fn close(mut self) {
+        let frame = CloseFrame { code: CloseCode::Normal.code().into(), reason: "".into() };
+        let farewell = async {
+            // Fails only if the connection is gone or closing already, which is as good.
+            let _closed = self.socket.close(Some(frame)).await;
+            while let Some(Ok(_)) = self.socket.next().await {}
+        };
+        if timeout(CLOSE_TIME, farewell).await.is_err() {
+            tracing::debug!("the server did not answer a close in time");
+        }
+    }
+}
+
+fn closed(frame: Option<CloseFrame>) -> Loss {
+    // 1005: a close frame without a code.
+    let (code, reason) =
+        frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
+    Loss::Closed { code, reason }
+}
+
+fn broke(error: Error) -> Loss {
+    match error {
+        Error::Protocol(_) | Error::Utf8(_) | Error::Capacity(_)
+            if !matches!(
+                error,
+                Error::Protocol(
+                    tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake
+                )
+            ) =>
+        {
+            Loss::Protocol(error.to_string())
+        }
+        error => Loss::Broke(error.to_string()),
+    }
+}
+
+fn dial_error(error: Error) -> DialError {
+    match error {
+        // A foreign origin: the same answer would come every time.
+        Error::Http(response) if response.status() == 403 => {
+            DialError::Final(Final::Handshake(response.status().as_u16()))
+        }
+        Error::Url(error) => DialError::Final(Final::BadUrl(error.to_string())),
+        error => DialError::Retry(broke(error)),
+    }
+}

@@ -1,0 +1,204 @@
+//! What each frame of the server means to the session.
+
+use std::time::{Duration, Instant};
+
+use rollcall_protocol::{EntryId, ErrorCode, Message, RejectCode, ServerFrame};
+
+use crate::{
+    event::{Event, Loss},
+    link::{Link, LinkId, Stage},
+    outbox::Refusal,
+    resume::Seen,
+    session::{Effect, Session},
+};
+
+impl Session {
+    /// A frame came on a connection.
+    pub fn frame(&mut self, id: LinkId, frame: ServerFrame, now: Instant) {
+        let Some(link) = self.link(id) else { return };
+        link.heard = now;
+        self.receive(id, frame, now);
+        self.settle(now);
+    }
+
+    fn receive(&mut self, id: LinkId, frame: ServerFrame, now: Instant) {
+        match frame {
+            ServerFrame::Message(message) => self.message(id, message, now),
+            ServerFrame::Joined { .. } => self.joined(id, frame),
+            ServerFrame::Live { room, id: head } => self.live(id, room, head, now),
+            ServerFrame::Gap { .. } => self.gap(frame),
+            ServerFrame::Ack { .. } | ServerFrame::Reject { .. } => self.answer(id, frame, now),
+            ServerFrame::Goaway { in_ms, .. } => {
+                self.goaway(id, Duration::from_millis(in_ms), now);
+            }
+            ServerFrame::Error { code, detail, room } => self.error(id, code, detail, room, now),
+            ServerFrame::Presence { room, event, member, name } => {
+                self.emit(Event::Presence { room, event, member, name });
+            }
+            ServerFrame::Members { room, present, members } => {
+                self.emit(Event::Members { room, present, members });
+            }
+            // Both connections tell it during a move, and once is enough.
+            ServerFrame::Typing { room, member, name } if self.is_current(id) => {
+                self.emit(Event::Typing { room, member, name });
+            }
+            ServerFrame::Typing { .. }
+            | ServerFrame::Pong { .. }
+            | ServerFrame::Welcome { .. }
+            | ServerFrame::Unknown => {}
+        }
+    }
+
+    fn message(&mut self, id: LinkId, message: Message, now: Instant) {
+        let Some(room) = self.rooms.get_mut(&message.room).filter(|room| room.wanted) else {
+            return;
+        };
+        match room.cursor.message(message.id, message.prev) {
+            Seen::Deliver => self.emit(Event::Message { message, received: now }),
+            Seen::Duplicate => {}
+            Seen::Broken { expected, got } => {
+                self.broken(id, message.room, message.id, expected, got, now);
+            }
+        }
+    }
+
+    /// Reports a broken chain and gives the connection up: the next one starts at the cursor.
+    fn broken(
+        &mut self,
+        link: LinkId,
+        room: String,
+        id: EntryId,
+        expected: EntryId,
+        got: EntryId,
+        now: Instant,
+    ) {
+        let loss = Loss::Protocol(format!("broken chain in room {room}"));
+        self.emit(Event::Broken { room, id, expected, got });
+        self.effects.push_back(Effect::Close(link));
+        self.lose(link, loss, now, now);
+    }
+
+    fn joined(&mut self, id: LinkId, frame: ServerFrame) {
+        let ServerFrame::Joined { room: name, head, status, present, members } = frame else {
+            return;
+        };
+        let Some(room) = self.rooms.get_mut(&name).filter(|room| room.wanted) else { return };
+        room.cursor.joined(head);
+        let cursor = room.cursor.at().unwrap_or(head);
+        self.set_stage(id, &name, Stage::Joined);
+        self.emit(Event::Joined { room: name, head, cursor, status, present, members });
+    }
+
+    fn live(&mut self, id: LinkId, name: String, head: EntryId, now: Instant) {
+        let cursor = self.rooms.get(&name).and_then(|room| room.cursor.at());
+        match cursor {
+            // Nothing came for what lies between.
+            Some(cursor) if cursor < head => self.broken(id, name, head, cursor, head, now),
+            Some(_) if self.link(id).is_some_and(|link| link.is_joined(&name)) => {
+                self.set_stage(id, &name, Stage::Live);
+                self.emit(Event::Live { room: name });
+            }
+            _ => {}
+        }
+    }
+
+    fn gap(&mut self, frame: ServerFrame) {
+        let ServerFrame::Gap { room, after, resumes_at, reason } = frame else { return };
+        let known = self.rooms.get_mut(&room).filter(|known| known.wanted);
+        if known.is_some_and(|known| known.cursor.gap(after, resumes_at, reason)) {
+            self.emit(Event::Gap { room, after, resumes_at, reason });
+        }
+    }
+
+    fn answer(&mut self, id: LinkId, frame: ServerFrame, now: Instant) {
+        // What a connection answers that carries the sends no longer may concern a number that
+        // was given anew since.
+        if !self.is_current(id) {
+            return;
+        }
+        match frame {
+            ServerFrame::Ack { room, n, id, duplicate } => self.ack(room, n, id, duplicate, now),
+            ServerFrame::Reject { room, n, code, detail, expected, retry_ms } => {
+                let retry = retry_ms.map(Duration::from_millis);
+                self.reject(room, n, (code, detail), expected, retry, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn ack(&mut self, room: String, n: u64, id: Option<EntryId>, duplicate: bool, now: Instant) {
+        let taken = self.rooms.get_mut(&room).and_then(|room| room.outbox.ack(n, now));
+        if let Some(taken) = taken {
+            let took = now.duration_since(taken.queued);
+            self.emit(Event::Acked { room, ticket: taken.ticket, n, id, duplicate, took });
+        }
+    }
+
+    fn reject(
+        &mut self,
+        room: String,
+        n: u64,
+        (code, detail): (RejectCode, String),
+        expected: Option<u64>,
+        retry: Option<Duration>,
+        now: Instant,
+    ) {
+        let Some(known) = self.rooms.get_mut(&room) else { return };
+        let (ticket, retried) = match known.outbox.reject(n, code, expected, retry, now) {
+            Refusal::Retry(ticket) => (ticket, true),
+            Refusal::Dropped(pending) => (pending.ticket, false),
+            Refusal::Stale => return,
+        };
+        self.emit(Event::Rejected { room, ticket, n, code, detail, retried });
+    }
+
+    fn goaway(&mut self, id: LinkId, wait: Duration, now: Instant) {
+        let Some(link) = self.link(id) else { return };
+        link.leave_at.get_or_insert(now + wait);
+        let replica = link.welcome.replica.clone();
+        self.emit(Event::Goaway { replica, wait });
+    }
+
+    fn error(
+        &mut self,
+        id: LinkId,
+        code: ErrorCode,
+        detail: String,
+        room: Option<String>,
+        now: Instant,
+    ) {
+        let later = self.later(now);
+        if let Some(link) = self.link(id) {
+            link.refusal = Some(detail.clone());
+            if let Some(name) = room.as_deref().filter(|name| !link.is_live(name)) {
+                match code {
+                    ErrorCode::Unavailable => {
+                        link.stages.insert(name.to_owned(), Stage::Later(later));
+                    }
+                    ErrorCode::BadRoom | ErrorCode::TooManyRooms => {
+                        link.stages.remove(name);
+                        if let Some(room) = self.rooms.get_mut(name) {
+                            room.wanted = false;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.emit(Event::Refused { code, detail, room });
+    }
+
+    fn set_stage(&mut self, id: LinkId, room: &str, stage: Stage) {
+        if let Some(known) = self.link(id).and_then(|link| link.stages.get_mut(room)) {
+            *known = stage;
+        }
+    }
+
+    fn is_current(&self, id: LinkId) -> bool {
+        self.current.as_ref().is_some_and(|link| link.id == id)
+    }
+
+    fn link(&mut self, id: LinkId) -> Option<&mut Link> {
+        [&mut self.current, &mut self.next].into_iter().flatten().find(|link| link.id == id)
+    }
+}

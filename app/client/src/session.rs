@@ -1,0 +1,447 @@
+//! The client's decisions: an event goes in, effects come out. No I/O, no clock of its own.
+//!
+//! Every input ends in [`Session::settle`], which compares what should be with what is and asks
+//! for the difference. So a loss, a second `goaway` or a `leave` in the middle of a move need no
+//! cases of their own.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rollcall_protocol::{ClientFrame, CloseCode, EntryId, Limits, RoomCursor, VERSION, Why};
+
+use crate::{
+    Config, SendError,
+    backoff::Backoff,
+    connection::{DialError, Welcome},
+    event::{Event, Final, Loss},
+    link::{Link, LinkId, Stage},
+    outbox::Outbox,
+    resume::Cursor,
+};
+
+/// Rooms whose numbering a client remembers, also after it left them.
+const MAX_ROOMS: usize = 1024;
+/// How long the server may take to answer `bye`.
+const BYE_TIME: Duration = Duration::from_secs(2);
+/// What a server allows as long as it has not said otherwise.
+const USUAL_LIMITS: Limits =
+    Limits { text_bytes: 4 << 10, frame_bytes: 16 << 10, rooms: 64, pending: 1 };
+
+/// What the driver has to do.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Dial(ClientFrame),
+    Write(LinkId, ClientFrame),
+    /// Close with 1000 and forget.
+    Close(LinkId),
+    Emit(Event),
+    End,
+}
+
+pub(crate) struct Room {
+    /// False after a `leave`: only the numbering is kept.
+    pub wanted: bool,
+    pub cursor: Cursor,
+    pub outbox: Outbox,
+}
+
+/// An attempt to connect that is under way.
+struct Dial {
+    why: Why,
+    asked: Vec<String>,
+}
+
+pub(crate) struct Session {
+    key: String,
+    name: String,
+    outbox_capacity: usize,
+    pub(crate) rooms: BTreeMap<String, Room>,
+    /// The connection that carries sends.
+    pub(crate) current: Option<Link>,
+    /// The one that replaces it, during a move.
+    pub(crate) next: Option<Link>,
+    dial: Option<Dial>,
+    /// No attempt before this.
+    retry_at: Instant,
+    backoff: Backoff,
+    rng: StdRng,
+    welcomed: bool,
+    was_live: bool,
+    silent_since: Option<Instant>,
+    /// The replica that is being left, until the new connection is live.
+    moving_from: Option<String>,
+    bye_until: Option<Instant>,
+    started: Instant,
+    last_link: LinkId,
+    pub(crate) effects: VecDeque<Effect>,
+}
+
+impl Session {
+    pub fn new(config: &Config, now: Instant) -> Self {
+        let capacity = config.outbox;
+        let room = |after| Room {
+            wanted: true,
+            cursor: Cursor::new(after),
+            outbox: Outbox::new(capacity),
+        };
+        let rooms = config
+            .rooms
+            .iter()
+            .map(|RoomCursor { room: name, after }| (name.clone(), room(*after)));
+        let mut session = Self {
+            key: config.key.clone(),
+            name: config.name.clone(),
+            outbox_capacity: capacity,
+            rooms: rooms.collect(),
+            current: None,
+            next: None,
+            dial: None,
+            retry_at: now,
+            backoff: Backoff::default(),
+            rng: StdRng::seed_from_u64(config.seed.unwrap_or_else(rand::random)),
+            welcomed: false,
+            was_live: false,
+            silent_since: None,
+            moving_from: None,
+            bye_until: None,
+            started: now,
+            last_link: 0,
+            effects: VecDeque::new(),
+        };
+        session.settle(now);
+        session
+    }
+
+    /// The attempt asked for by [`Effect::Dial`] came to an end.
+    pub fn dialed(&mut self, result: Result<Welcome, DialError>, now: Instant) -> Option<LinkId> {
+        let dial = self.dial.take()?;
+        let welcome = match result {
+            Ok(welcome) => welcome,
+            Err(DialError::Final(end)) => return self.end(Err(end)),
+            Err(DialError::Retry(loss)) => return self.dial_failed(&loss, now),
+        };
+        self.last_link += 1;
+        self.welcomed = true;
+        self.emit(Event::Connected {
+            member: welcome.member.clone(),
+            replica: welcome.replica.clone(),
+            release: welcome.release.clone(),
+            why: dial.why,
+        });
+        self.next = Some(Link::new(self.last_link, welcome, dial.asked, now));
+        self.settle(now);
+        Some(self.last_link)
+    }
+
+    /// A connection ended by itself.
+    pub fn lost(&mut self, id: LinkId, loss: Loss, now: Instant) {
+        self.lose(id, loss, now, now);
+        self.settle(now);
+    }
+
+    /// The clock reached [`Self::wake_at`].
+    pub fn tick(&mut self, now: Instant) {
+        if self.bye_until.is_some_and(|until| until <= now) {
+            self.end(Ok(()));
+        }
+        let links = [&mut self.current, &mut self.next];
+        let mut silent = Vec::new();
+        for link in links.into_iter().flatten() {
+            if link.give_up_at() <= now {
+                silent.push((link.id, link.patience(), link.heard));
+            } else if link.ping_at <= now {
+                link.ping_at = now + link.welcome.heartbeat;
+                let t = now.duration_since(self.started).as_millis();
+                let ping = ClientFrame::Ping { t: u64::try_from(t).unwrap_or(0) };
+                self.effects.push_back(Effect::Write(link.id, ping));
+            }
+        }
+        for (id, patience, heard) in silent {
+            self.effects.push_back(Effect::Close(id));
+            self.lose(id, Loss::Silent(patience), heard, now);
+        }
+        self.settle(now);
+    }
+
+    /// When [`Self::tick`] is due.
+    pub fn wake_at(&self) -> Option<Instant> {
+        let links = self.current.iter().chain(&self.next).map(Link::wake_at);
+        let outboxes = self.rooms.values().filter_map(|room| room.outbox.wake_at());
+        links.chain(outboxes).chain(self.dial_at()).chain(self.bye_until).min()
+    }
+
+    /// Queues a message; its ticket, or why not.
+    pub fn send(&mut self, name: &str, text: String, now: Instant) -> Result<u64, SendError> {
+        let limits = self.current.as_ref().map_or(USUAL_LIMITS, |link| link.welcome.limits.clone());
+        let room =
+            self.rooms.get_mut(name).filter(|room| room.wanted).ok_or(SendError::NotInRoom)?;
+        // A frame beyond the limit would cost the connection, for good.
+        let frame = ClientFrame::Send { room: name.to_owned(), n: u64::MAX, text };
+        let frame_bytes = serde_json::to_string(&frame).map_or(usize::MAX, |json| json.len());
+        let ClientFrame::Send { text, .. } = frame else { return Err(SendError::TooLong) };
+        if text.len() > limits.text_bytes || frame_bytes > limits.frame_bytes {
+            return Err(SendError::TooLong);
+        }
+        let ticket = room.outbox.push(text, now).ok_or(SendError::Full)?;
+        self.settle(now);
+        Ok(ticket)
+    }
+
+    /// Enters a room, again if it was left.
+    pub fn join(&mut self, name: String, after: Option<EntryId>, now: Instant) {
+        if !self.rooms.contains_key(&name) && self.rooms.len() >= MAX_ROOMS {
+            self.emit(Event::Refused {
+                code: rollcall_protocol::ErrorCode::TooManyRooms,
+                detail: format!("a client remembers at most {MAX_ROOMS} rooms"),
+                room: Some(name),
+            });
+            return;
+        }
+        let capacity = self.outbox_capacity;
+        let room = self.rooms.entry(name).or_insert_with(|| Room {
+            wanted: false,
+            cursor: Cursor::default(),
+            outbox: Outbox::new(capacity),
+        });
+        if !room.wanted {
+            room.wanted = true;
+            room.cursor = Cursor::new(after);
+        }
+        self.settle(now);
+    }
+
+    /// Leaves a room. Its numbering stays, for the key's next message there.
+    pub fn leave(&mut self, name: &str, now: Instant) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.wanted = false;
+            room.cursor = Cursor::default();
+        }
+        self.settle(now);
+    }
+
+    /// Tells a room that this member is typing; nobody misses it if there is no connection.
+    pub fn typing(&mut self, room: String) {
+        if let Some(link) = self.current.as_ref().filter(|link| link.is_joined(&room)) {
+            self.effects.push_back(Effect::Write(link.id, ClientFrame::Typing { room }));
+        }
+    }
+
+    /// Ends the presence and the client.
+    pub fn bye(&mut self, now: Instant) {
+        if let Some(next) = self.next.take() {
+            self.effects.push_back(Effect::Close(next.id));
+        }
+        match &self.current {
+            Some(link) => {
+                self.effects.push_back(Effect::Write(link.id, ClientFrame::Bye));
+                self.bye_until = Some(now + BYE_TIME);
+            }
+            None => {
+                self.end(Ok(()));
+            }
+        }
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.effects.push_back(Effect::Emit(event));
+    }
+
+    fn end(&mut self, result: Result<(), Final>) -> Option<LinkId> {
+        self.emit(Event::Ended(result));
+        self.effects.push_back(Effect::End);
+        None
+    }
+
+    fn dial_failed(&mut self, loss: &Loss, now: Instant) -> Option<LinkId> {
+        let retry_in = self.backoff.next(&mut self.rng);
+        self.retry_at = now + retry_in;
+        self.emit(Event::ConnectFailed { error: loss.to_string(), retry_in });
+        None
+    }
+
+    /// Forgets a connection. `since` is when it last served.
+    pub(crate) fn lose(&mut self, id: LinkId, loss: Loss, since: Instant, now: Instant) {
+        let is_current = self.current.as_ref().is_some_and(|link| link.id == id);
+        let slot = if is_current { &mut self.current } else { &mut self.next };
+        let Some(link) = slot.take_if(|link| link.id == id) else { return };
+        if is_current && self.bye_until.is_some() {
+            self.end(Ok(()));
+            return;
+        }
+        if is_current {
+            self.carrier_lost(&link, since);
+        }
+        self.plan_return(&loss, now);
+        let abrupt = matches!(loss, Loss::Broke(_) | Loss::Silent(_));
+        let end = final_end(&loss, link.refusal);
+        self.emit(Event::Disconnected { replica: link.welcome.replica, loss, abrupt });
+        if let Some(end) = end {
+            self.end(Err(end));
+        }
+    }
+
+    fn carrier_lost(&mut self, link: &Link, since: Instant) {
+        self.rooms.values_mut().for_each(|room| room.outbox.connection_lost());
+        if self.was_live {
+            self.silent_since.get_or_insert(since);
+        }
+        let moving = self.next.is_some() || self.dial.as_ref().is_some_and(|d| d.why == Why::Move);
+        if moving {
+            self.moving_from.get_or_insert_with(|| link.welcome.replica.clone());
+        }
+    }
+
+    fn plan_return(&mut self, loss: &Loss, now: Instant) {
+        let restart =
+            matches!(loss, Loss::Closed { code, .. } if *code == CloseCode::Restart.code());
+        let wait = if restart {
+            self.backoff.next_at_once(&mut self.rng)
+        } else {
+            self.backoff.next(&mut self.rng)
+        };
+        self.retry_at = now + wait;
+    }
+
+    /// A time at which a room whose log could not be read is asked for again.
+    pub(crate) fn later(&mut self, now: Instant) -> Instant {
+        now + Duration::from_millis(self.rng.random_range(200..=1000))
+    }
+
+    /// Asks for whatever stands between what is and what should be.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        if self.bye_until.is_some() {
+            return;
+        }
+        self.promote();
+        self.enter_rooms(now);
+        self.flush(now);
+        self.note_live(now);
+        self.start_dial(now);
+    }
+
+    /// Lets the next connection take over once it has everything, or if it is the only one.
+    fn promote(&mut self) {
+        let rooms = &self.rooms;
+        let ready = |next: &mut Link| {
+            let known = |room: &&Room| room.wanted && room.cursor.at().is_some();
+            rooms.iter().filter(|(_, room)| known(room)).all(|(name, _)| next.is_live(name))
+        };
+        let current_gone = self.current.is_none();
+        let Some(next) = self.next.take_if(|next| current_gone || ready(next)) else { return };
+        if let Some(old) = self.current.replace(next) {
+            self.moving_from.get_or_insert(old.welcome.replica);
+            self.rooms.values_mut().for_each(|room| room.outbox.connection_lost());
+            self.effects.push_back(Effect::Close(old.id));
+        }
+    }
+
+    /// Joins and leaves rooms on each connection until it is where the client wants to be.
+    fn enter_rooms(&mut self, now: Instant) {
+        for (link, is_current) in [(&mut self.current, true), (&mut self.next, false)]
+            .into_iter()
+            .filter_map(|(link, is)| link.as_mut().map(|link| (link, is)))
+        {
+            for (name, room) in self.rooms.iter().filter(|(_, room)| room.wanted) {
+                let after = room.cursor.at();
+                // Without a cursor each connection would start at a head of its own, and what
+                // lies between them would be missing: so only one is asked.
+                if link.should_ask(name, now) && (is_current || after.is_some()) {
+                    link.stages.insert(name.clone(), Stage::Asked);
+                    let join = ClientFrame::Join { room: name.clone(), after };
+                    self.effects.push_back(Effect::Write(link.id, join));
+                }
+            }
+            let wanted = |name: &String| self.rooms.get(name).is_some_and(|room| room.wanted);
+            let left: Vec<_> = link.stages.keys().filter(|name| !wanted(name)).cloned().collect();
+            for room in left {
+                link.stages.remove(&room);
+                self.effects.push_back(Effect::Write(link.id, ClientFrame::Leave { room }));
+            }
+        }
+    }
+
+    /// Sends what is due in every room that is joined, within the server's limit.
+    fn flush(&mut self, now: Instant) {
+        let Some(link) = &self.current else { return };
+        let on_its_way: usize = self.rooms.values().map(|room| room.outbox.on_its_way()).sum();
+        let mut room_for = link.welcome.limits.pending.max(1).saturating_sub(on_its_way);
+        for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.is_joined(name)) {
+            for (n, text) in room.outbox.take_due(room_for, now) {
+                room_for -= 1;
+                let send = ClientFrame::Send { room: name.clone(), n, text };
+                self.effects.push_back(Effect::Write(link.id, send));
+            }
+        }
+    }
+
+    /// Tells, once a connection, that it is live in all rooms, and what it took to get there.
+    fn note_live(&mut self, now: Instant) {
+        let Some(link) = self.current.as_mut().filter(|link| !link.told_live) else { return };
+        let mut wanted = self.rooms.iter().filter(|(_, room)| room.wanted);
+        if !wanted.all(|(name, _)| link.is_live(name)) {
+            return;
+        }
+        link.told_live = true;
+        let replica = link.welcome.replica.clone();
+        self.was_live = true;
+        self.backoff.reset();
+        let silence = self.silent_since.take().map(|since| now.duration_since(since));
+        if let Some(from) = self.moving_from.take() {
+            let silence = silence.unwrap_or_default();
+            self.emit(Event::Moved { from, to: replica.clone(), silence });
+        }
+        if let Some(lasted) = silence {
+            self.emit(Event::Silence { lasted });
+        }
+        self.emit(Event::AllLive { replica });
+    }
+
+    fn dial_at(&self) -> Option<Instant> {
+        match (&self.current, &self.next, &self.dial) {
+            (_, Some(_), _) | (_, _, Some(_)) => None,
+            (None, None, None) => Some(self.retry_at),
+            (Some(link), None, None) => link.leave_at.map(|at| at.max(self.retry_at)),
+        }
+    }
+
+    fn start_dial(&mut self, now: Instant) {
+        if self.dial_at().is_none_or(|at| at > now) {
+            return;
+        }
+        let why = match (&self.current, self.welcomed) {
+            (Some(_), _) => Why::Move,
+            (None, true) => Why::Resume,
+            (None, false) => Why::Fresh,
+        };
+        let cursors = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.wanted)
+            .map(|(name, room)| RoomCursor { room: name.clone(), after: room.cursor.at() });
+        // See `enter_rooms` for why a room without a cursor waits.
+        let rooms: Vec<_> =
+            cursors.filter(|room| why != Why::Move || room.after.is_some()).collect();
+        let asked = rooms.iter().map(|room| room.room.clone()).collect();
+        self.dial = Some(Dial { why, asked });
+        let (client, name) = (self.key.clone(), self.name.clone());
+        self.effects.push_back(Effect::Dial(ClientFrame::Hello {
+            v: VERSION,
+            client,
+            name,
+            why,
+            rooms,
+        }));
+    }
+}
+
+fn final_end(loss: &Loss, detail: Option<String>) -> Option<Final> {
+    match loss {
+        Loss::Closed { code, reason } if !CloseCode::is_retryable(*code) => {
+            Some(Final::Closed { code: *code, reason: reason.clone(), detail })
+        }
+        _ => None,
+    }
+}

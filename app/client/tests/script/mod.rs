@@ -1,0 +1,164 @@
+//! A server whose every frame the test writes by hand.
+
+use futures_util::{SinkExt, StreamExt};
+use rollcall_client::{Config, Event, Events};
+use rollcall_protocol::{
+    ClientFrame, EntryId, JoinStatus, Limits, Message, RoomCursor, ServerFrame, Why,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::{
+    WebSocketStream, accept_async,
+    tungstenite::{self, protocol::CloseFrame},
+};
+
+pub const ROOM: &str = "vault";
+
+pub fn id(n: u64) -> EntryId {
+    EntryId::new(n, 0)
+}
+
+/// The room log's entry `n`, which follows entry `n - 1`.
+pub fn entry(n: u64) -> ServerFrame {
+    let (room, member, name) = (ROOM.to_owned(), "m".to_owned(), "Teal".to_owned());
+    let text = format!("line {n}");
+    ServerFrame::Message(Message { room, id: id(n), prev: id(n - 1), member, name, n, text, at: n })
+}
+
+pub fn goaway(in_ms: u64) -> ServerFrame {
+    ServerFrame::Goaway { in_ms, deadline_ms: 60_000, reason: "roll".to_owned() }
+}
+
+pub fn ack(n: u64) -> ServerFrame {
+    ServerFrame::Ack { room: ROOM.to_owned(), n, id: Some(id(100 + n)), duplicate: false }
+}
+
+pub struct Script {
+    listener: TcpListener,
+}
+
+impl Script {
+    pub async fn listen() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").await.expect("a free port") }
+    }
+
+    pub fn config(&self) -> Config {
+        let address = self.listener.local_addr().expect("a bound listener");
+        Config { seed: Some(7), ..Config::new(&format!("http://{address}"), "Teal", &[ROOM]) }
+    }
+
+    /// A connection that was upgraded and has said `hello`.
+    pub async fn accept(&self) -> Peer {
+        let (stream, _) = self.listener.accept().await.expect("a connection");
+        let socket = accept_async(stream).await.expect("an upgrade");
+        let mut peer = Peer { socket, why: Why::Fresh, rooms: Vec::new() };
+        let ClientFrame::Hello { why, rooms, .. } = peer.receive().await else {
+            panic!("anything before hello");
+        };
+        Peer { why, rooms, ..peer }
+    }
+
+    /// Takes the next connection and drops it before any answer.
+    pub async fn refuse(&self) {
+        self.listener.accept().await.expect("a connection");
+    }
+}
+
+pub struct Peer {
+    socket: WebSocketStream<TcpStream>,
+    pub why: Why,
+    pub rooms: Vec<RoomCursor>,
+}
+
+impl Peer {
+    pub fn after(&self) -> Option<EntryId> {
+        self.rooms[0].after
+    }
+
+    pub async fn send(&mut self, frame: ServerFrame) {
+        let json = frame_json(&frame);
+        self.socket.send(tungstenite::Message::text(json)).await.expect("an open connection");
+    }
+
+    /// `welcome` with a heartbeat, `joined` at `head`; catch-up follows.
+    pub async fn welcome(&mut self, replica: &str, heartbeat_ms: u64) {
+        let limits = Limits { text_bytes: 4096, frame_bytes: 16384, rooms: 64, pending: 8 };
+        let (member, replica, release) = ("m".to_owned(), replica.to_owned(), "1.0.0".to_owned());
+        self.send(ServerFrame::Welcome { v: 1, member, replica, release, heartbeat_ms, limits })
+            .await;
+    }
+
+    pub async fn joined(&mut self, head: u64) {
+        let status = if self.after().is_some() { JoinStatus::Resumed } else { JoinStatus::Fresh };
+        let room = ROOM.to_owned();
+        let frame =
+            ServerFrame::Joined { room, head: id(head), status, present: 0, members: vec![] };
+        self.send(frame).await;
+    }
+
+    pub async fn live(&mut self, head: u64) {
+        self.send(ServerFrame::Live { room: ROOM.to_owned(), id: id(head) }).await;
+    }
+
+    /// All that makes a client live with nothing to catch up.
+    pub async fn serve(&mut self, replica: &str, head: u64) {
+        self.welcome(replica, 60_000).await;
+        self.joined(head).await;
+        self.live(head).await;
+    }
+
+    pub async fn receive(&mut self) -> ClientFrame {
+        loop {
+            match self.socket.next().await.expect("an open connection").expect("a frame") {
+                tungstenite::Message::Text(text) => {
+                    return serde_json::from_str(&text).expect("a client frame");
+                }
+                tungstenite::Message::Close(close) => panic!("closed: {close:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next `send`: its number and text.
+    pub async fn receive_send(&mut self) -> (u64, String) {
+        loop {
+            match self.receive().await {
+                ClientFrame::Send { n, text, .. } => return (n, text),
+                ClientFrame::Ping { .. } => {}
+                other => panic!("{other:?} instead of a send"),
+            }
+        }
+    }
+
+    pub async fn close(mut self, code: u16) {
+        let frame = CloseFrame { code: code.into(), reason: "".into() };
+        self.socket.close(Some(frame)).await.expect("an open connection");
+        while let Some(Ok(_)) = self.socket.next().await {}
+    }
+
+    /// The client's close code, once it closes; none if it just went away.
+    pub async fn closed(mut self) -> Option<u16> {
+        while let Some(Ok(message)) = self.socket.next().await {
+            if let tungstenite::Message::Close(frame) = message {
+                return frame.map(|frame| frame.code.into());
+            }
+        }
+        None
+    }
+}
+
+fn frame_json(frame: &ServerFrame) -> String {
+    serde_json::to_string(frame).expect("a frame is JSON")
+}
+
+/// The next messages' numbers.
+pub async fn messages(events: &mut Events, count: usize) -> Vec<u64> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        let n = events.find(|event| match event {
+            Event::Message { message, .. } => Some(message.n),
+            _ => None,
+        });
+        seen.push(n.await.expect("a client that goes on"));
+    }
+    seen
+}

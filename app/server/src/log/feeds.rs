@@ -1,0 +1,159 @@
+//! Following the partitions' feeds, as a client follows its rooms: from the last ID seen.
+
+use std::{future::Future, time::Duration};
+
+use redis::{
+    RedisError,
+    aio::MultiplexedConnection,
+    streams::{StreamId, StreamRangeReply, StreamReadReply},
+};
+use rollcall_protocol::{EntryId, PresenceEvent};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::{
+    FeedEvent,
+    link::{Link, PARTITIONS, feed_of},
+    redis::{field, read_message},
+};
+
+/// A feed read waits this long for something new; the connection is given up one timeout later.
+const FEED_BLOCK: Duration = Duration::from_secs(1);
+const FEED_BATCH: usize = 512;
+
+/// Sends every feed event to `events` until nobody listens.
+pub(super) async fn follow(link: &Link, events: mpsc::Sender<FeedEvent>) {
+    let mut feeds = Feeds::default();
+    while !events.is_closed() {
+        if let Err(error) = tail(link, &mut feeds, &events).await {
+            warn!(%error, "feeds interrupted, connecting again");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// One connection's life: continue every feed where the last connection stopped.
+async fn tail(
+    link: &Link,
+    feeds: &mut Feeds,
+    events: &mpsc::Sender<FeedEvent>,
+) -> Result<(), RedisError> {
+    let mut connection = link.dedicated_connection(FEED_BLOCK).await?;
+    let mut missed = feeds.skip_what_is_gone(&mut connection).await?;
+    info!("following the feeds");
+    loop {
+        if missed && events.send(FeedEvent::Missed).await.is_err() {
+            return Ok(());
+        }
+        let read = feeds.read(&mut connection).await?;
+        let behind = read.iter().map(Vec::len).sum::<usize>() >= FEED_BATCH;
+        for (feed, entries) in read.iter().enumerate() {
+            for entry in entries {
+                feeds.advance(feed, &entry.id);
+                let Some(event) = read_event(entry) else { continue };
+                if events.send(event).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        // Far behind, the feeds may have been trimmed under us.
+        missed = behind && feeds.skip_what_is_gone(&mut connection).await?;
+    }
+}
+
+/// The last ID seen of each feed; unknown before the first connection.
+#[derive(Default)]
+struct Feeds {
+    seen: Vec<EntryId>,
+}
+
+impl Feeds {
+    /// Whether a feed's next entries are gone: trimmed, or lost by Redis. Goes on from its end then.
+    async fn skip_what_is_gone(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<bool, RedisError> {
+        let first_time = self.seen.is_empty();
+        self.seen.resize(PARTITIONS as usize, EntryId::ZERO);
+        let mut lossy = first_time;
+        for (partition, seen) in (0..PARTITIONS).zip(&mut self.seen) {
+            let (oldest, newest) = feed_ends(partition, connection).await?;
+            if first_time || oldest > *seen || newest < *seen {
+                lossy |= newest != *seen;
+                *seen = newest;
+            }
+        }
+        Ok(lossy)
+    }
+
+    fn read(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> impl Future<Output = Result<Vec<Vec<StreamId>>, RedisError>> {
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(FEED_BATCH).arg("BLOCK").arg(FEED_BLOCK.as_millis() as u64);
+        command.arg("STREAMS");
+        (0..PARTITIONS).for_each(|partition| {
+            command.arg(feed_of(partition));
+        });
+        self.seen.iter().for_each(|seen| {
+            command.arg(seen.to_string());
+        });
+        async move {
+            let reply: Option<StreamReadReply> = command.query_async(connection).await?;
+            let mut read = vec![Vec::new(); PARTITIONS as usize];
+            for key in reply.into_iter().flat_map(|reply| reply.keys) {
+                if let Some(feed) = (0..PARTITIONS).position(|p| feed_of(p) == key.key) {
+                    read[feed] = key.ids;
+                }
+            }
+            Ok(read)
+        }
+    }
+
+    fn advance(&mut self, feed: usize, id: &str) {
+        if let Ok(id) = id.parse() {
+            self.seen[feed] = id;
+        }
+    }
+}
+
+/// The oldest entry's ID and the newest's; zero for an empty feed.
+async fn feed_ends(
+    partition: u32,
+    connection: &mut MultiplexedConnection,
+) -> Result<(EntryId, EntryId), RedisError> {
+    let feed = feed_of(partition);
+    let mut pipe = redis::pipe();
+    pipe.atomic();
+    pipe.cmd("XRANGE").arg(&feed).arg("-").arg("+").arg("COUNT").arg(1);
+    pipe.cmd("XREVRANGE").arg(&feed).arg("+").arg("-").arg("COUNT").arg(1);
+    type Ends = (StreamRangeReply, StreamRangeReply);
+    let (first, last): Ends = pipe.query_async(connection).await?;
+    let id = |reply: &StreamRangeReply| {
+        reply.ids.first().and_then(|entry| entry.id.parse().ok()).unwrap_or(EntryId::ZERO)
+    };
+    Ok((id(&first), id(&last)))
+}
+
+fn read_event(entry: &StreamId) -> Option<FeedEvent> {
+    let room = field(entry, "room")?;
+    let kind = field(entry, "kind")?;
+    if kind == "message" {
+        let id = field(entry, "id")?.parse().ok()?;
+        return Some(FeedEvent::Message(read_message(room, id, entry)?));
+    }
+    let (member, name) = (field(entry, "member")?, field(entry, "name")?);
+    match kind.as_str() {
+        "typing" => Some(FeedEvent::Typing { room, member, name }),
+        "presence" => {
+            let event = match field(entry, "event")?.as_str() {
+                "join" => PresenceEvent::Join,
+                _ => PresenceEvent::Leave,
+            };
+            Some(FeedEvent::Presence { at: entry.id.parse().ok()?, room, event, member, name })
+        }
+        // A later release's kind.
+        _ => None,
+    }
+}

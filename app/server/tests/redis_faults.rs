@@ -1,0 +1,108 @@
+//! Redis fails, and comes back: the replica stays alive, is not ready meanwhile, and loses nothing.
+
+mod support;
+
+use std::time::Duration;
+
+use rollcall_protocol::{EntryId, ServerFrame};
+use support::{Redis, Replica, Socket, assert_chain, http, key};
+
+const QUICK: [&str; 2] = ["--redis-timeout-ms", "300"];
+
+#[tokio::test]
+async fn redis_down_at_start_is_waited_for() {
+    let mut redis = Redis::reserve().await;
+    let replica = Replica::launch(Some(&redis.url()), &QUICK).await;
+    assert_eq!(http(replica.public, "GET", "/livez", None).await.0, 200);
+    assert_eq!(http(replica.public, "GET", "/readyz", None).await.0, 503);
+    redis.launch().await;
+    replica.wait_ready().await;
+    let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    teal.send_acked("vault", 1, "there you are").await;
+    assert_eq!(teal.messages(1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_killed_redis_costs_no_message() {
+    let mut redis = Redis::start().await;
+    let (r1, r2) =
+        tokio::join!(Replica::start(Some(&redis), &QUICK), Replica::start(Some(&redis), &QUICK));
+    let (mut teal, _) = Socket::join(r1.public, &key(), "vault", None).await;
+    let (mut plum, _) = Socket::join(r2.public, &key(), "vault", None).await;
+    for n in 1..=5 {
+        teal.send_acked("vault", n, "before").await;
+    }
+    redis.kill();
+    r1.wait_readyz(503).await;
+    assert_eq!(http(r1.public, "GET", "/livez", None).await.0, 200);
+    // Sent into the outage: settled when Redis is back.
+    for n in 6..=10 {
+        teal.send("vault", n, "during").await;
+    }
+    redis.launch().await;
+    let got = plum.messages(10).await;
+    assert_chain(EntryId::ZERO, &got);
+    assert_eq!(got.iter().map(|m| m.n).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+    r1.wait_ready().await;
+}
+
+#[tokio::test]
+async fn a_timeout_is_settled_before_the_next_send() {
+    let redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &QUICK).await;
+    let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    teal.send_acked("vault", 1, "one").await;
+    redis.pause(true);
+    for n in 2..=4 {
+        teal.send("vault", n, "into the pause").await;
+    }
+    // Longer than the timeout: the outcome of n = 2 is unknown, and it is tried again.
+    replica.wait_readyz(503).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    redis.pause(false);
+    let is_last_ack = |frame: &ServerFrame| matches!(frame, ServerFrame::Ack { n: 4, .. });
+    let frames = teal.until(is_last_ack).await;
+    let acked: Vec<_> = frames
+        .iter()
+        .filter_map(|frame| match frame {
+            ServerFrame::Ack { n, .. } => Some(*n),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(acked, [2, 3, 4]);
+    let (_, history) = http(replica.public, "GET", "/api/v1/rooms/vault/messages", None).await;
+    assert_eq!(history.matches("\"text\"").count(), 4, "{history}");
+}
+
+#[tokio::test]
+async fn a_feed_that_was_trimmed_is_made_up_from_the_log() {
+    let redis = Redis::start().await;
+    // A feed so short that a pause outruns it.
+    let settings = ["--feed-entries", "16", "--rate-client", "10000", "--rate-room", "10000"];
+    let (r1, r2) = tokio::join!(
+        Replica::start(Some(&redis), &settings),
+        Replica::start(Some(&redis), &settings)
+    );
+    let (mut teal, _) = Socket::join(r1.public, &key(), "vault", None).await;
+    let (mut plum, _) = Socket::join(r2.public, &key(), "vault", None).await;
+    redis.command(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    for n in 1..=600 {
+        teal.send_acked("vault", n, "many").await;
+    }
+    let got = plum.messages(600).await;
+    assert_chain(EntryId::ZERO, &got);
+}
+
+#[tokio::test]
+async fn a_definite_refusal_is_told_and_can_be_retried() {
+    let redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &QUICK).await;
+    let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    teal.send("vault", 1, "no room").await;
+    let is_reject =
+        |frame: &ServerFrame| matches!(frame, ServerFrame::Reject { retry_ms: Some(_), .. });
+    teal.until(is_reject).await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    teal.send_acked("vault", 1, "no room").await;
+}

@@ -1,0 +1,382 @@
+//! Real parts for the server's tests: a Redis process, replicas, sockets.
+
+// Each test binary uses a part of this.
+#![allow(dead_code)]
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use clap::Parser;
+use futures_util::{SinkExt, StreamExt};
+use rollcall_protocol::{EntryId, Message, ServerFrame};
+use rollcall_server::{Listeners, config::Config};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{self, client::IntoClientRequest, protocol::CloseFrame},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Nothing that these tests wait for takes this long unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A Redis server of the test's own, ended when dropped.
+pub struct Redis {
+    pub port: u16,
+    folder: PathBuf,
+    process: Option<Child>,
+}
+
+impl Redis {
+    pub async fn start() -> Self {
+        let mut redis = Self::reserve().await;
+        redis.launch().await;
+        redis
+    }
+
+    /// A port and a folder, but no server yet.
+    pub async fn reserve() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("rollcall-test-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = free.local_addr().expect("an address").port();
+        Self { port, folder, process: None }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the server, with the data of the one before.
+    pub async fn launch(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--appendonly", "yes", "--appendfsync", "always"])
+            .arg("--dir")
+            .arg(&self.folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed: ./scripts/setup --dev");
+        self.process = Some(child);
+        let answers = async {
+            while self.try_command(&["PING"]).await.is_none_or(|reply| !reply.starts_with("+PONG"))
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answers).await.expect("Redis answers");
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("our own process");
+            process.wait().expect("our own process");
+        }
+    }
+
+    /// Stops (`true`) or continues the process, as a machine that hangs would.
+    pub fn pause(&self, paused: bool) {
+        let process = self.process.as_ref().expect("a running Redis");
+        let signal = if paused { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill").args([signal, &process.id().to_string()]).status();
+        assert!(status.expect("kill").success());
+    }
+
+    /// One command, and the start of its raw reply.
+    pub async fn command(&self, words: &[&str]) -> String {
+        self.try_command(words).await.expect("Redis answers")
+    }
+
+    async fn try_command(&self, words: &[&str]) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut reply = vec![0; 64 * 1024];
+        let length = stream.read(&mut reply).await.ok()?;
+        Some(String::from_utf8_lossy(&reply[..length]).into_owned())
+    }
+
+    /// The key of a room's log.
+    pub async fn log_key(&self, room: &str) -> String {
+        let keys = self.command(&["KEYS", &format!("*:room:{room}:log")]).await;
+        keys.lines().find(|line| line.starts_with('{')).expect("a room log").to_owned()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A replica inside the test's own process.
+pub struct Replica {
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    stop: CancellationToken,
+    pub task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Replica {
+    /// Starts a replica, with settings as on the command line, and waits until it is ready.
+    pub async fn start(redis: Option<&Redis>, settings: &[&str]) -> Self {
+        let replica = Self::launch(redis.map(Redis::url).as_deref(), settings).await;
+        replica.wait_ready().await;
+        replica
+    }
+
+    pub async fn launch(redis_url: Option<&str>, settings: &[&str]) -> Self {
+        let mut words = vec!["rollcall-server", "--port", "0", "--admin-port", "0"];
+        words.extend(redis_url.into_iter().flat_map(|url| ["--redis-url", url]));
+        words.extend(settings);
+        let config = Config::parse_from(words);
+        let listeners = Listeners::bind(&config).await.expect("free ports");
+        let (public, admin) = (listeners.public.local_addr(), listeners.admin.local_addr());
+        let stop = CancellationToken::new();
+        let run = rollcall_server::run(config, listeners, stop.clone().cancelled_owned());
+        Self {
+            public: public.expect("an address"),
+            admin: admin.expect("an address"),
+            stop,
+            task: tokio::spawn(run),
+        }
+    }
+
+    pub async fn wait_ready(&self) {
+        self.wait_readyz(200).await;
+    }
+
+    pub async fn wait_readyz(&self, status: u16) {
+        let answers = async {
+            while http(self.public, "GET", "/readyz", None).await.0 != status {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answers).await.expect("readiness changes");
+    }
+
+    pub async fn drain(&self, spread_ms: u64, deadline_ms: u64) -> Value {
+        let body = json!({ "spread_ms": spread_ms, "deadline_ms": deadline_ms });
+        let (status, body) = http(self.admin, "POST", "/drain", Some(&body)).await;
+        assert_eq!(status, 200);
+        serde_json::from_str(&body).expect("JSON")
+    }
+
+    pub async fn drain_status(&self) -> Value {
+        serde_json::from_str(&http(self.admin, "GET", "/drain", None).await.1).expect("JSON")
+    }
+
+    /// Waits until the drain's state has `connections` left.
+    pub async fn wait_connections(&self, connections: u64) -> Value {
+        let answers = async {
+            loop {
+                let status = self.drain_status().await;
+                if status["connections"] == connections {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answers).await.expect("connections change")
+    }
+
+    /// As SIGTERM would.
+    pub fn terminate(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// One HTTP request: the status and the body.
+pub async fn http(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> (u16, String) {
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    stream.write_all(request.as_bytes()).await.expect("the server reads");
+    let mut reply = String::new();
+    let read = stream.read_to_string(&mut reply);
+    tokio::time::timeout(PATIENCE, read).await.expect("an answer").expect("an answer in UTF-8");
+    let status = reply.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, body.to_owned())
+}
+
+/// A client key that no other test has.
+pub fn key() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    format!("{:024x}{:08x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A socket that does only what the test says.
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Socket {
+    pub async fn open(address: SocketAddr) -> Self {
+        Self::try_open(address, None).await.expect("an upgrade")
+    }
+
+    pub async fn try_open(
+        address: SocketAddr,
+        origin: Option<&str>,
+    ) -> Result<Self, tungstenite::Error> {
+        let url = format!("ws://{address}/api/v1/ws");
+        let mut request = url.into_client_request()?;
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().expect("a header value"));
+        }
+        let (stream, _) = tokio_tungstenite::connect_async(request).await?;
+        Ok(Self { stream })
+    }
+
+    /// Says hello, and enters one room; returns once it is live, with what came before.
+    pub async fn join(
+        address: SocketAddr,
+        key: &str,
+        room: &str,
+        after: Option<EntryId>,
+    ) -> (Self, Vec<ServerFrame>) {
+        let mut socket = Self::open(address).await;
+        socket.hello(key, "fresh", room, after).await;
+        let frames = socket.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
+        (socket, frames)
+    }
+
+    pub async fn hello(&mut self, key: &str, why: &str, room: &str, after: Option<EntryId>) {
+        let rooms = json!([{ "room": room, "after": after }]);
+        let name = format!("N{}", &key[24..]);
+        let hello = json!({ "type": "hello", "v": 1, "client": key, "name": name, "why": why, "rooms": rooms });
+        self.say(&hello).await;
+    }
+
+    pub async fn say(&mut self, frame: &Value) {
+        self.say_raw(tungstenite::Message::text(frame.to_string())).await;
+    }
+
+    pub async fn say_raw(&mut self, message: tungstenite::Message) {
+        self.stream.send(message).await.expect("an open socket");
+    }
+
+    pub async fn send(&mut self, room: &str, n: u64, text: &str) {
+        self.say(&json!({ "type": "send", "room": room, "n": n, "text": text })).await;
+    }
+
+    /// Sends, and waits for the ack.
+    pub async fn send_acked(&mut self, room: &str, n: u64, text: &str) -> EntryId {
+        self.send(room, n, text).await;
+        let is_ack =
+            |frame: &ServerFrame| matches!(frame, ServerFrame::Ack { n: acked, .. } if *acked == n);
+        match self.until(is_ack).await.pop() {
+            Some(ServerFrame::Ack { id: Some(id), .. }) => id,
+            other => panic!("no ID in {other:?}"),
+        }
+    }
+
+    /// The next frame, or how the socket was closed.
+    pub async fn next(&mut self) -> Result<ServerFrame, Option<CloseFrame>> {
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.stream.next()).await;
+            match next.expect("a frame in time") {
+                Some(Ok(tungstenite::Message::Text(text))) => {
+                    return Ok(serde_json::from_str(&text).expect("a frame"));
+                }
+                Some(Ok(tungstenite::Message::Close(frame))) => return Err(frame),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(None),
+            }
+        }
+    }
+
+    /// All frames up to and with the first that `wanted` picks.
+    pub async fn until(&mut self, wanted: impl Fn(&ServerFrame) -> bool) -> Vec<ServerFrame> {
+        let mut frames = Vec::new();
+        loop {
+            let frame =
+                self.next().await.unwrap_or_else(|close| panic!("{close:?} after {frames:?}"));
+            let found = wanted(&frame);
+            frames.push(frame);
+            if found {
+                return frames;
+            }
+        }
+    }
+
+    /// The next `count` messages.
+    pub async fn messages(&mut self, count: usize) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while messages.len() < count {
+            if let ServerFrame::Message(message) = self.next().await.expect("an open socket") {
+                messages.push(message);
+            }
+        }
+        messages
+    }
+
+    /// Reads on until the server closes: the code, or none for a break.
+    pub async fn closed(&mut self) -> Option<u16> {
+        loop {
+            if let Err(close) = self.next().await {
+                return close.map(|frame| frame.code.into());
+            }
+        }
+    }
+
+    /// Answers nothing that was not asked: a ping, and its pong as a fence.
+    pub async fn fence(&mut self, t: u64) -> Vec<ServerFrame> {
+        self.say(&json!({ "type": "ping", "t": t })).await;
+        self.until(|frame| *frame == ServerFrame::Pong { t }).await
+    }
+
+    pub async fn close(mut self) {
+        let _ = self.stream.close(None).await;
+        while self.next().await.is_ok() {}
+    }
+}
+
+/// The messages among frames.
+pub fn messages(frames: &[ServerFrame]) -> Vec<Message> {
+    let messages = frames.iter().filter_map(|frame| match frame {
+        ServerFrame::Message(message) => Some(message.clone()),
+        _ => None,
+    });
+    messages.collect()
+}
+
+/// Asserts that messages form one unbroken chain from `cursor`.
+pub fn assert_chain(cursor: EntryId, messages: &[Message]) {
+    let mut cursor = cursor;
+    for message in messages {
+        assert_eq!(message.prev, cursor, "the chain breaks before {message:?}");
+        assert!(message.id > cursor);
+        cursor = message.id;
+    }
+}

@@ -1,0 +1,13 @@
+FROM debian:trixie-slim
+
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends haproxy \
+    && rm -rf /var/lib/apt/lists/*
+
+# Ansible may run it as another user: the one whose directory holds the runtime socket.
+USER haproxy
+# HAProxy's word for "finish what you have": live connections end by themselves or by `hard-stop-after`.
+STOPSIGNAL SIGUSR1
+# Master-worker, so that SIGUSR2 reloads the configuration without closing the listener.
+ENTRYPOINT ["haproxy", "-W", "-db"]
+CMD ["-f", "/etc/rollcall/haproxy.cfg"]

@@ -1,0 +1,14 @@
+FROM debian:trixie-slim
+
+# /data belongs to redis in the image, and so does a new volume mounted on it.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends redis-server \
+    && rm -rf /var/lib/apt/lists/* \
+    && install -d -o redis -g redis -m 0700 /data
+
+USER redis
+WORKDIR /data
+VOLUME /data
+EXPOSE 6379
+# Every setting comes as an argument from Ansible, so that none hides in an image.
+ENTRYPOINT ["redis-server"]
