@@ -19,7 +19,7 @@ export class Composer {
       event.preventDefault();
       this.#send();
     });
-    this.input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
+    this.input.addEventListener("keydown", (/** @type {any} */ event) => this.#key(event));
     this.input.addEventListener("input", () => this.#typed());
   }
 
@@ -56,7 +56,8 @@ export class Composer {
   /** @returns {boolean} whether it may be sent */
   #measure() {
     const left = this.limit - bytesOf(cleanText(this.input.value));
-    this.hint.textContent = left < 0 ? `${-left} too long` : left < CLOSE_BYTES ? `${left} left` : "";
+    const near = left < CLOSE_BYTES ? `${left} left` : "";
+    this.hint.textContent = left < 0 ? `${-left} too long` : near;
     this.hint.classList.toggle("over", left < 0);
     this.button.disabled = left < 0 || left === this.limit;
     return !this.button.disabled;

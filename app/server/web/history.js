@@ -23,7 +23,7 @@ async function read(room, cursor) {
   const answer = await fetch(`/api/v1/rooms/${encodeURIComponent(room)}/messages?${query}`);
   if (!answer.ok) throw new Error(`history of ${room}: ${answer.status}`);
   const { messages, head } = await answer.json();
-  if (!Array.isArray(messages) || !isId(head)) throw new Error(`history of ${room}: not understood`);
+  if (!Array.isArray(messages) || !isId(head)) throw new Error(`history of ${room}: no history`);
   return { messages, head };
 }
 

@@ -42,7 +42,7 @@ export class Outbox {
   }
 
   /**
-   * The next one to put on the wire, now counted as in flight; null if there is none or none may go.
+   * The next one to put on the wire, now counted as in flight; null if none is there or may go.
    *
    * @param {number} now
    * @returns {Item | null}

@@ -67,7 +67,11 @@ export class Page {
     find("again").addEventListener("click", () => location.reload());
   }
 
-  /** Shows what was said up to our cursor, from where the connection goes on. @param {string} room */
+  /**
+   * Shows what was said up to our cursor, from where the connection goes on.
+   *
+   * @param {string} room
+   */
   async #enter(room) {
     const conversation = this.#conversation(room);
     const known = this.participant.rooms.get(room)?.cursor ?? null;

@@ -38,6 +38,11 @@ return Array.from(document.querySelectorAll(".conversation:not([hidden]) .messag
 }));
 """
 
+BELOW = """
+const view = document.querySelector(".conversation:not([hidden])");
+return view.scrollHeight - view.scrollTop - view.clientHeight;
+"""
+
 
 class Chat:
     """One tab of one browser."""
@@ -83,6 +88,10 @@ class Chat:
             lambda: any(settled.items() <= row.items() and row["id"] for row in self.shown()),
             f"{text!r} is in the log",
         )
+
+    def below(self):
+        """How much of the conversation lies below what is on the screen, in pixels."""
+        return self.driver.execute_script(BELOW)
 
     def seen(self, what):
         return self.driver.execute_script(f"return window.seen.{what}")

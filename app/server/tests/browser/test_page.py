@@ -148,6 +148,25 @@ def test_rooms_are_a_click_apart_and_count_what_is_new(browser, server):
     assert chat.console_errors() == []
 
 
+def test_the_page_follows_the_talk_and_leaves_alone_who_reads_further_up(browser, server):
+    chat = Chat(browser(), server.url).open().join("Ada")
+    room, key = Room(server.url, "lobby"), secrets.token_hex(16)
+    for n in range(1, 201):
+        room.post(key, "Talk", n, f"line {n}\nof two")
+    chat.until_shown("line 200\nof two")
+    chat.until(lambda: chat.below() < 1, "the newest line is in sight")
+    assert not chat.find("news").is_displayed()
+
+    chat.driver.execute_script("document.querySelector('.conversation:not([hidden])').scrollTop = 99")
+    chat.until(lambda: chat.below() > 1000, "one is further up")
+    room.post(key, "Talk", 201, "news")
+    chat.until(lambda: chat.find("news").is_displayed(), "a word says that there is something new")
+    assert chat.below() > 1000
+    chat.find("news").click()
+    chat.until(lambda: chat.below() < 1, "the newest line is in sight")
+    assert not chat.find("news").is_displayed()
+
+
 def test_who_leaves_is_gone_at_once(browser, server):
     watcher = Chat(browser(), server.url).open().join("Grace")
     ada = Chat(browser(), server.url).open().join("Ada")
