@@ -13,6 +13,8 @@ pub fn of(report: &Report) -> Vec<Held> {
         none("gaps", report.gaps),
         none("absent", report.absent).note(format!("of {}", report.clients)),
         none("failed_sends", report.failed_sends).note(format!("of {}", report.messages_sent)),
+        // A run in which nobody heard anything would hold every promise.
+        none("nothing_heard", u64::from(report.deliveries == 0)).quiet(),
     ];
     match report.promise {
         Promise::Roll => roll(report, &mut promises),

@@ -100,18 +100,26 @@ fn closing(report: &Report, paint: Paint) -> String {
         // Writing to a string cannot fail.
         let _infallible = writeln!(page, "    {detail}");
     }
+    for place in where_to_look(report) {
+        let _infallible = writeln!(page, "  {}", paint.dim(&format!("look at: {place}")));
+    }
+    page + "\n"
+}
+
+/// The command's own words if it failed; else the replicas that lost connections, or all of them.
+fn where_to_look(report: &Report) -> Vec<String> {
+    if report.command_exit != 0 {
+        return vec![format!(
+            "what the command said above; its status was {}",
+            report.command_exit
+        )];
+    }
     let replicas: Vec<_> = match report.suspects.is_empty() {
         true => report.connections.keys().collect(),
         false => report.suspects.iter().collect(),
     };
-    for replica in replicas {
-        let _infallible = writeln!(
-            page,
-            "  {}",
-            paint.dim(&format!("look at: docker logs rollcall-{replica}-green (or -blue)"))
-        );
-    }
-    page + "\n"
+    let logs = |replica| format!("docker logs rollcall-{replica}-green (or -blue)");
+    replicas.into_iter().map(logs).collect()
 }
 
 fn with_unit(figure: f64, unit: &str) -> String {

@@ -51,7 +51,11 @@ pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow:
     let mut stage = Stage::new(&options.stage.url, seed);
     let before = async {
         let gather = gather(&mut stage, options, &cast, &rooms);
-        timeout(options.max_wait(), gather).await.context("not everybody got in")??;
+        let late = || {
+            let (limit, url) = (options.max_wait_seconds, &options.stage.url);
+            format!("not everybody was live after {limit} s at {url}; is the stack up?")
+        };
+        timeout(options.max_wait(), gather).await.ok().with_context(late)??;
         eprintln!("{} clients are live; seed {seed}", options.clients);
         stage.start_probe(probe);
         sleep(Duration::from_secs_f64(options.baseline_seconds)).await;

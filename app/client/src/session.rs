@@ -445,3 +445,6 @@ fn final_end(loss: &Loss, detail: Option<String>) -> Option<Final> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,8 @@ async fn a_retry_on_another_replica_is_a_duplicate() {
 #[tokio::test]
 async fn a_move_is_no_leave_and_no_join() {
     let redis = Redis::start().await;
-    // Short leases, so that renewals and expiry happen during the test.
-    let settings = ["--lease-ms", "600"];
+    // Short leases, so that renewals and expiry happen during the test; long enough for a busy machine.
+    let settings = ["--lease-ms", "2000"];
     let (r1, r2) = tokio::join!(
         Replica::start(Some(&redis), &settings),
         Replica::start(Some(&redis), &settings)
@@ -108,10 +108,13 @@ async fn a_move_is_no_leave_and_no_join() {
     second.hello(&mover, "move", "vault", Some(EntryId::ZERO)).await;
     second.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
     first.close().await;
-    // Several leases long, other things happen, and nobody comes or goes.
-    for n in 1..=8 {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // Two leases long other things happen, and nobody comes or goes.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(4);
+    let mut n = 0;
+    while std::time::Instant::now() < until {
+        n += 1;
         second.send_acked("vault", n, "still here").await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     let seen = witness.fence(1).await;
     assert!(!seen.iter().any(|frame| matches!(frame, ServerFrame::Presence { .. })), "{seen:?}");
@@ -187,7 +190,7 @@ async fn lost_data_is_a_gap_for_who_is_live_and_for_who_resumes() {
 }
 
 /// More than the kernel's buffers and the outlet's take for a reader that sleeps.
-const FLOOD: u64 = 4000;
+const FLOOD: u64 = 1500;
 
 /// Fills the room while `teal` reads along and another connection does not.
 async fn flood(redis: &Redis, teal: &mut Socket) -> Vec<Message> {
@@ -207,7 +210,7 @@ async fn a_slow_reader_harms_nobody_and_misses_nothing() {
     let redis = Redis::start().await;
     let settings = [&FAST[..], &["--heartbeat-ms", "60000", "--stall-ms", "60000"]].concat();
     let replica = Replica::start(Some(&redis), &settings).await;
-    let (mut slow, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let mut slow = Socket::join_with_small_buffer(replica.public, &key(), "vault").await;
     let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
     let quick = flood(&redis, &mut teal).await;
     assert_chain(EntryId::ZERO, &quick);
@@ -219,7 +222,7 @@ async fn who_takes_nothing_at_all_is_closed() {
     let redis = Redis::start().await;
     let settings = [&FAST[..], &["--heartbeat-ms", "60000", "--stall-ms", "300"]].concat();
     let replica = Replica::start(Some(&redis), &settings).await;
-    let (stuck, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let stuck = Socket::join_with_small_buffer(replica.public, &key(), "vault").await;
     let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
     flood(&redis, &mut teal).await;
     replica.wait_connections(1).await;

@@ -18,7 +18,7 @@ use rollcall_server::{Listeners, config::Config};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tokio_tungstenite::{
@@ -256,6 +256,20 @@ impl Socket {
         }
         let (stream, _) = tokio_tungstenite::connect_async(request).await?;
         Ok(Self { stream })
+    }
+
+    /// As [`Self::join`], on a socket whose kernel keeps little for a reader that sleeps.
+    pub async fn join_with_small_buffer(address: SocketAddr, key: &str, room: &str) -> Self {
+        let tcp = TcpSocket::new_v4().expect("a socket");
+        tcp.set_recv_buffer_size(4096).expect("a small buffer");
+        let tcp = tcp.connect(address).await.expect("the server listens");
+        let stream = MaybeTlsStream::Plain(tcp);
+        let url = format!("ws://{address}/api/v1/ws");
+        let (stream, _) = tokio_tungstenite::client_async(url, stream).await.expect("an upgrade");
+        let mut socket = Self { stream };
+        socket.hello(key, "fresh", room, None).await;
+        socket.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
+        socket
     }
 
     /// Says hello, and enters one room; returns once it is live, with what came before.
