@@ -2,6 +2,7 @@
 
 import json
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -56,8 +57,8 @@ class Chat:
         return self
 
     def join(self, name):
+        self.until(lambda: self.find("name").is_displayed(), "the page asks for a name")
         field = self.find("name")
-        self.until(lambda: field.is_displayed(), "the page asks for a name")
         field.clear()
         field.send_keys(name, Keys.ENTER)
         self.until_served()
@@ -107,6 +108,6 @@ class Chat:
         return self.driver.find_element(By.ID, id_)
 
     def until(self, condition, what):
-        WebDriverWait(self.driver, PATIENCE_S, poll_frequency=0.05).until(
-            lambda _: condition(), f"waited {PATIENCE_S} s until {what}"
-        )
+        # A page that is just being loaded again has taken its elements along.
+        wait = WebDriverWait(self.driver, PATIENCE_S, 0.05, [StaleElementReferenceException])
+        wait.until(lambda _: condition(), f"waited {PATIENCE_S} s until {what}")

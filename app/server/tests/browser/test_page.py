@@ -2,7 +2,6 @@
 
 import secrets
 
-import pytest
 from chat import Chat
 from selenium.webdriver.common.keys import Keys
 from stack import Room, Wire
@@ -131,6 +130,17 @@ def test_a_lost_log_is_told_calmly(browser, server):
     assert chat.texts() == ["lost with the server", "said to nobody"]
 
 
+def test_modules_that_do_not_fit_together_are_loaded_again(browser, server):
+    chat = Chat(browser(), server.url)
+    chat.driver.execute_cdp_cmd("Network.enable", {})
+    chat.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/web/outbox.js"]})
+    chat.open()
+    tries = "return Number(sessionStorage.getItem('rollcall.tries'))"
+    chat.until(lambda: chat.driver.execute_script(tries) == 2, "it was tried again")
+    chat.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    chat.join("Ada")
+
+
 def test_rooms_are_a_click_apart_and_count_what_is_new(browser, server):
     chat = Chat(browser(), server.url).open().join("Ada")
     Room(server.url, "the-van").post(secrets.token_hex(16), "Slate", 1, "Engine on.")
@@ -178,8 +188,8 @@ def test_who_leaves_is_gone_at_once(browser, server):
     ada.join("Ada")
 
 
-@pytest.mark.parametrize("count", [620])
-def test_the_page_stays_bounded(browser, server, count):
+def test_the_page_stays_bounded(browser, server):
+    count = 620
     chat = Chat(browser(), server.url).open().join("Ada")
     room, key = Room(server.url, "lobby"), secrets.token_hex(16)
     for n in range(1, count + 1):
