@@ -84,8 +84,9 @@ export class Conversation {
     this.element.classList.add("loaded");
   }
 
-  gap() {
-    this.#append(make("li", "gap", "Some messages could not be recovered"));
+  /** A word of the page's own, at this place of the log. @param {string} words */
+  note(words) {
+    this.#append(make("li", "note", words));
     this.follower.arrived(false);
   }
 

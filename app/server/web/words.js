@@ -33,7 +33,9 @@ export function cleanText(typed) {
 /** @param {string} hash of the page's address @returns {string} a room */
 export function roomOf(hash) {
   try {
-    return clean(decodeURIComponent(hash.slice(1)), ROOM_LENGTH) || ROOMS[0];
+    const room = clean(decodeURIComponent(hash.slice(1)), ROOM_LENGTH);
+    // Dots are steps in an address, and so never a room in one.
+    return /^\.{0,2}$/.test(room) ? ROOMS[0] : room;
   } catch {
     return ROOMS[0];
   }

@@ -1,4 +1,4 @@
-"""The page as a person uses it: joining, writing, reading. Every wait is for something to be seen."""
+"""The page as a person uses it: join, write, read. Every wait is for something to be seen."""
 
 import json
 
@@ -14,14 +14,14 @@ PATIENCE_S = 20
 RECORD = """
 const status = document.getElementById("status");
 const seen = (window.seen = { states: [], notices: [], served: [], people: [] });
+const text = (id) => document.getElementById(id).textContent;
 const note = (list, value) => value && list.at(-1) !== value && list.push(value);
 const look = () => {
   note(seen.states, status.dataset.state);
-  note(seen.notices, document.getElementById("notice").textContent);
+  note(seen.notices, text("notice"));
   const chip = document.getElementById("serving");
-  const [replica, release] = ["replica", "release"].map((id) => document.getElementById(id).textContent);
-  if (!chip.hidden) note(seen.served, `${replica} ${release}`);
-  note(seen.people, document.getElementById("people-count").textContent);
+  if (!chip.hidden) note(seen.served, `${text("replica")} ${text("release")}`);
+  note(seen.people, text("people-count"));
 };
 look();
 const all = { subtree: true, childList: true, characterData: true, attributes: true };
@@ -38,6 +38,8 @@ return Array.from(document.querySelectorAll(".conversation:not([hidden]) .messag
   state: row.querySelector(".state")?.dataset.state ?? null,
 }));
 """
+
+SCROLL_UP = "document.querySelector('.conversation:not([hidden])').scrollTop = 99"
 
 BELOW = """
 const view = document.querySelector(".conversation:not([hidden])");
@@ -89,6 +91,10 @@ class Chat:
             lambda: any(settled.items() <= row.items() and row["id"] for row in self.shown()),
             f"{text!r} is in the log",
         )
+
+    def scroll_up(self):
+        self.driver.execute_script(SCROLL_UP)
+        self.until(lambda: self.below() > 1000, "one is further up")
 
     def below(self):
         """How much of the conversation lies below what is on the screen, in pixels."""

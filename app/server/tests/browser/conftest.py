@@ -6,6 +6,7 @@ import re
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+
 from stack import Server
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -2,8 +2,9 @@
 
 import secrets
 
-from chat import Chat
 from selenium.webdriver.common.keys import Keys
+
+from chat import Chat
 from stack import Room, Wire
 
 HOSTILE = "<img src=x onerror=\"window.hacked = 1\"><script>window.hacked = 2</script>"
@@ -41,7 +42,7 @@ def test_what_is_said_is_text_and_nothing_else(browser, server):
     assert Room(server.url, "lobby").post(secrets.token_hex(16), "<i>Mal", 1, HOSTILE) == 200
     chat.until(lambda: chat.texts() == [HOSTILE, HOSTILE], "both are shown as they were typed")
     assert [row["name"] for row in chat.shown()] == ["<b>Eve</b>", "<i>Mal"]
-    injected = "return document.querySelectorAll('#chat b b, #chat i, .text *, #chat script').length"
+    injected = "return document.querySelectorAll('#chat :is(b b, i, script, .text *)').length"
     assert chat.driver.execute_script(injected) == 0
     assert chat.driver.execute_script("return window.hacked ?? null") is None
     assert chat.console_errors() == []
@@ -109,7 +110,7 @@ def test_a_cut_wire_goes_by_unnoticed(browser, server):
         assert len(log) == 8
         assert [row["id"] for row in chat.shown()] == [message["id"] for message in log]
         assert chat.seen("states") == ["serving"]
-        assert chat.driver.find_elements("css selector", ".gap") == []
+        assert chat.driver.find_elements("css selector", ".note") == []
     finally:
         wire.close()
 
@@ -125,8 +126,8 @@ def test_a_lost_log_is_told_calmly(browser, server):
     chat.until(lambda: chat.find("release").text == "2.0.0", "the new server serves")
     chat.until_sent("said to nobody")
     assert chat.find("notice").text == ""
-    gaps = chat.driver.find_elements("css selector", ".conversation:not([hidden]) .gap")
-    assert [gap.text for gap in gaps] == ["Some messages could not be recovered"]
+    notes = chat.driver.find_elements("css selector", ".conversation:not([hidden]) .note")
+    assert [note.text for note in notes] == ["Some messages could not be recovered"]
     assert chat.texts() == ["lost with the server", "said to nobody"]
 
 
@@ -167,8 +168,7 @@ def test_the_page_follows_the_talk_and_leaves_alone_who_reads_further_up(browser
     chat.until(lambda: chat.below() < 1, "the newest line is in sight")
     assert not chat.find("news").is_displayed()
 
-    chat.driver.execute_script("document.querySelector('.conversation:not([hidden])').scrollTop = 99")
-    chat.until(lambda: chat.below() > 1000, "one is further up")
+    chat.scroll_up()
     room.post(key, "Talk", 201, "news")
     chat.until(lambda: chat.find("news").is_displayed(), "a word says that there is something new")
     assert chat.below() > 1000

@@ -10,6 +10,7 @@ import subprocess
 import threading
 
 import pytest
+
 from chat import Chat
 from stack import Room
 
@@ -81,7 +82,7 @@ def test_a_roll_goes_by_unnoticed(browser, senders, tmp_path):
     assert {row["state"] for row in shown if row["own"]} == {"sent"}
     assert chat.seen("states") == ["serving"]
     assert chat.seen("notices") == []
-    assert chat.driver.find_elements("css selector", ".gap") == []
+    assert chat.driver.find_elements("css selector", ".note") == []
     assert chat.console_errors() == []
     served = chat.seen("served")
     print(f"\n{len(log)} messages, {len(said)} typed; served by {' → '.join(served)}")
