@@ -78,6 +78,10 @@ class Toy:
         self.ready = True
         self.answers = {}
         self.asked = []
+        self.headers = {}
+        self.bodies = {}
+        # Paths that it answers with 503, as a draining replica does.
+        self.refuse = set()
         self.hold = threading.Event()
         self.server = None
 
@@ -87,10 +91,12 @@ class Toy:
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self):
                 toy.asked.append((self.command, self.path))
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                toy.headers[self.path] = self.headers
+                toy.bodies[self.path] = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if self.path == "/slow":
                     toy.hold.wait(10)
-                status = 503 if self.path == "/readyz" and not toy.ready else 200
+                refused = self.path in toy.refuse or (self.path == "/readyz" and not toy.ready)
+                status = 503 if refused else 200
                 body = json.dumps(toy.answers.get((self.command, self.path), lambda: {})()).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))

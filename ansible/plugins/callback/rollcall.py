@@ -163,7 +163,7 @@ class CallbackModule(Default):
     def _summary(self, changed, failed):
         rolled = [replica for replica in self.replicas if "stop" in replica.phases]
         seconds = time.monotonic() - self.began
-        what = "failed" if failed else "done"
+        what = "failed" if failed else "would be" if context.CLIARGS.get("check") else "done"
         return f"{what}: {len(rolled)} rolled to {self.release} · changed={changed} · {seconds:.1f} s"
 
     def _write_report(self):

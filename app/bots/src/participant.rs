@@ -18,6 +18,8 @@ use crate::cast::Heard;
 /// How long the last goodbyes may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+const MAX_GAP_DETAILS: usize = 2;
+
 /// Where the run is; everybody watches it.
 #[derive(Debug, Clone)]
 pub enum Phase {
@@ -101,6 +103,8 @@ pub struct Recording {
     /// Refused for good.
     pub refused: u64,
     pub gaps: u64,
+    /// The first gaps and broken chains, in words.
+    pub gap_details: Vec<String>,
     pub moves: u64,
     /// Connections that replaced a lost one.
     pub returns: u64,
@@ -236,12 +240,22 @@ impl Participant {
             }
             Event::Moved { .. } => recording.moves += 1,
             Event::Silence { lasted } => recording.silence += lasted,
-            Event::Gap { .. } | Event::Broken { .. } => recording.gaps += 1,
+            Event::Gap { .. } | Event::Broken { .. } => self.gap(&event),
             Event::Disconnected { replica, loss, abrupt } => {
                 self.disconnected(replica, &loss, abrupt);
             }
             Event::Ended(result) => recording.ended = result.err().map(|end| end.to_string()),
             _ => {}
+        }
+    }
+
+    fn gap(&mut self, event: &Event) {
+        let recording = &mut self.recording;
+        recording.gaps += 1;
+        if recording.gap_details.len() < MAX_GAP_DETAILS {
+            recording
+                .gap_details
+                .push(format!("{} on {}: {event:?}", recording.name, recording.replica));
         }
     }
 

@@ -289,5 +289,6 @@ fn details(evidence: &Evidence) -> Vec<String> {
         recording.ended.as_ref().map(|why| format!("{} ended: {why}", recording.name))
     });
     let told = evidence.verdict.details.iter().chain(&evidence.probed.details).cloned();
-    told.chain(ended).take(12).collect()
+    let gaps = evidence.recordings.iter().flat_map(|recording| &recording.gap_details).cloned();
+    told.chain(ended).chain(gaps).take(12).collect()
 }

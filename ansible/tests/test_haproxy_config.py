@@ -1,0 +1,142 @@
+"""The one haproxy.cfg, rendered by Ansible and run in our image, with toy replicas behind it."""
+
+import http.client
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Toy, free_port, wait_until
+
+SLOTS = ["r1-blue", "r1-green", "r2-blue", "r2-green", "r3-blue", "r3-green"]
+
+
+def render(directory):
+    """As the haproxy role does it."""
+    shutil.copytree(ROOT.parent / "haproxy" / "errors", directory / "errors")
+    (directory / "servers.state").write_text("1\n")
+    arguments = f"src={ROOT.parent}/haproxy/haproxy.cfg.j2 dest={directory}/haproxy.cfg"
+    ansible = Path(sys.executable).with_name("ansible")
+    command = [ansible, "localhost", "-m", "ansible.builtin.template", "-a", arguments]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return (directory / "haproxy.cfg").read_text()
+
+
+def docker(directory, *arguments):
+    command = ["docker", "run", "--rm", "--network", "host", "--user", "0", "--label", "rollcall.project=rollcall-pytest"]
+    command += ["--volume", f"{directory}:/etc/rollcall", "--volume", f"{directory}:/run/rollcall", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_it_is_valid_and_without_a_warning(tmp_path):
+    config = render(tmp_path)
+    assert [slot for slot in SLOTS if f"server {slot} " in config] == SLOTS
+    assert config.count(" disabled\n") == 3
+    check = docker(tmp_path, "rollcall-haproxy:3.0", "-c", "-dW", "-f", "/etc/rollcall/haproxy.cfg")
+    assert check.returncode == 0, check.stderr
+
+
+class Stack:
+    """HAProxy with the real configuration, but for addresses: the toys are on loopback."""
+
+    def __init__(self, directory):
+        config, self.port = render(directory), free_port()
+        config = config.replace("bind :8080", f"bind 127.0.0.1:{self.port}")
+        self.toys = {name: Toy(free_port()) for name in SLOTS if name.endswith("blue")}
+        for number, toy in enumerate(self.toys.values(), 11):
+            config = config.replace(f"172.31.90.{number}:8080", f"127.0.0.1:{toy.port}")
+            toy.start()
+        (directory / "haproxy.cfg").write_text(config)
+        self.container = docker(directory, "--detach", "rollcall-haproxy:3.0", "-f", "/etc/rollcall/haproxy.cfg").stdout.strip()
+        wait_until(lambda: self.request("GET", "/")[0] == 200)
+
+    def request(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        except OSError:
+            return 0, b""
+        finally:
+            connection.close()
+
+    def asked(self, path):
+        return {name: sum(asked == path for _, asked in toy.asked) for name, toy in self.toys.items()}
+
+    def remove(self):
+        for toy in self.toys.values():
+            toy.stop()
+        subprocess.run(["docker", "rm", "--force", self.container], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    stack = Stack(tmp_path_factory.mktemp("haproxy"))
+    yield stack
+    stack.remove()
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/drain", "/DRAIN", "/dra%69n", "/metrics?x=1"])
+def test_what_is_for_operators_is_not_passed_on(stack, path):
+    assert stack.request("GET", path)[0] == 404
+    assert stack.request("POST", path)[0] == 404
+    # HAProxy's own checks ask for /readyz.
+    assert path == "/readyz" or not any(stack.asked(path).values())
+
+
+def test_a_client_cannot_say_where_it_comes_from(stack):
+    forged = {"X-Forwarded-For": "203.0.113.9", "x-forwarded-for": "203.0.113.10"}
+    assert stack.request("GET", "/who", headers=forged)[0] == 200
+    assert [toy.headers["/who"].get_all("X-Forwarded-For") for toy in stack.toys.values() if "/who" in toy.headers] == [
+        ["127.0.0.1"]
+    ]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_replica_that_drains_is_not_noticed(stack, method):
+    """Its 503 comes before HAProxy's check has seen anything; the request goes to another, body and all."""
+    draining = stack.toys["r1-blue"]
+    draining.refuse.add("/api")
+    body = b"x" * 5000 if method == "POST" else None
+    answers = [stack.request(method, "/api", body) for _ in range(9)]
+    draining.refuse.clear()
+    assert {status for status, _ in answers} == {200}
+    assert stack.asked("/api")["r1-blue"] > 0
+    assert all(toy.bodies.get("/api", body or b"") == (body or b"") for toy in stack.toys.values())
+
+
+def test_an_upgrade_is_retried_too(stack):
+    stack.toys["r2-blue"].refuse.add("/ws")
+    stack.toys["r3-blue"].refuse.add("/ws")
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    upgrade["Sec-WebSocket-Key"] = "AAAAAAAAAAAAAAAAAAAAAA=="
+    statuses = [stack.request("GET", "/ws", headers=upgrade)[0] for _ in range(6)]
+    for toy in stack.toys.values():
+        toy.refuse.clear()
+    assert statuses == [200] * 6
+
+
+def test_a_replica_that_died_is_not_noticed(stack):
+    stack.toys["r1-blue"].stop()
+    statuses = {stack.request("POST", "/after", b"hello")[0] for _ in range(9)}
+    stack.toys["r1-blue"].start()
+    assert statuses == {200}
+
+
+def test_with_no_replica_there_is_a_page_that_says_so(stack):
+    for toy in stack.toys.values():
+        toy.stop()
+    wait_until(lambda: stack.request("GET", "/")[0] == 503)
+    status, page = stack.request("GET", "/")
+    assert status == 503 and b"One moment" in page
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head.lower()
+    for toy in stack.toys.values():
+        toy.start()
+    wait_until(lambda: stack.request("GET", "/")[0] == 200)
