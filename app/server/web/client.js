@@ -256,7 +256,12 @@ export class Client {
     if (connection === this.current && !this.next) this.#openIn(inMs);
   }
 
-  /** A room that cannot be entered: for now, or for good. @param {Connection} connection @param {any} error */
+  /**
+   * A room that cannot be entered: for now, or for good.
+   *
+   * @param {Connection} connection
+   * @param {any} error
+   */
   #error(connection, { code, room }) {
     if (room === undefined || connection.rooms.get(room) !== false) return;
     if (code === "unavailable") {
@@ -276,7 +281,11 @@ export class Client {
     this.#people(connection, told.room, () => {});
   }
 
-  /** @param {Connection} connection @param {string} room @param {(roster: Roster) => void} change */
+  /**
+   * @param {Connection} connection
+   * @param {string} room
+   * @param {(roster: Roster) => void} change
+   */
   #people(connection, room, change) {
     const roster = connection.rosters.get(room);
     if (!roster) return;

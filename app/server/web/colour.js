@@ -5,7 +5,7 @@ const NAMED = new Map(Object.entries({
   crimson: 20, scarlet: 28, rust: 45, copper: 55, amber: 75, gold: 88, ochre: 80, olive: 112,
   lime: 125, moss: 135, green: 145, jade: 160, emerald: 158, mint: 168, teal: 190, cyan: 205,
   azure: 235, cobalt: 258, blue: 260, navy: 265, indigo: 278, violet: 298, purple: 305, plum: 325,
-  magenta: 335, pink: 350, rose: 5, ruby: 15, red: 25, orange: 60,
+  magenta: 335, mauve: 312, slate: 245, pink: 350, rose: 5, ruby: 15, red: 25, orange: 60,
 }));
 
 /**

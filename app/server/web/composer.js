@@ -1,6 +1,6 @@
 // @ts-check
 import { find } from "./element.js";
-import { bytesOf } from "./words.js";
+import { bytesOf, cleanText } from "./words.js";
 
 /** The text's length is nobody's business until it comes near the limit. */
 const CLOSE_BYTES = 200;
@@ -19,7 +19,7 @@ export class Composer {
       event.preventDefault();
       this.#send();
     });
-    this.input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
+    this.input.addEventListener("keydown", (/** @type {any} */ event) => this.#key(event));
     this.input.addEventListener("input", () => this.#typed());
   }
 
@@ -55,8 +55,9 @@ export class Composer {
 
   /** @returns {boolean} whether it may be sent */
   #measure() {
-    const left = this.limit - bytesOf(this.input.value.trim());
-    this.hint.textContent = left < 0 ? `${-left} too long` : left < CLOSE_BYTES ? `${left} left` : "";
+    const left = this.limit - bytesOf(cleanText(this.input.value));
+    const near = left < CLOSE_BYTES ? `${left} left` : "";
+    this.hint.textContent = left < 0 ? `${-left} too long` : near;
     this.hint.classList.toggle("over", left < 0);
     this.button.disabled = left < 0 || left === this.limit;
     return !this.button.disabled;
@@ -64,7 +65,7 @@ export class Composer {
 
   #send() {
     if (!this.#measure()) return;
-    if (!this.on.send(this.input.value.trim())) {
+    if (!this.on.send(cleanText(this.input.value))) {
       this.hint.textContent = "It cannot be sent yet; try again in a moment";
       return;
     }

@@ -79,8 +79,14 @@ export class Conversation {
     this.#append(row);
   }
 
-  gap() {
-    this.#append(make("li", "gap", "Some messages could not be recovered"));
+  /** History is here: now an empty log says that it is empty. */
+  loaded() {
+    this.element.classList.add("loaded");
+  }
+
+  /** A word of the page's own, at this place of the log. @param {string} words */
+  note(words) {
+    this.#append(make("li", "note", words));
     this.follower.arrived(false);
   }
 

@@ -14,6 +14,9 @@ export class Follower {
     this.scroller = scroller;
     this.following = true;
     this.news = false;
+    /** Where the end was when we last went there. Talk can go on between that and the event that
+     * tells of it, and who was at the end then has not turned away from it. */
+    this.end = 0;
     this.pill = find("news");
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     // Once a frame at most, whatever arrives; and it covers the on-screen keyboard as well.
@@ -43,13 +46,19 @@ export class Follower {
   }
 
   #settle() {
-    if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
+    if (this.following) this.scroller.scrollTop = this.end = this.scroller.scrollHeight;
   }
 
   #scrolled() {
-    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    this.following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    if (this.following) this.news = false;
+    const { scrollHeight, scrollTop, clientHeight, hidden } = this.scroller;
+    if (hidden) return;
+    const end = this.following ? Math.min(this.end, scrollHeight) : scrollHeight;
+    const following = end - scrollTop - clientHeight < NEAR_PX;
+    // What came while one was turning away has not been seen either.
+    if (following) this.news = false;
+    else if (this.following) this.news = scrollHeight > this.end;
+    this.following = following;
+    this.scroller.classList.toggle("reading", !following);
     this.show();
   }
 }

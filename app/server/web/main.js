@@ -5,7 +5,10 @@ import { Page } from "./page.js";
 import * as session from "./session.js";
 import { cleanName } from "./words.js";
 
-/** @param {import("./participant.js").Participant} participant @param {import("./frame.js").Why} why */
+/**
+ * @param {import("./participant.js").Participant} participant
+ * @param {import("./frame.js").Why} why
+ */
 function enter(participant, why) {
   find("join").hidden = true;
   find("chat").hidden = false;
@@ -25,7 +28,7 @@ function ask() {
   });
 }
 
-/** The address bar and the keyboard of a phone come and go; not every browser counts them in dvh. */
+/** A phone's address bar and keyboard come and go, and not every browser counts them in dvh. */
 function fit() {
   const height = window.visualViewport?.height;
   if (height) document.documentElement.style.setProperty("--height", `${height}px`);

@@ -11,9 +11,9 @@ const CAPACITY = 100;
 /**
  * What was sent to one room and not acknowledged.
  *
- * A server answers one connection's sends in their order. So after a refusal everything behind it
- * is refused too, and nothing is sent again until all those answers are in: sending at each of
- * them would send the rest of the queue once per refusal.
+ * After a refusal everything behind it is refused too, and a refusal can overtake the acks of what
+ * was sent before. So nothing more goes out until all answers are in, and then everything from the
+ * first on: starting over at each of them would send the queue once per refusal.
  */
 export class Outbox {
   /** @param {{ next?: number, pending?: Item[] }} [saved] */
@@ -42,7 +42,7 @@ export class Outbox {
   }
 
   /**
-   * The next one to put on the wire, now counted as in flight; null if there is none or none may go.
+   * The next one to put on the wire, now counted as in flight; null if none is there or may go.
    *
    * @param {number} now
    * @returns {Item | null}

@@ -67,12 +67,19 @@ export class Page {
     find("again").addEventListener("click", () => location.reload());
   }
 
-  /** Shows what was said up to our cursor, from where the connection goes on. @param {string} room */
+  /**
+   * Shows what was said up to our cursor, from where the connection goes on.
+   *
+   * @param {string} room
+   */
   async #enter(room) {
     const conversation = this.#conversation(room);
     const known = this.participant.rooms.get(room)?.cursor ?? null;
-    const { messages, head } = await history(room, known, this.clock);
+    const past = await history(room, known, this.clock);
+    if (!past) return conversation.note("This room cannot be entered");
+    const { messages, head } = past;
     for (const message of messages) conversation.add(message);
+    conversation.loaded();
     // Only now is it a room of ours: without a cursor a connection would start at a later head.
     const place = this.participant.room(room);
     place.cursor ??= head;
@@ -88,7 +95,7 @@ export class Page {
     this.#show(room);
     if (!isNew) return;
     await this.#enter(room);
-    this.client.join(room);
+    if (this.participant.rooms.has(room)) this.client.join(room);
   }
 
   /** @param {string} room */
@@ -157,7 +164,7 @@ export class Page {
         this.typists.stopped(message.room, message.member);
         if (message.room !== this.room) this.tabs.unread(message.room);
       },
-      gap: ({ room }) => this.#conversation(room).gap(),
+      gap: ({ room }) => this.#conversation(room).note("Some messages could not be recovered"),
       acked: (room, item) => this.#conversation(room).acked(item),
       refused: (room, item, detail) => this.#conversation(room).refused(item, detail),
       people: (room, roster) => {

@@ -46,5 +46,6 @@ export class Participant {
 
 /** @param {(bytes: Uint8Array<ArrayBuffer>) => Uint8Array} fill with random bytes */
 export function newKey(fill = (bytes) => crypto.getRandomValues(bytes)) {
-  return Array.from(fill(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const bytes = fill(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

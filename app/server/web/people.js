@@ -4,6 +4,8 @@ import { find, make } from "./element.js";
 
 /** @typedef {import("./roster.js").Roster} Roster */
 
+const ORDER = new Intl.Collator(undefined, { numeric: true });
+
 /** Who is here, in the room on the screen. */
 export class People {
   /** @param {() => string | null} me */
@@ -52,7 +54,7 @@ export class People {
     this.count.textContent = this.toggle.textContent = `${present} here`;
     const me = this.me();
     const members = [...(this.roster?.names ?? [])].sort(([a, aName], [b, bName]) =>
-      Number(b === me) - Number(a === me) || aName.localeCompare(bName) || (a < b ? -1 : 1));
+      Number(b === me) - Number(a === me) || ORDER.compare(aName, bName) || (a < b ? -1 : 1));
     this.list.replaceChildren(...members.map(([member, name]) => this.#person(member, name, me)));
     const more = present - members.length;
     if (more > 0) this.list.append(make("li", "more", `and ${more} more`));

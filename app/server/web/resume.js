@@ -5,7 +5,7 @@ import { compare } from "./id.js";
  * What to do with a message, on whichever connection it came.
  *
  * During a move two connections deliver the same messages, so the cursor belongs to the room and
- * not to a connection. `broken` means that something between the cursor and this message is missing.
+ * not to a connection. `broken`: something between the cursor and this message is missing.
  *
  * @param {string} cursor the last ID processed
  * @param {{ id: string, prev: string }} message

@@ -2,14 +2,17 @@
 /** What people may type: the rules of the protocol for names and rooms, and what else is checked
  * here before a server has to refuse it. */
 
-/** The rooms of the cast; any other can be entered by its name behind the `#`. */
-export const ROOMS = ["lobby", "vault", "garage"];
+/** One for people and those of the cast; any other can be entered by its name behind the `#`. */
+export const ROOMS = ["lobby", "the-plan", "the-van", "the-roof"];
 
 const NAME_LENGTH = 32;
 const ROOM_LENGTH = 64;
 
-/** Control characters, and those that turn the direction of the text around them. */
-const FORBIDDEN = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/** Control characters, and those that reorder or hide the text around them. */
+const FORBIDDEN = /[\p{Cc}\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/gu;
+
+/** What a message may not have; a pasted one brings such things along. */
+const UNPRINTABLE = /(?![\n\t])\p{Cc}/gu;
 
 /** @param {string} text @param {number} length */
 function clean(text, length) {
@@ -22,10 +25,17 @@ export function cleanName(typed) {
   return clean(typed, NAME_LENGTH);
 }
 
+/** @param {string} typed */
+export function cleanText(typed) {
+  return typed.replace(UNPRINTABLE, "").trim();
+}
+
 /** @param {string} hash of the page's address @returns {string} a room */
 export function roomOf(hash) {
   try {
-    return clean(decodeURIComponent(hash.slice(1)), ROOM_LENGTH) || ROOMS[0];
+    const room = clean(decodeURIComponent(hash.slice(1)), ROOM_LENGTH);
+    // Dots are steps in an address, and so never a room in one.
+    return /^\.{0,2}$/.test(room) ? ROOMS[0] : room;
   } catch {
     return ROOMS[0];
   }

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ack, goaway, Harness, joined, message, welcome } from "./harness.js";
-
-const sends = (frames) => frames.filter(({ type }) => type === "send").map(({ n, text }) => [n, text]);
+import { ack, goaway, Harness, joined, message, sends, welcome } from "./harness.js";
 
 function served(options) {
   const harness = new Harness(options);
@@ -23,7 +21,7 @@ test("says hello with its cursors and is served once live in every room", () => 
   assert.equal(harness.told("serving").length, 0);
   harness.socket.deliver({ type: "live", room: "lobby", id: "9-0" });
   assert.equal(harness.told("serving")[0][0].replica, "r1");
-  assert.equal(harness.participant.room("lobby").cursor, "9-0", "a fresh client starts at the head");
+  assert.equal(harness.participant.room("lobby").cursor, "9-0", "a fresh one starts at the head");
 });
 
 test("the cursor is set before a message is shown", () => {
@@ -145,7 +143,7 @@ test("1012 comes back at once, but not in a circle", () => {
   assert.equal(harness.sockets.length, 3);
 });
 
-test("backoff grows while nothing answers, starts over once live, and a nudge cuts it short", () => {
+test("backoff grows in silence and starts over once live; a nudge cuts it short", () => {
   const harness = served();
   harness.socket.drop(1006);
   for (const wait of [100, 200, 400]) {
@@ -181,10 +179,9 @@ test("bad_text is told, and what follows takes its number", () => {
   for (const text of ["a", "bad", "c"]) harness.client.send("vault", text);
   harness.socket.take();
   harness.socket.deliver(ack(1));
-  harness.socket.deliver({ type: "reject", room: "vault", n: 2, code: "bad_text", detail: "too long" });
-  harness.socket.deliver({
-    type: "reject", room: "vault", n: 3, code: "out_of_order", detail: "", expected: 2,
-  });
+  const reject = { type: "reject", room: "vault", detail: "too long" };
+  harness.socket.deliver({ ...reject, n: 2, code: "bad_text" });
+  harness.socket.deliver({ ...reject, n: 3, code: "out_of_order", expected: 2 });
   assert.deepEqual(sends(harness.socket.take()), [[2, "c"]]);
   const [[room, item, detail]] = harness.told("refused");
   assert.deepEqual([room, item.text, detail], ["vault", "bad", "too long"]);

@@ -43,7 +43,12 @@ export class Harness {
     return this.told("message").map(([{ id }]) => id);
   }
 
-  /** Opens and is welcomed, in no room yet. @param {string} [replica] @param {FakeSocket} [socket] */
+  /**
+   * Opens and is welcomed, in no room yet.
+   *
+   * @param {string} [replica]
+   * @param {FakeSocket} [socket]
+   */
   welcome(replica = "r1", socket = this.socket) {
     const [hello] = socket.open();
     socket.deliver(welcome(replica));
@@ -64,7 +69,8 @@ export class Harness {
 /** @param {string} replica */
 export function welcome(replica) {
   const limits = { text_bytes: 4096, frame_bytes: 16384, rooms: 64, pending: 4 };
-  return { type: "welcome", v: 1, member: "me", replica, release: "1.0.0", heartbeat_ms: 10_000, limits };
+  const own = { member: "me", replica, release: "1.0.0", heartbeat_ms: 10_000 };
+  return { type: "welcome", v: 1, ...own, limits };
 }
 
 /** @param {string} room @param {string} head */
@@ -75,7 +81,8 @@ export function joined(room, head, members = [{ member: "me", name: "Teal" }]) {
 /** The entry `ms-0`, whose predecessor is the millisecond before. @param {number} ms */
 export function message(ms, room = "vault") {
   const [id, prev] = [`${ms}-0`, `${ms - 1}-0`];
-  return { type: "message", room, id, prev, member: "other", name: "Plum", n: ms, text: `#${ms}`, at: ms };
+  const plum = { member: "other", name: "Plum", n: ms };
+  return { type: "message", room, id, prev, ...plum, text: `#${ms}`, at: ms };
 }
 
 /** @param {number} n */
@@ -86,4 +93,9 @@ export function ack(n, room = "vault") {
 /** @param {number} in_ms */
 export function goaway(in_ms) {
   return { type: "goaway", in_ms, deadline_ms: 20_000, reason: "drain" };
+}
+
+/** What of these frames was said. @param {any[]} frames */
+export function sends(frames) {
+  return frames.filter(({ type }) => type === "send").map(({ n, text }) => [n, text]);
 }

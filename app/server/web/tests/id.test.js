@@ -27,9 +27,8 @@ test("agrees with big integers on random IDs", (t) => {
 });
 
 test("takes only what is an ID", () => {
-  for (const text of ["", "-", "1", "1-", "-1", "+1-0", "1-0-0", "$", "1 -0", "1-0 ", "01-0", 7, null]) {
-    assert.equal(isId(text), false, String(text));
-  }
+  const others = ["", "-", "1", "1-", "-1", "+1-0", "1-0-0", "$", "1 -0", "1-0 ", "01-0", 7, null];
+  assert.deepEqual(others.filter(isId), []);
   assert.ok(isId("1790000000000-12"));
   assert.throws(() => compare("1-0", "latest"), TypeError);
 });

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ack, goaway, Harness, joined, message } from "./harness.js";
+import { ack, goaway, Harness, joined, message, sends } from "./harness.js";
 import { seeded } from "./random.js";
-
-const sends = (frames) => frames.filter(({ type }) => type === "send").map(({ n, text }) => [n, text]);
 
 /** Served by r1, and told to move at once. */
 function moving(options) {
@@ -66,7 +64,8 @@ test("people are those of the connection that serves, so a move shows no coming 
   harness.welcome("r2");
   harness.socket.deliver(joined("vault", "1-0", []));
   assert.equal(harness.told("people").at(-1)[1].present, 1);
-  harness.socket.deliver({ type: "presence", room: "vault", event: "join", member: "me", name: "Teal" });
+  const me = { room: "vault", member: "me", name: "Teal" };
+  harness.socket.deliver({ type: "presence", event: "join", ...me });
   harness.socket.deliver({ type: "live", room: "vault", id: "1-0" });
   assert.ok(old.isClosed);
   assert.deepEqual([...harness.told("people").at(-1)[1].names.keys()], ["me"]);
@@ -138,7 +137,7 @@ test("a new connection that is told to go too is moved from in its turn", () => 
   assert.deepEqual(harness.told("interrupted"), []);
 });
 
-test("a late gap on the new connection, about messages that the old one delivered, is no gap", () => {
+test("a late gap about messages that the old connection delivered is no gap", () => {
   const { harness, old } = moving();
   harness.clock.pass(1_200);
   harness.welcome("r2");

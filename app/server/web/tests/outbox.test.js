@@ -84,7 +84,6 @@ class Log {
 
   /** @param {[number, string]} send @param {boolean} busy */
   answer([n, text], busy) {
-    if (text.startsWith("bad")) return { n, code: "bad_text" };
     if (n <= this.last) return { n };
     if (n > this.last + 1) return { n, code: "out_of_order", expected: this.last + 1 };
     if (busy) return { n, code: "unavailable", retry_ms: 5 };
@@ -107,7 +106,10 @@ test("whatever happens on the way, the log ends with every good text once and in
         outbox.add(said.at(-1));
       }
       const item = outbox.take(now);
-      if (item) wire.push([item.n, item.text]);
+      // A bad text and one too many are refused at once, before what waits in the queue is done.
+      if (item?.text.startsWith("bad")) answers.push({ n: item.n, code: "bad_text" });
+      else if (item && random(8) === 0) answers.push({ n: item.n, code: "busy", retry_ms: 5 });
+      else if (item) wire.push([item.n, item.text]);
       if (wire.length && random(2)) answers.push(log.answer(wire.shift(), random(5) === 0));
       if (answers.length && random(2)) {
         const answer = answers.shift();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { hueOf } from "../colour.js";
-import { bytesOf, cleanName, ending, roomOf, ROOMS, typingLine } from "../words.js";
+import { bytesOf, cleanName, cleanText, ending, roomOf, ROOMS, typingLine } from "../words.js";
 
 test("a name is what the protocol takes", () => {
   assert.equal(cleanName("  Ada\u0000 \u202eLovelace\n"), "Ada Lovelace");
@@ -13,8 +13,13 @@ test("a name is what the protocol takes", () => {
 test("the room stands behind the hash, and nonsense is the lobby", () => {
   assert.equal(roomOf("#vault"), "vault");
   assert.equal(roomOf("#caf%C3%A9"), "café");
-  for (const hash of ["", "#", "#%", "#%20"]) assert.equal(roomOf(hash), ROOMS[0], hash);
+  const nonsense = ["", "#", "#%", "#%20", "#.", "#.."];
+  assert.deepEqual(nonsense.filter((hash) => roomOf(hash) !== ROOMS[0]), []);
   assert.equal(roomOf(`#${"x".repeat(99)}`).length, 64);
+});
+
+test("a message keeps its lines and loses what cannot be shown", () => {
+  assert.equal(cleanText(" a\n\tb\r\u0007 "), "a\n\tb");
 });
 
 test("text is measured as the server measures it", () => {

@@ -1,0 +1,144 @@
+"""What the page talks to: a server of our own, a wire that can be cut, and the HTTP API."""
+
+import json
+import os
+import socket
+import socketserver
+import subprocess
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+BINARY = os.environ.get("ROLLCALL_SERVER", str(REPOSITORY / "target/debug/rollcall-server"))
+
+
+def free_port():
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A single replica on the in-memory log."""
+
+    def __init__(self, log_path):
+        self.log_path = log_path
+        self.port = free_port()
+        self.admin_port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+
+    def start(self, release="1.0.0"):
+        environment = {
+            **{k: v for k, v in os.environ.items() if k != "REDIS_URL"},
+            "PORT": str(self.port),
+            "ADMIN_PORT": str(self.admin_port),
+            "REPLICA": "solo",
+            "RELEASE": release,
+        }
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([BINARY], env=environment, stdout=log, stderr=log)
+        self._until_ready()
+        return self
+
+    def _until_ready(self):
+        ready = threading.Event()
+        while self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):
+                    return
+            except OSError:
+                ready.wait(0.05)
+        raise RuntimeError(f"the server ended with {self.process.returncode}: see {self.log_path}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.kill()
+
+
+class Wire:
+    """A TCP relay in front of the server. Cutting it ends what is open without a close frame."""
+
+    def __init__(self, port):
+        wire = self
+
+        class Relay(socketserver.BaseRequestHandler):
+            def handle(self):
+                with socket.create_connection(("127.0.0.1", port)) as upstream:
+                    wire.open |= {self.request, upstream}
+                    back = threading.Thread(target=_pump, args=(upstream, self.request))
+                    back.start()
+                    _pump(self.request, upstream)
+                    back.join()
+                    wire.open -= {self.request, upstream}
+
+        self.open = set()
+        self.relay = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay)
+        self.relay.daemon_threads = True
+        self.thread = threading.Thread(target=self.relay.serve_forever)
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.relay.server_address[1]}"
+
+    def cut(self):
+        for end in list(self.open):
+            _shut(end)
+
+    def close(self):
+        self.relay.shutdown()
+        self.cut()
+        self.relay.server_close()
+        self.thread.join()
+
+
+def _pump(source, sink):
+    try:
+        while chunk := source.recv(65536):
+            sink.sendall(chunk)
+    except OSError:
+        pass
+    _shut(sink)
+
+
+def _shut(end):
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # The other side was first.
+
+
+class Room:
+    """A room by way of the HTTP API."""
+
+    def __init__(self, url, room):
+        self.address = f"{url}/api/v1/rooms/{urllib.parse.quote(room)}/messages"
+
+    def post(self, key, name, n, text):
+        """The status of one try to send."""
+        body = json.dumps({"client": key, "name": name, "n": n, "text": text}).encode()
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(self.address, body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refusal:
+            return refusal.code
+
+    def history(self):
+        """Everything in the room log, oldest first."""
+        messages, before = [], ""
+        while True:
+            query = f"?limit=200{before}"
+            with urllib.request.urlopen(self.address + query, timeout=10) as answer:
+                page = json.load(answer)["messages"]
+            if not page:
+                return messages
+            messages = page + messages
+            before = f"&before={page[0]['id']}"
