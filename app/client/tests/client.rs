@@ -71,6 +71,7 @@ async fn the_new_connection_takes_over_only_when_live_in_every_room() {
     let mut new = script.accept().await;
     new.welcome("r2", 60_000).await;
     new.joined(5).await;
+    seen(&mut events, |event| matches!(event, Event::Joined { .. }).then_some(())).await;
     handle.send(ROOM, "before").await.expect("a ticket");
     assert_eq!(old.receive_send().await, (1, "before".to_owned()), "still on the old one");
     new.live(5).await;
