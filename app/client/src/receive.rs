@@ -27,7 +27,7 @@ impl Session {
             ServerFrame::Joined { .. } => self.joined(id, frame),
             ServerFrame::Live { room, id: head } => self.live(id, room, head, now),
             ServerFrame::Gap { .. } => self.gap(frame),
-            ServerFrame::Ack { .. } | ServerFrame::Reject { .. } => self.answer(id, frame, now),
+            ServerFrame::Ack { .. } | ServerFrame::Reject { .. } => self.answer(frame, now),
             ServerFrame::Goaway { in_ms, .. } => {
                 self.goaway(id, Duration::from_millis(in_ms), now);
             }
@@ -110,12 +110,9 @@ impl Session {
         }
     }
 
-    fn answer(&mut self, id: LinkId, frame: ServerFrame, now: Instant) {
-        // What a connection answers that carries the sends no longer may concern a number that
-        // was given anew since.
-        if !self.is_current(id) {
-            return;
-        }
+    /// Only the connection that carries the sends answers them, and one that gave this up is not
+    /// read any more: what it still says may concern a number that was given anew since.
+    fn answer(&mut self, frame: ServerFrame, now: Instant) {
         match frame {
             ServerFrame::Ack { room, n, id, duplicate } => self.ack(room, n, id, duplicate, now),
             ServerFrame::Reject { room, n, code, detail, expected, retry_ms } => {

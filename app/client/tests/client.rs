@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rollcall_client::{Client, Event, Final, Loss, SendError};
 use rollcall_protocol::{ClientFrame, ErrorCode, GapReason, RejectCode, ServerFrame, Why};
-use script::{Peer, ROOM, Script, ack, entry, goaway, id, messages};
+use script::{Peer, ROOM, Script, ack, entry, goaway, id, messages, seen, soon};
 
 /// A client that is live on replica r1 at entry `head`.
 async fn live_at(
@@ -18,7 +18,7 @@ async fn live_at(
     let mut peer = script.accept().await;
     assert_eq!((peer.why, peer.after()), (Why::Fresh, None));
     peer.serve("r1", head).await;
-    assert!(events.all_live().await);
+    assert!(soon(events.all_live()).await);
     (handle, events, peer)
 }
 
@@ -55,7 +55,7 @@ async fn a_move_overlaps_and_delivers_each_message_once() {
     old.send(entry(9)).await;
     assert_eq!(messages(&mut events, 3).await, [7, 8, 9]);
     new.live(8).await;
-    let (from, to, silence) = events.find(moved).await.expect("a move");
+    let (from, to, silence) = seen(&mut events, moved).await;
     assert_eq!((from.as_str(), to.as_str(), silence), ("r1", "r2", Duration::ZERO));
     new.send(entry(9)).await;
     new.send(entry(10)).await;
@@ -71,16 +71,17 @@ async fn the_new_connection_takes_over_only_when_live_in_every_room() {
     let mut new = script.accept().await;
     new.welcome("r2", 60_000).await;
     new.joined(5).await;
+    seen(&mut events, |event| matches!(event, Event::Joined { .. }).then_some(())).await;
     handle.send(ROOM, "before").await.expect("a ticket");
     assert_eq!(old.receive_send().await, (1, "before".to_owned()), "still on the old one");
     new.live(5).await;
     assert_eq!(new.receive_send().await, (1, "before".to_owned()), "unacknowledged: again");
     new.send(ack(1)).await;
-    let acked = events.find(|event| match event {
+    let acked = seen(&mut events, |event| match event {
         Event::Acked { ticket, .. } => Some(ticket),
         _ => None,
     });
-    assert_eq!(acked.await, Some(1));
+    assert_eq!(acked.await, 1);
 }
 
 #[tokio::test]
@@ -93,14 +94,14 @@ async fn a_second_goaway_during_and_after_a_move_is_followed() {
     second.send(goaway(0)).await;
     second.joined(5).await;
     second.live(5).await;
-    assert_eq!(events.find(moved).await.map(|m| m.1), Some("r2".to_owned()));
+    assert_eq!(seen(&mut events, moved).await.1, "r2");
     let mut third = script.accept().await;
     third.serve("r3", 5).await;
-    assert_eq!(events.find(moved).await, Some(("r2".into(), "r3".into(), Duration::ZERO)));
+    assert_eq!(seen(&mut events, moved).await, ("r2".into(), "r3".into(), Duration::ZERO));
     third.send(goaway(0)).await;
     let mut fourth = script.accept().await;
     fourth.serve("r1", 5).await;
-    assert_eq!(events.find(moved).await.map(|m| m.1), Some("r1".to_owned()));
+    assert_eq!(seen(&mut events, moved).await.1, "r1");
 }
 
 #[tokio::test]
@@ -114,7 +115,7 @@ async fn a_move_that_finds_no_connection_tries_again_while_the_old_one_serves() 
     assert_eq!(messages(&mut events, 1).await, [6]);
     let mut new = script.accept().await;
     new.serve("r2", 6).await;
-    assert_eq!(events.find(moved).await.map(|m| m.2), Some(Duration::ZERO));
+    assert_eq!(seen(&mut events, moved).await.2, Duration::ZERO);
 }
 
 #[tokio::test]
@@ -125,11 +126,11 @@ async fn an_old_connection_lost_in_mid_move_counts_as_silence() {
     let mut new = script.accept().await;
     old.close(1012).await;
     assert!(matches!(
-        events.find(disconnected).await,
-        Some((Loss::Closed { code: 1012, .. }, false))
+        seen(&mut events, disconnected).await,
+        (Loss::Closed { code: 1012, .. }, false)
     ));
     new.serve("r2", 5).await;
-    let (from, to, silence) = events.find(moved).await.expect("a move");
+    let (from, to, silence) = seen(&mut events, moved).await;
     assert_eq!((from.as_str(), to.as_str()), ("r1", "r2"));
     assert!(silence > Duration::ZERO);
 }
@@ -146,18 +147,18 @@ async fn an_abrupt_loss_is_told_and_resumed_with_everything_unacknowledged() {
     }
     assert_eq!((peer.receive_send().await.0, peer.receive_send().await.0), (2, 3));
     drop(peer);
-    let (_, abrupt) = events.find(disconnected).await.expect("a loss");
+    let (_, abrupt) = seen(&mut events, disconnected).await;
     assert!(abrupt);
     let mut peer = script.accept().await;
     assert_eq!((peer.why, peer.after()), (Why::Resume, Some(id(5))));
     peer.serve("r2", 5).await;
     assert_eq!(peer.receive_send().await, (2, "two".to_owned()));
     assert_eq!(peer.receive_send().await, (3, "three".to_owned()));
-    let silence = events.find(|event| match event {
+    let silence = seen(&mut events, |event| match event {
         Event::Silence { lasted } => Some(lasted),
         _ => None,
     });
-    assert!(silence.await.expect("a silence") > Duration::ZERO);
+    assert!(silence.await > Duration::ZERO);
 }
 
 #[tokio::test]
@@ -183,16 +184,16 @@ async fn out_of_order_and_a_bad_text_lead_to_renumbering() {
     peer.send(reject(3, RejectCode::OutOfOrder, Some(2))).await;
     assert_eq!(peer.receive_send().await, (2, "three".to_owned()));
     peer.send(ack(2)).await;
-    let dropped = events.find(|event| match event {
+    let dropped = seen(&mut events, |event| match event {
         Event::Rejected { ticket, retried: false, .. } => Some(ticket),
         _ => None,
     });
-    assert_eq!(dropped.await, Some(2));
-    let acked = events.find(|event| match event {
+    assert_eq!(dropped.await, 2);
+    let acked = seen(&mut events, |event| match event {
         Event::Acked { ticket, n, .. } => Some((ticket, n)),
         _ => None,
     });
-    assert_eq!(acked.await, Some((3, 2)), "the third message has the second number");
+    assert_eq!(acked.await, (3, 2), "the third message has the second number");
 }
 
 #[tokio::test]
@@ -202,17 +203,17 @@ async fn restart_comes_back_and_refusal_ends() {
     peer.close(1012).await;
     let mut peer = script.accept().await;
     peer.serve("r2", 5).await;
-    assert!(events.all_live().await);
+    assert!(soon(events.all_live()).await);
     peer.close(1013).await;
     let mut peer = script.accept().await;
     peer.serve("r1", 5).await;
-    assert!(events.all_live().await);
+    assert!(soon(events.all_live()).await);
     peer.close(1008).await;
-    let ended = events.find(|event| match event {
+    let ended = seen(&mut events, |event| match event {
         Event::Ended(result) => Some(result),
         _ => None,
     });
-    assert!(matches!(ended.await, Some(Err(Final::Closed { code: 1008, .. }))));
+    assert!(matches!(ended.await, Err(Final::Closed { code: 1008, .. })));
     assert!(events.next().await.is_none());
 }
 
@@ -244,11 +245,11 @@ async fn a_gap_is_told_and_the_chain_goes_on_from_where_it_resumes() {
     peer.send(ServerFrame::Gap { room, after: id(5), resumes_at: id(8), reason }).await;
     peer.send(entry(9)).await;
     peer.live(9).await;
-    let gap = events.find(|event| match event {
+    let gap = seen(&mut events, |event| match event {
         Event::Gap { after, resumes_at, .. } => Some((after, resumes_at)),
         _ => None,
     });
-    assert_eq!(gap.await, Some((id(5), id(8))));
+    assert_eq!(gap.await, (id(5), id(8)));
     assert_eq!(messages(&mut events, 1).await, [9]);
 }
 
@@ -257,12 +258,12 @@ async fn a_broken_chain_is_told_not_delivered_and_repaired() {
     let script = Script::listen().await;
     let (_handle, mut events, mut peer) = live_at(&script, 5).await;
     peer.send(entry(7)).await;
-    let broken = events.find(|event| match event {
+    let broken = seen(&mut events, |event| match event {
         Event::Broken { expected, got, .. } => Some((expected, got)),
         Event::Message { message, .. } => panic!("delivered {message:?}"),
         _ => None,
     });
-    assert_eq!(broken.await, Some((id(5), id(6))));
+    assert_eq!(broken.await, (id(5), id(6)));
     let mut peer = script.accept().await;
     assert_eq!(peer.after(), Some(id(5)));
     peer.welcome("r1", 60_000).await;
@@ -280,8 +281,8 @@ async fn live_without_what_lies_before_it_is_a_broken_chain() {
     drop(peer);
     let mut peer = script.accept().await;
     peer.serve("r1", 6).await;
-    let broken = events.find(|event| matches!(event, Event::Broken { .. }).then_some(()));
-    broken.await.expect("the missing entry 6 is told");
+    let broken = seen(&mut events, |event| matches!(event, Event::Broken { .. }).then_some(()));
+    broken.await;
 }
 
 #[tokio::test]
@@ -292,17 +293,17 @@ async fn a_silent_server_is_given_up_after_two_and_a_half_heartbeats() {
     peer.welcome("r1", 40).await;
     peer.joined(5).await;
     peer.live(5).await;
-    assert!(events.all_live().await);
+    assert!(soon(events.all_live()).await);
     assert!(matches!(peer.receive().await, ClientFrame::Ping { .. }));
-    let (loss, abrupt) = events.find(disconnected).await.expect("a loss");
+    let (loss, abrupt) = seen(&mut events, disconnected).await;
     assert_eq!((loss, abrupt), (Loss::Silent(Duration::from_millis(100)), true));
     let mut peer = script.accept().await;
     peer.serve("r2", 5).await;
-    let silence = events.find(|event| match event {
+    let silence = seen(&mut events, |event| match event {
         Event::Silence { lasted } => Some(lasted),
         _ => None,
     });
-    let lasted = silence.await.expect("a silence");
+    let lasted = silence.await;
     assert!(lasted >= Duration::from_millis(100), "counted from the last frame: {lasted:?}");
 }
 
@@ -335,9 +336,9 @@ async fn rooms_are_joined_and_left_and_bye_is_the_end() {
     handle.bye().await.expect("a client");
     assert_eq!(peer.receive().await, ClientFrame::Bye);
     peer.close(1000).await;
-    let ended = events.find(|event| match event {
+    let ended = seen(&mut events, |event| match event {
         Event::Ended(result) => Some(result),
         _ => None,
     });
-    assert_eq!(ended.await, Some(Ok(())));
+    assert_eq!(ended.await, Ok(()));
 }

@@ -1,15 +1,23 @@
 //! A server whose every frame the test writes by hand.
 
+use std::{future::Future, time::Duration};
+
 use futures_util::{SinkExt, StreamExt};
 use rollcall_client::{Config, Event, Events};
 use rollcall_protocol::{
     ClientFrame, EntryId, JoinStatus, Limits, Message, RoomCursor, ServerFrame, Why,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, accept_async,
     tungstenite::{self, protocol::CloseFrame},
 };
+
+/// Far beyond anything that is waited for here.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const ROOM: &str = "vault";
 
@@ -48,7 +56,7 @@ impl Script {
 
     /// A connection that was upgraded and has said `hello`.
     pub async fn accept(&self) -> Peer {
-        let (stream, _) = self.listener.accept().await.expect("a connection");
+        let (stream, _) = soon(self.listener.accept()).await.expect("a connection");
         let socket = accept_async(stream).await.expect("an upgrade");
         let mut peer = Peer { socket, why: Why::Fresh, rooms: Vec::new() };
         let ClientFrame::Hello { why, rooms, .. } = peer.receive().await else {
@@ -59,7 +67,7 @@ impl Script {
 
     /// Takes the next connection and drops it before any answer.
     pub async fn refuse(&self) {
-        self.listener.accept().await.expect("a connection");
+        soon(self.listener.accept()).await.expect("a connection");
     }
 }
 
@@ -108,7 +116,7 @@ impl Peer {
 
     pub async fn receive(&mut self) -> ClientFrame {
         loop {
-            match self.socket.next().await.expect("an open connection").expect("a frame") {
+            match soon(self.socket.next()).await.expect("an open connection").expect("a frame") {
                 tungstenite::Message::Text(text) => {
                     return serde_json::from_str(&text).expect("a client frame");
                 }
@@ -137,7 +145,7 @@ impl Peer {
 
     /// The client's close code, once it closes; none if it just went away.
     pub async fn closed(mut self) -> Option<u16> {
-        while let Some(Ok(message)) = self.socket.next().await {
+        while let Some(Ok(message)) = soon(self.socket.next()).await {
             if let tungstenite::Message::Close(frame) = message {
                 return frame.map(|frame| frame.code.into());
             }
@@ -150,15 +158,25 @@ fn frame_json(frame: &ServerFrame) -> String {
     serde_json::to_string(frame).expect("a frame is JSON")
 }
 
+/// Waits for what must come; a test that waits in vain fails instead of hanging.
+pub async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, what).await.expect("nothing came")
+}
+
+/// The first event that fits.
+pub async fn seen<T>(events: &mut Events, fits: impl FnMut(Event) -> Option<T>) -> T {
+    soon(events.find(fits)).await.expect("a client that goes on")
+}
+
 /// The next messages' numbers.
 pub async fn messages(events: &mut Events, count: usize) -> Vec<u64> {
-    let mut seen = Vec::new();
-    while seen.len() < count {
-        let n = events.find(|event| match event {
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        let n = seen(events, |event| match event {
             Event::Message { message, .. } => Some(message.n),
             _ => None,
         });
-        seen.push(n.await.expect("a client that goes on"));
+        numbers.push(n.await);
     }
-    seen
+    numbers
 }
