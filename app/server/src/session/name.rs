@@ -23,6 +23,10 @@ pub fn check_name(name: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it, for people.
 pub fn check_room(room: &str) -> Result<(), String> {
+    // An address with such a segment leads elsewhere, so REST could not reach the room.
+    if room == "." || room == ".." {
+        return Err("a room name is not one or two dots".to_owned());
+    }
     check("a room name", room, MAX_ROOM_CHARS)
 }
 
@@ -85,6 +89,12 @@ mod tests {
         {
             assert!(check_name(name).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn rooms_can_be_part_of_an_address() {
+        assert_eq!(check_room("the-plan"), Ok(()));
+        assert!(check_room(".").is_err() && check_room("..").is_err());
     }
 
     #[test]
