@@ -48,8 +48,10 @@ pub async fn quiet(phase: &mut watch::Receiver<Phase>) {
 }
 
 /// How far all participants are together.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub struct Progress {
+    /// Why somebody could not connect for the first time.
+    pub obstacle: Option<String>,
     /// Messages acknowledged or refused for good.
     pub settled: u64,
     /// Have all rooms up to the heads asked for.
@@ -108,7 +110,7 @@ pub struct Recording {
     pub moves: u64,
     /// Connections that replaced a lost one.
     pub returns: u64,
-    /// Time without a live connection.
+    /// The longest time without a live connection.
     pub silence: Duration,
     /// Connections lost, by replica: abruptly, and by a 1012 that came before the move was done.
     pub abrupt: BTreeMap<String, u64>,
@@ -239,10 +241,13 @@ impl Participant {
                 recording.presence.push(member);
             }
             Event::Moved { .. } => recording.moves += 1,
-            Event::Silence { lasted } => recording.silence += lasted,
+            Event::Silence { lasted } => recording.silence = lasted.max(recording.silence),
             Event::Gap { .. } | Event::Broken { .. } => self.gap(&event),
             Event::Disconnected { replica, loss, abrupt } => {
                 self.disconnected(replica, &loss, abrupt);
+            }
+            Event::ConnectFailed { error, .. } if !self.was_live => {
+                self.progress.send_modify(|progress| progress.obstacle = Some(error));
             }
             Event::Ended(result) => recording.ended = result.err().map(|end| end.to_string()),
             _ => {}

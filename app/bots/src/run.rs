@@ -50,12 +50,9 @@ pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow:
     let probe_member = probe.member();
     let mut stage = Stage::new(&options.stage.url, seed);
     let before = async {
-        let gather = gather(&mut stage, options, &cast, &rooms);
-        let late = || {
-            let (limit, url) = (options.max_wait_seconds, &options.stage.url);
-            format!("not everybody was live after {limit} s at {url}; is the stack up?")
-        };
-        timeout(options.max_wait(), gather).await.ok().with_context(late)??;
+        let gathering = gather(&mut stage, options, &cast, &rooms);
+        let gathered = timeout(options.max_wait(), gathering).await;
+        gathered.ok().with_context(|| too_late(&stage, options))??;
         eprintln!("{} clients are live; seed {seed}", options.clients);
         stage.start_probe(probe);
         sleep(Duration::from_secs_f64(options.baseline_seconds)).await;
@@ -81,6 +78,12 @@ pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow:
 fn all_rooms(cast: &Cast) -> Vec<String> {
     let cast = cast.rooms.iter().map(|scene| scene.name.clone());
     cast.chain(audience::ROOMS.map(str::to_owned)).collect()
+}
+
+fn too_late(stage: &Stage, options: &RunOptions) -> String {
+    let (limit, url) = (options.max_wait_seconds, &options.stage.url);
+    let why = stage.obstacle().unwrap_or_else(|| "is the stack up?".to_owned());
+    format!("not everybody was live after {limit} s at {url}: {why}")
 }
 
 async fn gather(

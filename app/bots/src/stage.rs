@@ -107,6 +107,11 @@ impl Stage {
         Ok(())
     }
 
+    /// What keeps somebody from coming, if anything does.
+    pub fn obstacle(&self) -> Option<String> {
+        self.progress.borrow().obstacle.clone()
+    }
+
     /// Starts the HTTP probe.
     pub fn start_probe(&mut self, probe: Probe) {
         self.probe = Some(tokio::spawn(probe.run(self.phase.subscribe())));

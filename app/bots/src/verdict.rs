@@ -71,8 +71,14 @@ impl Verdict {
 /// Judges a run.
 pub fn judge(logs: &Logs, heard: &[Heard], said: &[Said]) -> Verdict {
     let mut verdict = Verdict::default();
+    let ours: HashSet<&str> = said.iter().map(|said| said.member.as_str()).collect();
     for (room, log) in logs {
-        judge_log(&mut verdict, room, log);
+        // What was written before anybody of ours listened is not this run's matter, nor is how
+        // strangers number their messages.
+        let since = heard.iter().filter(|client| client.room == *room).map(|client| client.from);
+        let begin = since.min().map_or(0, |from| log.partition_point(|entry| entry.id < from));
+        judge_chain(&mut verdict, room, &log[begin..]);
+        judge_senders(&mut verdict, room, log.iter().filter(|it| ours.contains(&*it.member)));
     }
     let nothing = Vec::new();
     for client in heard {
@@ -83,14 +89,18 @@ pub fn judge(logs: &Logs, heard: &[Heard], said: &[Said]) -> Verdict {
     verdict
 }
 
-/// A log must be one chain, and each sender's numbers must rise by one.
-fn judge_log(verdict: &mut Verdict, room: &str, log: &[Entry]) {
+/// A log must be one chain.
+fn judge_chain(verdict: &mut Verdict, room: &str, log: &[Entry]) {
     for pair in log.windows(2) {
         if pair[1].prev != pair[0].id || pair[1].id <= pair[0].id {
             verdict.unproven += 1;
             verdict.note(|| format!("{room}: entry {} does not follow {}", pair[1].id, pair[0].id));
         }
     }
+}
+
+/// Each sender's numbers must rise by one.
+fn judge_senders<'a>(verdict: &mut Verdict, room: &str, log: impl Iterator<Item = &'a Entry>) {
     let mut last: HashMap<&str, u64> = HashMap::new();
     for entry in log {
         if let Some(before) = last.insert(&entry.member, entry.n) {
@@ -280,6 +290,19 @@ mod tests {
         said.clear();
         said.push(Said { member: "m".to_owned(), room: "van".to_owned(), ..Said::default() });
         assert_eq!(judge(&logs, &heard, &said).phantoms, 5);
+    }
+
+    #[test]
+    fn old_wounds_and_strangers_are_not_this_runs_matter() {
+        let (mut logs, mut heard, mut said) = sound(5);
+        heard[0].from = id(3);
+        heard[0].received.drain(..3);
+        log(&mut logs).remove(0);
+        said[0].acked.remove(0);
+        log(&mut logs)[3].member = "stranger".to_owned();
+        log(&mut logs)[3].n = 77;
+        said[0].acked.pop();
+        assert_eq!(judge(&logs, &heard, &said), Verdict::default());
     }
 
     #[test]

@@ -15,7 +15,6 @@ mod driver;
 mod event;
 mod link;
 mod outbox;
-mod receive;
 mod resume;
 mod session;
 

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use rollcall_protocol::{EntryId, ErrorCode, Message, RejectCode, ServerFrame};
 
+use super::{Effect, Session};
 use crate::{
     event::{Event, Loss},
     link::{Link, LinkId, Stage},
     outbox::Refusal,
     resume::Seen,
-    session::{Effect, Session},
 };
 
 impl Session {

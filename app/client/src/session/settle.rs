@@ -1,0 +1,140 @@
+//! Brings what is to what should be. Runs after every input.
+
+use std::time::Instant;
+
+use rollcall_protocol::{ClientFrame, RoomCursor, VERSION, Why};
+
+use super::{Dial, Effect, Room, Session};
+use crate::{
+    event::Event,
+    link::{Link, Stage},
+};
+
+impl Session {
+    /// Asks for whatever stands between what is and what should be.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if self.bye_until.is_some() {
+            return;
+        }
+        self.promote();
+        self.enter_rooms(now);
+        self.flush(now);
+        self.note_live(now);
+        self.start_dial(now);
+    }
+
+    /// Lets the next connection take over once it has everything, or if it is the only one.
+    fn promote(&mut self) {
+        let rooms = &self.rooms;
+        let ready = |next: &mut Link| {
+            let known = |room: &&Room| room.wanted && room.cursor.at().is_some();
+            rooms.iter().filter(|(_, room)| known(room)).all(|(name, _)| next.is_live(name))
+        };
+        let current_gone = self.current.is_none();
+        let Some(next) = self.next.take_if(|next| current_gone || ready(next)) else { return };
+        if let Some(old) = self.current.replace(next) {
+            self.moving_from.get_or_insert(old.welcome.replica);
+            self.rooms.values_mut().for_each(|room| room.outbox.connection_lost());
+            self.effects.push_back(Effect::Close(old.id));
+        }
+    }
+
+    /// Joins and leaves rooms on each connection until it is where the client wants to be.
+    fn enter_rooms(&mut self, now: Instant) {
+        for (link, is_current) in [(&mut self.current, true), (&mut self.next, false)]
+            .into_iter()
+            .filter_map(|(link, is)| link.as_mut().map(|link| (link, is)))
+        {
+            for (name, room) in self.rooms.iter().filter(|(_, room)| room.wanted) {
+                let after = room.cursor.at();
+                // Without a cursor each connection would start at a head of its own, and what
+                // lies between them would be missing: so only one is asked.
+                if link.should_ask(name, now) && (is_current || after.is_some()) {
+                    link.stages.insert(name.clone(), Stage::Asked);
+                    let join = ClientFrame::Join { room: name.clone(), after };
+                    self.effects.push_back(Effect::Write(link.id, join));
+                }
+            }
+            let wanted = |name: &String| self.rooms.get(name).is_some_and(|room| room.wanted);
+            let left: Vec<_> = link.stages.keys().filter(|name| !wanted(name)).cloned().collect();
+            for room in left {
+                link.stages.remove(&room);
+                self.effects.push_back(Effect::Write(link.id, ClientFrame::Leave { room }));
+            }
+        }
+    }
+
+    /// Sends what is due in every room that is joined, within the server's limit.
+    fn flush(&mut self, now: Instant) {
+        let Some(link) = &self.current else { return };
+        let on_its_way: usize = self.rooms.values().map(|room| room.outbox.on_its_way()).sum();
+        let mut room_for = link.welcome.limits.pending.max(1).saturating_sub(on_its_way);
+        for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.is_joined(name)) {
+            for (n, text) in room.outbox.take_due(room_for, now) {
+                room_for -= 1;
+                let send = ClientFrame::Send { room: name.clone(), n, text };
+                self.effects.push_back(Effect::Write(link.id, send));
+            }
+        }
+    }
+
+    /// Tells, once a connection, that it is live in all rooms, and what it took to get there.
+    fn note_live(&mut self, now: Instant) {
+        let Some(link) = self.current.as_mut().filter(|link| !link.told_live) else { return };
+        let mut wanted = self.rooms.iter().filter(|(_, room)| room.wanted);
+        if !wanted.all(|(name, _)| link.is_live(name)) {
+            return;
+        }
+        link.told_live = true;
+        let replica = link.welcome.replica.clone();
+        self.was_live = true;
+        self.backoff.reset();
+        let silence = self.silent_since.take().map(|since| now.duration_since(since));
+        if let Some(from) = self.moving_from.take() {
+            let silence = silence.unwrap_or_default();
+            self.emit(Event::Moved { from, to: replica.clone(), silence });
+        }
+        if let Some(lasted) = silence {
+            self.emit(Event::Silence { lasted });
+        }
+        self.emit(Event::AllLive { replica });
+    }
+
+    /// When the next attempt to connect is due, if one is.
+    pub(super) fn dial_at(&self) -> Option<Instant> {
+        match (&self.current, &self.next, &self.dial) {
+            (_, Some(_), _) | (_, _, Some(_)) => None,
+            (None, None, None) => Some(self.retry_at),
+            (Some(link), None, None) => link.leave_at.map(|at| at.max(self.retry_at)),
+        }
+    }
+
+    fn start_dial(&mut self, now: Instant) {
+        if self.dial_at().is_none_or(|at| at > now) {
+            return;
+        }
+        let why = match (&self.current, self.welcomed) {
+            (Some(_), _) => Why::Move,
+            (None, true) => Why::Resume,
+            (None, false) => Why::Fresh,
+        };
+        let cursors = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.wanted)
+            .map(|(name, room)| RoomCursor { room: name.clone(), after: room.cursor.at() });
+        // See `enter_rooms` for why a room without a cursor waits.
+        let rooms: Vec<_> =
+            cursors.filter(|room| why != Why::Move || room.after.is_some()).collect();
+        let asked = rooms.iter().map(|room| room.room.clone()).collect();
+        self.dial = Some(Dial { why, asked });
+        let (client, name) = (self.key.clone(), self.name.clone());
+        self.effects.push_back(Effect::Dial(ClientFrame::Hello {
+            v: VERSION,
+            client,
+            name,
+            why,
+            rooms,
+        }));
+    }
+}
