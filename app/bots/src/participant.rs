@@ -86,6 +86,14 @@ pub struct Delivery {
     pub micros: u32,
 }
 
+/// Someone seen to come or go.
+#[derive(Debug)]
+pub struct Seen {
+    pub member: String,
+    /// In words.
+    pub what: String,
+}
+
 /// What one client got of one room.
 #[derive(Debug, Default)]
 pub struct RoomRecord {
@@ -116,7 +124,7 @@ pub struct Recording {
     pub abrupt: BTreeMap<String, u64>,
     pub forced: BTreeMap<String, u64>,
     /// Members seen to come or go since the roll began.
-    pub presence: Vec<String>,
+    pub presence: Vec<Seen>,
     pub first_release: String,
     pub first_replica: String,
     pub release: String,
@@ -237,8 +245,11 @@ impl Participant {
                 recording.refused += 1;
                 self.progress.send_modify(|progress| progress.settled += 1);
             }
-            Event::Presence { member, .. } if !matches!(*self.phase.borrow(), Phase::Before) => {
-                recording.presence.push(member);
+            Event::Presence { room, event, member, name }
+                if !matches!(*self.phase.borrow(), Phase::Before) =>
+            {
+                let what = format!("{event:?} of {name} in {room}").to_lowercase();
+                recording.presence.push(Seen { member, what });
             }
             Event::Moved { .. } => recording.moves += 1,
             Event::Silence { lasted } => recording.silence = lasted.max(recording.silence),
