@@ -36,6 +36,11 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether nobody may be seen to come or go: not while people arrive or say goodbye.
+    pub fn must_all_be_here(&self) -> bool {
+        !matches!(self, Self::Before | Self::Stop)
+    }
+
     /// Whether speaking is over.
     pub fn is_quiet(&self) -> bool {
         !matches!(self, Self::Before | Self::Roll)
@@ -246,7 +251,7 @@ impl Participant {
                 self.progress.send_modify(|progress| progress.settled += 1);
             }
             Event::Presence { room, event, member, name }
-                if !matches!(*self.phase.borrow(), Phase::Before) =>
+                if self.phase.borrow().must_all_be_here() =>
             {
                 let what = format!("{event:?} of {name} in {room}").to_lowercase();
                 recording.presence.push(Seen { member, what });
