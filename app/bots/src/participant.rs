@@ -36,6 +36,11 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether nobody may be seen to come or go: not while people arrive or say goodbye.
+    pub fn must_all_be_here(&self) -> bool {
+        !matches!(self, Self::Before | Self::Stop)
+    }
+
     /// Whether speaking is over.
     pub fn is_quiet(&self) -> bool {
         !matches!(self, Self::Before | Self::Roll)
@@ -86,6 +91,14 @@ pub struct Delivery {
     pub micros: u32,
 }
 
+/// Someone seen to come or go.
+#[derive(Debug)]
+pub struct Seen {
+    pub member: String,
+    /// In words.
+    pub what: String,
+}
+
 /// What one client got of one room.
 #[derive(Debug, Default)]
 pub struct RoomRecord {
@@ -116,7 +129,7 @@ pub struct Recording {
     pub abrupt: BTreeMap<String, u64>,
     pub forced: BTreeMap<String, u64>,
     /// Members seen to come or go since the roll began.
-    pub presence: Vec<String>,
+    pub presence: Vec<Seen>,
     pub first_release: String,
     pub first_replica: String,
     pub release: String,
@@ -237,8 +250,11 @@ impl Participant {
                 recording.refused += 1;
                 self.progress.send_modify(|progress| progress.settled += 1);
             }
-            Event::Presence { member, .. } if !matches!(*self.phase.borrow(), Phase::Before) => {
-                recording.presence.push(member);
+            Event::Presence { room, event, member, name }
+                if self.phase.borrow().must_all_be_here() =>
+            {
+                let what = format!("{event:?} of {name} in {room}").to_lowercase();
+                recording.presence.push(Seen { member, what });
             }
             Event::Moved { .. } => recording.moves += 1,
             Event::Silence { lasted } => recording.silence = lasted.max(recording.silence),

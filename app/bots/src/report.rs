@@ -1,12 +1,20 @@
 //! What a run showed: the figures of `roll.json` and the promises they are held against.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::Path,
+};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::{participant::Recording, probe::Probed, spread::Spread, verdict::Verdict};
+use crate::{
+    participant::{Recording, Seen},
+    probe::Probed,
+    spread::Spread,
+    verdict::Verdict,
+};
 
 /// What is promised of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -167,7 +175,7 @@ impl Report {
             failed_sends: sum(|recording| recording.refused) + said.saturating_sub(*settled),
             requests: probed.requests,
             failed_requests: probed.failed,
-            leave_join_flaps: flaps(recordings),
+            leave_join_flaps: flaps(recordings).count() as u64,
             forced_closes: forced(recordings, rolls.as_ref()),
             abrupt_closes: sum(|recording| recording.abrupt.values().sum()),
             absent: sum(|recording| u64::from(!recording.caught_up)),
@@ -218,12 +226,12 @@ fn delivery(evidence: &Evidence, counts: fn(u64, (u64, u64)) -> bool) -> Spread 
 
 fn rooms(recordings: &[Recording]) -> usize {
     let rooms = recordings.iter().flat_map(|recording| recording.rooms.keys());
-    rooms.collect::<std::collections::BTreeSet<_>>().len()
+    rooms.collect::<BTreeSet<_>>().len()
 }
 
 fn releases(recordings: &[Recording]) -> Releases {
     let join = |of: fn(&Recording) -> &str| {
-        let all: std::collections::BTreeSet<_> = recordings.iter().map(of).collect();
+        let all: BTreeSet<_> = recordings.iter().map(of).collect();
         all.into_iter().collect::<Vec<_>>().join(" + ")
     };
     Releases {
@@ -232,12 +240,11 @@ fn releases(recordings: &[Recording]) -> Releases {
     }
 }
 
-/// Comings and goings of people who were there all the time.
-fn flaps(recordings: &[Recording]) -> u64 {
-    let ours: std::collections::HashSet<_> =
-        recordings.iter().map(|recording| recording.member.as_str()).collect();
-    let seen = recordings.iter().flat_map(|recording| &recording.presence);
-    seen.filter(|member| ours.contains(member.as_str())).count() as u64
+/// Comings and goings of people who were there all the time, each with who saw it.
+fn flaps(recordings: &[Recording]) -> impl Iterator<Item = (&Recording, &Seen)> {
+    let ours: HashSet<_> = recordings.iter().map(|recording| recording.member.as_str()).collect();
+    let all = recordings.iter().flat_map(|it| it.presence.iter().map(move |seen| (it, seen)));
+    all.filter(move |(_, seen)| ours.contains(seen.member.as_str()))
 }
 
 /// As the roll counted them, or as the clients did where that is more.
@@ -280,7 +287,7 @@ fn seconds(rolls: &Rolls) -> Seconds {
 
 fn suspects(recordings: &[Recording]) -> Vec<String> {
     let lost = recordings.iter().flat_map(|it| it.abrupt.keys().chain(it.forced.keys()));
-    let all: std::collections::BTreeSet<_> = lost.cloned().collect();
+    let all: BTreeSet<_> = lost.cloned().collect();
     all.into_iter().collect()
 }
 
@@ -290,5 +297,7 @@ fn details(evidence: &Evidence) -> Vec<String> {
     });
     let told = evidence.verdict.details.iter().chain(&evidence.probed.details).cloned();
     let gaps = evidence.recordings.iter().flat_map(|recording| &recording.gap_details).cloned();
-    told.chain(ended).chain(gaps).take(12).collect()
+    let flaps = flaps(&evidence.recordings)
+        .map(|(who, seen)| format!("{} on {} saw the {}", who.name, who.replica, seen.what));
+    told.chain(ended).chain(gaps).chain(flaps).take(12).collect()
 }
