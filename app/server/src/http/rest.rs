@@ -16,7 +16,7 @@ use crate::{
     app::App,
     error::JoinError,
     log::{Appended, LogError, NewEntry},
-    session::{check_name, check_room, check_text, is_client_key, member_of, reject},
+    session::{check_name, check_room, check_text, is_client_key, member_of, out_of_order, reject},
 };
 
 const MAX_HISTORY: usize = 200;
@@ -104,14 +104,7 @@ fn answer(room: String, n: u64, appended: Appended) -> Result<Response, Refusal>
     match appended {
         Appended::Taken(id) => Ok(ack(room, Some(id), false)),
         Appended::Duplicate(id) => Ok(ack(room, id, true)),
-        Appended::Expected(expected) => Err(Refusal::rejected(ServerFrame::Reject {
-            room,
-            n,
-            code: RejectCode::OutOfOrder,
-            detail: format!("the log waits for n = {expected}"),
-            expected: Some(expected),
-            retry_ms: None,
-        })),
+        Appended::Expected(expected) => Err(Refusal::rejected(out_of_order(room, n, expected))),
     }
 }
 

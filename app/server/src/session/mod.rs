@@ -5,7 +5,7 @@ mod name;
 mod tests;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     fmt::Write as _,
     time::Duration,
 };
@@ -58,6 +58,9 @@ pub struct Session {
     rooms: BTreeSet<String>,
     /// Sends that wait for the one before; the front one is being appended.
     sends: VecDeque<NewEntry>,
+    /// Room → the lowest number that was refused. What was sent after it must not overtake it: a log that
+    /// remembers nothing of this member would take a later number, and the refused one for a duplicate.
+    due: HashMap<String, u64>,
     bad_frames: u32,
 }
 
@@ -83,6 +86,7 @@ impl Session {
             me: None,
             rooms: BTreeSet::new(),
             sends: VecDeque::new(),
+            due: HashMap::new(),
             bad_frames: 0,
         }
     }
@@ -113,7 +117,10 @@ impl Session {
             }
             ClientFrame::Join { room, after } => self.join(RoomCursor { room, after }),
             ClientFrame::Leave { room } => match self.rooms.remove(&room) {
-                true => vec![Effect::Exit(room)],
+                true => {
+                    self.due.remove(&room);
+                    vec![Effect::Exit(room)]
+                }
                 false => Vec::new(),
             },
             ClientFrame::Send { room, n, text } => self.send(room, n, text),
@@ -139,23 +146,35 @@ impl Session {
     /// The front send's outcome; never [`LogError::Unknown`], which is tried again until it is known.
     pub fn appended(&mut self, outcome: &Result<Appended, LogError>) -> Vec<Effect> {
         let Some(NewEntry { room, n, .. }) = self.sends.pop_front() else { return Vec::new() };
+        let ack = |id, duplicate| ServerFrame::Ack { room: room.clone(), n, id, duplicate };
         let reply = match outcome {
-            Ok(Appended::Taken(id)) => {
-                ServerFrame::Ack { room, n, id: Some(*id), duplicate: false }
+            Ok(Appended::Taken(id)) => ack(Some(*id), false),
+            Ok(Appended::Duplicate(id)) => ack(*id, true),
+            Ok(Appended::Expected(expected)) => out_of_order(room, n, *expected),
+            Err(error) => {
+                self.refused(&room, n);
+                reject(room, n, RejectCode::Unavailable, error.to_string(), Some(RETRY))
             }
-            Ok(Appended::Duplicate(id)) => ServerFrame::Ack { room, n, id: *id, duplicate: true },
-            Ok(Appended::Expected(expected)) => ServerFrame::Reject {
-                room,
-                n,
-                code: RejectCode::OutOfOrder,
-                detail: format!("the log waits for n = {expected}"),
-                expected: Some(*expected),
-                retry_ms: None,
-            },
-            Err(error) => reject(room, n, RejectCode::Unavailable, error.to_string(), Some(RETRY)),
         };
-        let next = self.sends.front().cloned().map(Effect::Append);
-        [Effect::Reply(reply)].into_iter().chain(next).collect()
+        let mut effects = vec![Effect::Reply(reply)];
+        while let Some(next) = self.sends.front() {
+            match self.due.get(&next.room) {
+                Some(&due) if next.n > due => {
+                    effects.push(Effect::Reply(out_of_order(next.room.clone(), next.n, due)));
+                    self.sends.pop_front();
+                }
+                _ => {
+                    effects.push(Effect::Append(next.clone()));
+                    break;
+                }
+            }
+        }
+        effects
+    }
+
+    fn refused(&mut self, room: &str, n: u64) {
+        let due = self.due.entry(room.to_owned()).or_insert(n);
+        *due = n.min(*due);
     }
 
     fn bad_frame(&mut self, code: ErrorCode, detail: String) -> Vec<Effect> {
@@ -245,22 +264,18 @@ impl Session {
     }
 
     fn send(&mut self, room: String, n: u64, text: String) -> Vec<Effect> {
-        let refuse = |room: String, code, detail: &str, retry| {
-            vec![Effect::Reply(reject(room, n, code, detail.to_owned(), retry))]
-        };
         let Some(me) = self.me.clone().filter(|_| self.rooms.contains(&room)) else {
-            let detail = "join the room first";
-            return refuse(shortened(&room), RejectCode::NotJoined, detail, None);
+            let detail = "join the room first".to_owned();
+            let room = shortened(&room);
+            return vec![Effect::Reply(reject(room, n, RejectCode::NotJoined, detail, None))];
         };
-        if let Err(detail) = check_text(&text, self.limits.text_bytes) {
-            return refuse(room, RejectCode::BadText, &detail, None);
-        }
-        if self.sends.len() >= self.limits.pending {
-            let detail = "too many sends wait for their ack";
-            return refuse(room, RejectCode::Busy, detail, Some(RETRY));
-        }
-        if let Err(wait) = (self.throttle)(&room) {
-            return refuse(room, RejectCode::RateLimited, "too fast", Some(wait));
+        match self.due.get(&room) {
+            Some(&due) if n > due => return vec![Effect::Reply(out_of_order(room, n, due))],
+            _ => self.due.remove(&room),
+        };
+        if let Err((code, detail, retry)) = self.check_send(&room, &text) {
+            self.refused(&room, n);
+            return vec![Effect::Reply(reject(room, n, code, detail, retry))];
         }
         let entry = NewEntry { room, member: me.member, name: me.name, n, text };
         self.sends.push_back(entry.clone());
@@ -268,6 +283,21 @@ impl Session {
             1 => vec![Effect::Append(entry)],
             _ => Vec::new(),
         }
+    }
+
+    fn check_send(
+        &mut self,
+        room: &str,
+        text: &str,
+    ) -> Result<(), (RejectCode, String, Option<Duration>)> {
+        check_text(text, self.limits.text_bytes)
+            .map_err(|detail| (RejectCode::BadText, detail, None))?;
+        if self.sends.len() >= self.limits.pending {
+            let detail = "too many sends wait for their ack".to_owned();
+            return Err((RejectCode::Busy, detail, Some(RETRY)));
+        }
+        (self.throttle)(room)
+            .map_err(|wait| (RejectCode::RateLimited, "too fast".to_owned(), Some(wait)))
     }
 }
 
@@ -288,6 +318,15 @@ fn shortened(room: &str) -> String {
 
 fn error(code: ErrorCode, detail: String, room: Option<String>) -> Effect {
     Effect::Reply(ServerFrame::Error { code, detail, room })
+}
+
+/// The `reject` of a number that is ahead.
+#[must_use]
+pub fn out_of_order(room: String, n: u64, expected: u64) -> ServerFrame {
+    let detail = format!("the log waits for n = {expected}");
+    let expected = Some(expected);
+    let code = RejectCode::OutOfOrder;
+    ServerFrame::Reject { room, n, code, detail, expected, retry_ms: None }
 }
 
 /// A `reject` frame.

@@ -188,3 +188,34 @@ fn rooms_are_bounded_and_left() {
     assert_eq!(session.frame(leave.clone()), [Effect::Exit("vault".into())]);
     assert_eq!(session.frame(leave), []);
 }
+
+/// A log that remembers nothing of a member takes any first number.
+#[test]
+fn nothing_overtakes_a_refused_send() {
+    let mut session = greeted();
+    let refusals = [Err(Duration::from_millis(70)), Ok(())];
+    let mut refusals = refusals.into_iter().chain(std::iter::repeat(Ok(())));
+    session.throttle = Box::new(move |_| refusals.next().expect("it repeats"));
+    assert_eq!(reject_code(&session.frame(send(1))), Some(RejectCode::RateLimited));
+    assert_eq!(reject_code(&session.frame(send(2))), Some(RejectCode::OutOfOrder));
+    assert!(matches!(&session.frame(send(1))[..], [Effect::Append(entry)] if entry.n == 1));
+    assert_eq!(session.frame(send(2)), []);
+}
+
+#[test]
+fn a_refusal_by_the_log_refuses_what_waits_behind_it() {
+    let mut session = greeted();
+    for n in 1..=3 {
+        session.frame(send(n));
+    }
+    let effects = session.appended(&Err(LogError::Refused("OOM".into())));
+    let refused: Vec<_> = effects
+        .iter()
+        .map(|effect| match effect {
+            Effect::Reply(ServerFrame::Reject { n, expected, .. }) => (*n, *expected),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(refused, [(1, None), (2, Some(1)), (3, Some(1))]);
+    assert!(matches!(&session.frame(send(1))[..], [Effect::Append(entry)] if entry.n == 1));
+}
