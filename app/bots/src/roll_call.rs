@@ -66,19 +66,19 @@ fn headline(report: &Report, paint: Paint) -> String {
 fn line(promise: &Held, paint: Paint) -> String {
     let name = promise.name.split('.').collect::<Vec<_>>().join(" ").replace("_ms", "");
     let name = name.replace('_', " ");
-    let figure = with_unit(promise.figure, promise.unit);
+    let figure = number(promise.figure, promise.unit);
     let bound = match promise.bound {
         0.0 => String::new(),
         bound => format!("at most {}", with_unit(bound, promise.unit)),
     };
     let remark = [bound, promise.note.clone()];
     let remark = remark.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
-    let figure = format!("{figure:>10}");
+    let figure = format!("{figure:>9} {:<2}", promise.unit);
     let (mark, figure) = match promise.held {
         true => (paint.good("✓"), paint.bold(&figure)),
         false => (paint.bad("✗"), paint.bad(&figure)),
     };
-    format!("  {mark}  {name:<20}{figure}   {}", paint.dim(&remark)).trim_end().to_owned() + "\n"
+    format!("  {mark}  {name:<20}{figure}  {}", paint.dim(&remark)).trim_end().to_owned() + "\n"
 }
 
 fn closing(report: &Report, paint: Paint) -> String {
@@ -123,13 +123,17 @@ fn where_to_look(report: &Report) -> Vec<String> {
 }
 
 fn with_unit(figure: f64, unit: &str) -> String {
-    let number = match (figure, unit) {
+    let number = number(figure, unit);
+    if unit.is_empty() { number } else { format!("{number} {unit}") }
+}
+
+fn number(figure: f64, unit: &str) -> String {
+    match (figure, unit) {
         (figure, _) if !figure.is_finite() => "∞".to_owned(),
         (figure, _) if figure.fract() == 0.0 => format!("{figure:.0}"),
         (figure, "") => format!("{figure:.2}"),
         (figure, _) => format!("{figure:.1}"),
-    };
-    if unit.is_empty() { number } else { format!("{number} {unit}") }
+    }
 }
 
 /// 1234567 as 1,234,567.
