@@ -6,6 +6,8 @@
 pub enum CloseCode {
     /// The client said it is done.
     Normal = 1000,
+    /// Frames against RFC 6455.
+    Protocol = 1002,
     /// A binary frame; version 1 is JSON text.
     Unsupported = 1003,
     /// Text that is not UTF-8.
@@ -35,11 +37,11 @@ impl CloseCode {
 
     /// Whether a client that saw `code` should connect again by itself.
     ///
-    /// Refusals (1003, 1007, 1008, 1009, 44xx) and a normal close are final; everything else,
+    /// Refusals (1002, 1003, 1007, 1008, 1009, 44xx) and a normal close are final; everything else,
     /// also a connection that broke without a close frame (1006), is worth another try.
     #[must_use]
     pub const fn is_retryable(code: u16) -> bool {
-        !matches!(code, 1000 | 1003 | 1007 | 1008 | 1009 | 4400..=4499)
+        !matches!(code, 1000 | 1002 | 1003 | 1007 | 1008 | 1009 | 4400..=4499)
     }
 }
 

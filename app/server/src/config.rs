@@ -31,7 +31,7 @@ pub struct Config {
     #[arg(long, env = "RELEASE", default_value = env!("CARGO_PKG_VERSION"))]
     pub release: String,
     /// Take client addresses from X-Forwarded-For. Only behind a proxy that sets it.
-    #[arg(long, env = "TRUST_FORWARDED", default_value_t = false)]
+    #[arg(long, env = "TRUST_FORWARDED", value_parser = clap::builder::BoolishValueParser::new())]
     pub trust_forwarded: bool,
     /// Origins, separated by commas, whose pages may open a WebSocket, besides this server's own.
     #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
@@ -43,10 +43,10 @@ pub struct Config {
     #[arg(long = "drain-deadline-ms", env = "DRAIN_DEADLINE_MS", default_value = "20000", value_parser = millis)]
     pub drain_deadline: Duration,
     /// Clients ping this often, ms; a peer silent for 2.5 times this is given up.
-    #[arg(long = "heartbeat-ms", env = "HEARTBEAT_MS", default_value = "10000", value_parser = millis)]
+    #[arg(long = "heartbeat-ms", env = "HEARTBEAT_MS", default_value = "10000", value_parser = some_millis)]
     pub heartbeat: Duration,
     /// How long a member who says nothing more is taken for present, ms.
-    #[arg(long = "lease-ms", env = "LEASE_MS", default_value = "20000", value_parser = millis)]
+    #[arg(long = "lease-ms", env = "LEASE_MS", default_value = "20000", value_parser = some_millis)]
     pub lease: Duration,
     /// Form of the log lines on stdout; `auto` is text on a terminal, JSON elsewhere.
     #[arg(long, env = "LOG_FORMAT", default_value = "auto")]
@@ -92,10 +92,10 @@ pub struct Limits {
     #[arg(long, env = "MAX_ROOMS", default_value_t = 10_000)]
     pub rooms: usize,
     /// About how many entries a room log keeps.
-    #[arg(long, env = "LOG_ENTRIES", default_value_t = 100_000)]
+    #[arg(long, env = "LOG_ENTRIES", default_value_t = 100_000, value_parser = at_least_one)]
     pub log_entries: usize,
     /// About how many entries a partition's feed keeps.
-    #[arg(long, env = "FEED_ENTRIES", default_value_t = 8_192)]
+    #[arg(long, env = "FEED_ENTRIES", default_value_t = 8_192, value_parser = at_least_one)]
     pub feed_entries: usize,
     /// Sends a second of one connection; twice that at once.
     #[arg(long, env = "RATE_CLIENT", default_value = "20")]
@@ -107,12 +107,24 @@ pub struct Limits {
     #[arg(long, env = "RATE_ROOM", default_value = "200")]
     pub rate_room: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.
-    #[arg(long = "stall-ms", env = "STALL_MS", default_value = "10000", value_parser = millis)]
+    #[arg(long = "stall-ms", env = "STALL_MS", default_value = "10000", value_parser = some_millis)]
     pub stall: Duration,
 }
 
 fn millis(text: &str) -> Result<Duration, std::num::ParseIntError> {
     text.parse().map(Duration::from_millis)
+}
+
+/// What timers run on: not zero, and not so short that they do nothing else.
+fn some_millis(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(ms @ 40..) => Ok(Duration::from_millis(ms)),
+        _ => Err("at least 40 ms".to_owned()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "at least 1".to_owned())
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ impl JoinError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::TooManyRooms => ErrorCode::TooManyRooms,
-            Self::Log(_) => ErrorCode::Unavailable,
+            // `too_many_rooms` would mean this connection's own limit, and that coming back is no use.
+            Self::TooManyRooms | Self::Log(_) => ErrorCode::Unavailable,
         }
     }
 }

@@ -130,7 +130,7 @@ fn spawn_keepers(app: &App, stop: &CancellationToken) {
     let lease = app.config.lease;
     let (a, b, c) = (stop.clone(), stop.clone(), stop.clone());
     app.tasks.spawn(async move { a.run_until_cancelled(feeds.rooms.follow_feeds()).await });
-    app.tasks.spawn(async move { b.run_until_cancelled(keeper.rooms.keep(lease / 4)).await });
+    app.tasks.spawn(async move { b.run_until_cancelled(keeper.rooms.keep(lease)).await });
     app.tasks.spawn(async move { c.run_until_cancelled(watch_log(&checker)).await });
 }
 
@@ -157,7 +157,7 @@ async fn watch_log(app: &App) {
 }
 
 async fn drain_and_stop(lifecycle: &Lifecycle, spread: Duration, deadline: Duration) {
-    lifecycle.drain(spread, deadline);
+    lifecycle.last_drain(spread, deadline);
     let end = match *lifecycle.phase().borrow() {
         Phase::Draining(drain) => drain.deadline,
         _ => tokio::time::Instant::now(),

@@ -57,6 +57,8 @@ pub struct Lifecycle(Arc<Inner>);
 struct Inner {
     phase: watch::Sender<Phase>,
     log_up: AtomicBool,
+    /// Asked to stop: the drain under way is the last.
+    stopping: AtomicBool,
     /// Changes whenever a connection opens or closes.
     connections: watch::Sender<usize>,
     moved: AtomicU64,
@@ -73,6 +75,7 @@ impl Lifecycle {
         Self(Arc::new(Inner {
             phase: watch::Sender::new(Phase::Starting),
             log_up: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             connections: watch::Sender::new(0),
             moved: AtomicU64::new(0),
             forced: AtomicU64::new(0),
@@ -130,8 +133,25 @@ impl Lifecycle {
         });
     }
 
-    /// Ends a drain: new connections are welcome again.
+    /// Starts the last drain. One under way becomes the last, and ends no later than this one would.
+    pub fn last_drain(&self, spread: Duration, deadline: Duration) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+        self.drain(spread, deadline);
+        let end = Instant::now() + deadline;
+        self.0.phase.send_if_modified(|phase| match phase {
+            Phase::Draining(drain) if drain.deadline > end => {
+                drain.deadline = end;
+                true
+            }
+            _ => false,
+        });
+    }
+
+    /// Ends a drain: new connections are welcome again. Unless it is the last.
     pub fn undrain(&self) {
+        if self.0.stopping.load(Ordering::Relaxed) {
+            return;
+        }
         self.0.phase.send_if_modified(|phase| {
             let draining = matches!(phase, Phase::Draining(_));
             if draining {
@@ -244,6 +264,16 @@ mod tests {
         assert!(!life.is_ready());
         life.undrain();
         assert!(life.is_ready());
+    }
+
+    #[test]
+    fn the_last_drain_is_not_cancelled_and_shortens_a_longer_one() {
+        let life = Lifecycle::new();
+        life.drain(Duration::ZERO, Duration::from_secs(600));
+        life.last_drain(Duration::ZERO, Duration::from_secs(20));
+        assert!(life.status().deadline_in_ms.is_some_and(|left| left <= 20_000));
+        life.undrain();
+        assert!(life.is_draining());
     }
 
     #[test]

@@ -33,15 +33,16 @@ pub enum Presence {
 }
 
 impl Presence {
-    /// Starts or renews leases, and ends those that ran out. Tells the room of whoever is new or gone.
+    /// Starts or renews leases, and with `reap` ends those that ran out. Tells the room of whoever is
+    /// new or gone.
     ///
     /// # Errors
     /// If Redis does not answer; leases may have been renewed all the same.
-    pub async fn enter(&self, room: &str, members: &[Member]) -> Result<(), LogError> {
+    pub async fn enter(&self, room: &str, members: &[Member], reap: bool) -> Result<(), LogError> {
         match self {
-            Self::Redis(presence) => presence.enter(room, members).await,
+            Self::Redis(presence) => presence.enter(room, members, reap).await,
             Self::Memory(presence) => {
-                presence.enter(room, members);
+                presence.enter(room, members, reap);
                 Ok(())
             }
         }
@@ -87,10 +88,11 @@ impl RedisPresence {
         Self { link, lease }
     }
 
-    async fn enter(&self, room: &str, members: &[Member]) -> Result<(), LogError> {
+    async fn enter(&self, room: &str, members: &[Member], reap: bool) -> Result<(), LogError> {
         let lease = self.lease.as_millis().to_string();
         let feed_max = self.link.feed_entries().to_string();
-        let mut args = vec![room, &lease, &feed_max];
+        let reap = if reap { "1" } else { "0" };
+        let mut args = vec![room, &lease, &feed_max, reap];
         for Member { member, name } in members {
             args.extend([member.as_str(), name]);
         }
@@ -158,7 +160,7 @@ impl MemoryPresence {
         });
     }
 
-    fn enter(&self, room: &str, members: &[Member]) {
+    fn enter(&self, room: &str, members: &[Member], reap: bool) {
         let now = Instant::now();
         let State { rooms, at } = &mut *self.state();
         let leases = rooms.entry(room.to_owned()).or_default();
@@ -169,7 +171,7 @@ impl MemoryPresence {
             }
         }
         leases.retain(|member, lease| {
-            let holds = lease.ends > now;
+            let holds = !reap || lease.ends > now;
             if !holds {
                 self.announce(at, room, PresenceEvent::Leave, member, &lease.name);
             }

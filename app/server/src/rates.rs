@@ -21,6 +21,21 @@ struct Inner {
     clock: DefaultClock,
 }
 
+/// How many frames of any kind, for each send that a client may make.
+const FRAMES_A_SEND: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+
+/// One connection's frames.
+pub struct FrameRate(DefaultDirectRateLimiter);
+
+impl FrameRate {
+    /// Counts a frame. How long to wait before the next is read, if it came too soon.
+    #[must_use]
+    pub fn count(&self) -> Option<Duration> {
+        let not_until = self.0.check().err()?;
+        Some(not_until.wait_time_from(DefaultClock::default().now()))
+    }
+}
+
 impl Rates {
     /// The rates of `limits`.
     #[must_use]
@@ -57,6 +72,14 @@ impl Rates {
             own.check().map_err(|not_until| rates.wait(&not_until))?;
             rates.allow_send(address, room)
         }
+    }
+
+    /// The rate at which one connection's frames are read, whatever they are.
+    #[must_use]
+    pub fn frames(&self) -> FrameRate {
+        let rate = self.0.per_client.saturating_mul(FRAMES_A_SEND);
+        let quota = Quota::per_second(rate).allow_burst(rate.saturating_mul(FRAMES_A_SEND));
+        FrameRate(RateLimiter::direct(quota))
     }
 
     /// Whether one more message may go from `address` to `room`; otherwise how long to wait.

@@ -6,7 +6,7 @@ export const RESTART = 1012;
 export const BROKEN = 1006;
 export const NORMAL = 1000;
 
-const FINAL = new Set([NORMAL, 1003, 1007, 1008, 1009]);
+const FINAL = new Set([NORMAL, 1002, 1003, 1007, 1008, 1009]);
 
 /**
  * Whether a client should not come back by itself: it is done, or was refused for a reason that

@@ -1,24 +1,26 @@
 //! A room as `text/event-stream`, for what cannot hold a WebSocket.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{ConnectInfo, Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures_util::{Stream, stream};
+use futures_util::StreamExt;
 use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
 use serde::Deserialize;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::Instant,
 };
 
-use super::error::Refusal;
+use super::{admit, error::Refusal};
+use tokio_stream::wrappers::ReceiverStream;
+
 use crate::{
     app::App,
     lifecycle::{ConnectionGuard, Phase},
@@ -30,6 +32,8 @@ use crate::{
 
 /// Entries of one log page.
 const PAGE: usize = 128;
+/// Events that wait for the reader.
+const QUEUE: usize = 16;
 const RETRY: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
@@ -40,6 +44,7 @@ pub struct EventsQuery {
 /// `GET /api/v1/rooms/{room}/events`
 pub async fn events(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(room): Path<String>,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
@@ -50,15 +55,17 @@ pub async fn events(
         None => query.after,
         Some(id) => Some(id.parse().map_err(|e| bad(ErrorCode::BadFrame, format!("{e}")))?),
     };
-    if !app.lifecycle.is_ready() {
-        let detail = "not here, not now";
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        return Err(Refusal::error(status, ErrorCode::Unavailable, detail));
-    }
-    let guard = app.lifecycle.connection();
+    let guard = admit(&app, peer, &headers)
+        .map_err(|status| Refusal::error(status, ErrorCode::Unavailable, "not here, not now"))?;
     let (room, start) = app.rooms.join(&room, None, after).await?;
-    let follower = Follower::new(app, guard, room, start);
-    Ok(Sse::new(follower.into_stream()).keep_alive(KeepAlive::default()).into_response())
+    // A task of its own, because a body is only asked for more while its reader reads: a stream that
+    // nobody reads must still end with its drain, or when it stalls.
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let follower = Follower::new(app.clone(), guard, room, start);
+    app.tasks.spawn(follower.run(sender));
+    Ok(Sse::new(ReceiverStream::new(receiver).map(Ok::<_, Infallible>))
+        .keep_alive(KeepAlive::default())
+        .into_response())
 }
 
 /// One event stream: a listener that reads the ring when the room wakes it.
@@ -102,11 +109,27 @@ impl Follower {
         }
     }
 
-    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        stream::unfold(self, async |mut follower| {
-            let event = follower.next().await?;
-            Some((Ok(event), follower))
-        })
+    async fn run(mut self, body: mpsc::Sender<Event>) {
+        loop {
+            let event = tokio::select! {
+                event = self.next() => event,
+                () = body.closed() => None,
+            };
+            let Some(event) = event else { return };
+            let stall = self.app.config.limits.stall;
+            if body.send_timeout(event, stall.min(self.left())).await.is_err() {
+                self.app.metrics.stalled_closes.inc();
+                return;
+            }
+        }
+    }
+
+    /// Time until the drain's deadline.
+    fn left(&self) -> Duration {
+        match *self.phase.borrow() {
+            Phase::Draining(drain) => drain.deadline.duration_since(Instant::now()),
+            _ => Duration::MAX,
+        }
     }
 
     /// The next event; none once the replica has drained.

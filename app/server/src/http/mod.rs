@@ -19,7 +19,7 @@ use axum::{
 use serde_json::json;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::app::App;
+use crate::{app::App, lifecycle::ConnectionGuard};
 
 pub use admin::admin;
 
@@ -56,10 +56,24 @@ async fn readyz(State(app): State<App>) -> Response {
     }
 }
 
+/// Whether one more long-lived connection is welcome here; it counts for as long as the guard lives.
+fn admit(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<ConnectionGuard, StatusCode> {
+    if !app.rates.allow_connection(client_address(app, peer, headers)) {
+        return Err(StatusCode::TOO_MANY_REQUESTS);
+    }
+    let full = app.lifecycle.status().connections >= app.config.limits.connections;
+    // HAProxy tries another replica on a 503.
+    if full || !app.lifecycle.is_ready() {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    Ok(app.lifecycle.connection())
+}
+
 /// The client's address: the peer's, or what the trusted proxy in front says it is.
 fn client_address(app: &App, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
     const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-    let forwarded = headers.get(FORWARDED_FOR).filter(|_| app.config.trust_forwarded);
+    let forwarded = headers.get_all(FORWARDED_FOR).into_iter().next_back();
+    let forwarded = forwarded.filter(|_| app.config.trust_forwarded);
     // The last one is the one that the proxy added.
     let last =
         forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());

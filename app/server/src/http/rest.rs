@@ -1,6 +1,6 @@
 //! History, and sending without a WebSocket.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Json,
@@ -16,10 +16,14 @@ use crate::{
     app::App,
     error::JoinError,
     log::{Appended, LogError, NewEntry},
-    session::{check_name, check_room, check_text, is_client_key, member_of, out_of_order, reject},
+    session::{
+        check_name, check_room, check_text, is_client_key, is_number, member_of, out_of_order,
+        reject,
+    },
 };
 
 const MAX_HISTORY: usize = 200;
+const RETRY: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
 pub struct HistoryQuery {
@@ -72,6 +76,10 @@ pub async fn send(
     })?;
     checked(ErrorCode::BadRoom, check_room(&room))?;
     checked(ErrorCode::BadName, check_name(&name))?;
+    if !is_number(n) {
+        let detail = "n is from 1 to 2^53 - 1";
+        return Err(Refusal::error(StatusCode::BAD_REQUEST, ErrorCode::BadFrame, detail));
+    }
     if !is_client_key(&client) {
         let detail = "a client key is 32 lower-case hex digits";
         return Err(Refusal::error(StatusCode::BAD_REQUEST, ErrorCode::BadClient, detail));
@@ -89,7 +97,7 @@ pub async fn send(
     match app.rooms.log().append(&entry).await {
         Ok(appended) => answer(room, n, appended),
         Err(LogError::Refused(detail)) => {
-            Err(Refusal::rejected(reject(room, n, RejectCode::Unavailable, detail, None)))
+            Err(Refusal::rejected(reject(room, n, RejectCode::Unavailable, detail, Some(RETRY))))
         }
         // Unlike a socket's session, a request does not wait until the outcome is known.
         Err(LogError::Unknown(detail)) => {

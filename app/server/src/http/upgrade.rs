@@ -8,16 +8,16 @@ use std::net::SocketAddr;
 use axum::{
     body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use hyper::upgrade::Upgraded;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tracing::warn;
+use tracing::debug;
 
-use super::client_address;
+use super::{admit, client_address};
 use crate::{app::App, socket};
 
 /// `GET /api/v1/ws`
@@ -33,17 +33,11 @@ pub async fn websocket(
     if !is_allowed_origin(&app, request.headers()) {
         return (StatusCode::FORBIDDEN, "this origin may not connect\n").into_response();
     }
+    let guard = match admit(&app, peer, request.headers()) {
+        Ok(guard) => guard,
+        Err(status) => return (status, "not here, not now\n").into_response(),
+    };
     let address = client_address(&app, peer, request.headers());
-    if !app.rates.allow_connection(address) {
-        return (StatusCode::TOO_MANY_REQUESTS, "too many connections\n").into_response();
-    }
-    // HAProxy tries another replica on a 503.
-    if !app.lifecycle.is_ready()
-        || app.lifecycle.status().connections >= app.config.limits.connections
-    {
-        return (StatusCode::SERVICE_UNAVAILABLE, "not here, not now\n").into_response();
-    }
-    let guard = app.lifecycle.connection();
     let upgrade = hyper::upgrade::on(&mut request);
     let tasks = app.tasks.clone();
     tasks.spawn(async move {
@@ -52,8 +46,8 @@ pub async fn websocket(
                 let tcp = parts.io.into_inner();
                 socket::serve(app, guard, address, tcp, parts.read_buf).await;
             }
-            Ok(Err(Upgraded { .. })) => warn!("an upgraded connection was not plain TCP"),
-            Err(error) => warn!(%error, "upgrade failed"),
+            Ok(Err(Upgraded { .. })) => debug!("an upgraded connection was not plain TCP"),
+            Err(error) => debug!(%error, "upgrade failed"),
         }
     });
     switching_protocols(&accept)
@@ -67,6 +61,7 @@ fn accept_key(request: &Request) -> Option<String> {
         values.flat_map(|value| value.split(',')).any(|t| t.trim().eq_ignore_ascii_case(token))
     };
     let asks = request.method() == Method::GET
+        && request.version() == Version::HTTP_11
         && has(header::CONNECTION, "upgrade")
         && has(header::UPGRADE, "websocket")
         && has(header::SEC_WEBSOCKET_VERSION, "13");

@@ -32,20 +32,24 @@ local function append(keys, args)
   local prev = last_id(log)
   local id = redis.call('XADD', log, 'MAXLEN', '~', log_max, '*',
     'prev', prev, 'member', member, 'name', name, 'n', n, 'text', text)
-  redis.call('XADD', feed, 'MAXLEN', '~', feed_max, '*', 'kind', 'message', 'room', room,
-    'id', id, 'prev', prev, 'member', member, 'name', name, 'n', n, 'text', text)
+  -- Once it is in the log it was taken: a feed that fails must not make it look refused.
   redis.call('SET', sent, n .. ' ' .. id, 'PX', sent_ttl)
+  redis.pcall('XADD', feed, 'MAXLEN', '~', feed_max, '*', 'kind', 'message', 'room', room,
+    'id', id, 'prev', prev, 'member', member, 'name', name, 'n', n, 'text', text)
   return {'taken', id, prev}
 end
 
 -- KEYS log. ARGV after, count. Returns {last ID of the log, entries after `after`}.
 local function read_after(keys, args)
+  -- Nothing comes after the highest of all IDs, and Redis calls that range invalid.
+  if args[1] == '18446744073709551615-18446744073709551615' then return {last_id(keys[1]), {}} end
   return {last_id(keys[1]), redis.call('XRANGE', keys[1], '(' .. args[1], '+', 'COUNT', args[2])}
 end
 
 -- KEYS log. ARGV before (an ID or '+'), count. Returns {last ID of the log, entries, newest first}.
 local function read_before(keys, args)
   local from = args[1]
+  if from == '0-0' then return {last_id(keys[1]), {}} end
   if from ~= '+' then from = '(' .. from end
   return {last_id(keys[1]), redis.call('XREVRANGE', keys[1], from, '-', 'COUNT', args[2])}
 end
@@ -60,23 +64,25 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- KEYS present, names, feed. ARGV room, lease_ms, feed_max, then member, name pairs.
--- Starts or renews leases, and ends those that ran out. Only who was not present is announced.
+-- KEYS present, names, feed. ARGV room, lease_ms, feed_max, reap ('1' or '0'), then member, name pairs.
+-- Starts or renews leases, and with `reap` ends those that ran out. Only who was not present is announced.
 local function enter(keys, args)
   local present, names, feed = keys[1], keys[2], keys[3]
   local room, lease, feed_max = args[1], tonumber(args[2]), args[3]
   local now = now_ms()
-  for i = 4, #args, 2 do
+  for i = 5, #args, 2 do
     local member, name = args[i], args[i + 1]
     if redis.call('ZADD', present, now + lease, member) == 1 then
       announce(feed, feed_max, room, 'join', member, name)
     end
     redis.call('HSET', names, member, name)
   end
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', present, '-inf', now, 'LIMIT', 0, 256)) do
-    announce(feed, feed_max, room, 'leave', member, redis.call('HGET', names, member) or '')
-    redis.call('ZREM', present, member)
-    redis.call('HDEL', names, member)
+  if args[4] == '1' then
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', present, '-inf', now, 'LIMIT', 0, 256)) do
+      announce(feed, feed_max, room, 'leave', member, redis.call('HGET', names, member) or '')
+      redis.call('ZREM', present, member)
+      redis.call('HDEL', names, member)
+    end
   end
   redis.call('PEXPIRE', present, 4 * lease)
   redis.call('PEXPIRE', names, 4 * lease)

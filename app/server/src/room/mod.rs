@@ -225,7 +225,10 @@ impl Room {
         match &mut state.early {
             Some(early) if early.len() < MAX_EARLY => early.push((at, event, member)),
             Some(_) => {}
-            None => self.apply(&mut state, event, member),
+            None => {
+                state.members_at = at;
+                self.apply(&mut state, event, member);
+            }
         }
     }
 
@@ -244,6 +247,10 @@ impl Room {
     /// Makes the list of members that of `snapshot`, then applies what came meanwhile.
     fn settle(&self, snapshot: Snapshot) {
         let mut state = self.state();
+        if snapshot.at < state.members_at {
+            // Events have overtaken it; the next one will do.
+            return;
+        }
         state.members_at = snapshot.at;
         let gone: Vec<_> = state
             .members
@@ -259,6 +266,7 @@ impl Room {
         }
         for (at, event, member) in state.early.take().into_iter().flatten() {
             if at > snapshot.at {
+                state.members_at = at;
                 self.apply(&mut state, event, member);
             }
         }
@@ -270,6 +278,10 @@ impl Room {
         local
             .map(|(member, (name, _))| Member { member: member.clone(), name: name.clone() })
             .collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.state().listeners.is_empty()
     }
 
     fn empty_for(&self) -> Option<Duration> {

@@ -1,14 +1,14 @@
 //! The rooms of this replica: opened by the first listener, fed by the feeds, closed when empty.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
 use rollcall_protocol::{EntryId, Member};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
@@ -31,6 +31,8 @@ const FEED_QUEUE: usize = 256;
 /// Leases renewed by one call.
 const LEASES_A_CALL: usize = 128;
 
+type OpenRooms = HashMap<String, (Arc<Room>, CancellationToken)>;
+
 /// The rooms of this replica. Clones share them.
 #[derive(Clone)]
 pub struct Rooms {
@@ -38,7 +40,7 @@ pub struct Rooms {
 }
 
 struct Inner {
-    open: Mutex<HashMap<String, (Arc<Room>, CancellationToken)>>,
+    open: Mutex<OpenRooms>,
     max: usize,
     log: Log,
     presence: Presence,
@@ -76,7 +78,7 @@ impl Rooms {
         Self { inner: Arc::new(Inner { open, max, log, presence, metrics, tasks }) }
     }
 
-    fn open_rooms(&self) -> MutexGuard<'_, HashMap<String, (Arc<Room>, CancellationToken)>> {
+    fn open_rooms(&self) -> MutexGuard<'_, OpenRooms> {
         self.inner.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -103,7 +105,11 @@ impl Rooms {
         let room = self.open(name)?;
         room.loaded.get_or_try_init(|| self.load(&room)).await?;
         if let Some(member) = member {
-            self.inner.presence.enter(name, std::slice::from_ref(member)).await?;
+            match self.inner.presence.enter(name, std::slice::from_ref(member), false).await {
+                // Redis refuses writes, but one can still read: the next renewal makes up for it.
+                Ok(()) | Err(LogError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let start = match after {
             None => Start::Fresh(room.head()),
@@ -121,21 +127,22 @@ impl Rooms {
 
     fn open(&self, name: &str) -> Result<Arc<Room>, JoinError> {
         let mut open = self.open_rooms();
-        let count = open.len();
-        match open.entry(name.to_owned()) {
-            Entry::Occupied(entry) => Ok(entry.get().0.clone()),
-            Entry::Vacant(_) if count >= self.inner.max => Err(JoinError::TooManyRooms),
-            Entry::Vacant(entry) => {
-                let (room, closed) =
-                    (Arc::new(Room::new(name.to_owned())), CancellationToken::new());
-                entry.insert((room.clone(), closed.clone()));
-                let (running, metrics) = (room.clone(), self.inner.metrics.clone());
-                self.inner.tasks.spawn(async move {
-                    closed.run_until_cancelled(running.run(&metrics)).await;
-                });
-                Ok(room)
-            }
+        if let Some((room, _)) = open.get(name) {
+            return Ok(room.clone());
         }
+        if open.len() >= self.inner.max {
+            close_empty(&mut open, Duration::ZERO);
+        }
+        if open.len() >= self.inner.max {
+            return Err(JoinError::TooManyRooms);
+        }
+        let (room, closed) = (Arc::new(Room::new(name.to_owned())), CancellationToken::new());
+        open.insert(name.to_owned(), (room.clone(), closed.clone()));
+        let (running, metrics) = (room.clone(), self.inner.metrics.clone());
+        self.inner.tasks.spawn(async move {
+            closed.run_until_cancelled(running.run(&metrics)).await;
+        });
+        Ok(room)
     }
 
     async fn load(&self, room: &Room) -> Result<(), LogError> {
@@ -225,36 +232,62 @@ impl Rooms {
         Ok(())
     }
 
-    /// Renews the leases of everyone connected here, and closes rooms that have long been empty.
-    pub async fn keep(&self, every: Duration) {
-        let mut ticks = tokio::time::interval(every);
-        loop {
+    /// Renews the leases of everyone connected here, four times a lease, and closes rooms that have
+    /// long been empty.
+    pub async fn keep(&self, lease: Duration) {
+        let mut ticks = tokio::time::interval(lease / 4);
+        let mut failing_since = None;
+        // After an outage every lease may have run out, those of other replicas' members too: they
+        // get the time to renew theirs before anybody is declared gone.
+        let mut reap_from = Instant::now() + lease / 2;
+        for round in 0_u64.. {
             ticks.tick().await;
-            self.close_empty();
-            for room in self.all() {
-                for members in room.local_members().chunks(LEASES_A_CALL) {
-                    if let Err(error) = self.inner.presence.enter(&room.name, members).await {
-                        warn!(%error, "leases not renewed");
+            close_empty(&mut self.open_rooms(), KEEP_EMPTY);
+            let reap = Instant::now() >= reap_from;
+            match self.keep_round(reap, round % 4 == 0).await {
+                Ok(()) => failing_since = None,
+                Err(error) => {
+                    reap_from = Instant::now() + lease / 2;
+                    if failing_since.replace(round).is_none() {
+                        warn!(%error, "leases cannot be renewed");
                     }
                 }
             }
         }
     }
 
-    fn close_empty(&self) {
-        self.open_rooms().retain(|_, (room, closed)| {
-            // Someone may be about to attach: then there is a second owner besides the room's task.
-            let in_use = Arc::strong_count(room) > 2;
-            let keep = in_use || room.empty_for().is_none_or(|empty| empty < KEEP_EMPTY);
-            if !keep {
-                closed.cancel();
+    async fn keep_round(&self, reap: bool, compare: bool) -> Result<(), LogError> {
+        for room in self.all() {
+            if room.is_empty() {
+                continue;
             }
-            keep
-        });
+            let members = room.local_members();
+            // A room with nobody's lease to renew may have some to end.
+            let calls = members.chunks(LEASES_A_CALL).chain(members.is_empty().then_some(&[][..]));
+            for members in calls {
+                self.inner.presence.enter(&room.name, members, reap).await?;
+            }
+            if compare && room.loaded.initialized() {
+                room.settle(self.inner.presence.snapshot(&room.name).await?);
+            }
+        }
+        Ok(())
     }
 
     /// Stops the rooms' tasks.
     pub fn close(&self) {
         self.open_rooms().drain().for_each(|(_, (_, closed))| closed.cancel());
     }
+}
+
+fn close_empty(open: &mut OpenRooms, after: Duration) {
+    open.retain(|_, (room, closed)| {
+        // Someone may be about to attach: then there is an owner besides this map and the room's task.
+        let in_use = Arc::strong_count(room) > 2;
+        let keep = in_use || room.empty_for().is_none_or(|empty| empty < after);
+        if !keep {
+            closed.cancel();
+        }
+        keep
+    });
 }

@@ -123,6 +123,9 @@ impl Session {
                 }
                 false => Vec::new(),
             },
+            ClientFrame::Send { n, .. } if !is_number(n) => {
+                self.bad_frame(ErrorCode::BadFrame, "n is from 1 to 2^53 - 1".into())
+            }
             ClientFrame::Send { room, n, text } => self.send(room, n, text),
             ClientFrame::Typing { room } => match self.rooms.contains(&room) {
                 true => vec![Effect::Typing(room)],
@@ -318,6 +321,12 @@ fn shortened(room: &str) -> String {
 
 fn error(code: ErrorCode, detail: String, room: Option<String>) -> Effect {
     Effect::Reply(ServerFrame::Error { code, detail, room })
+}
+
+/// Whether `n` can be a message's number: what a double, and so JavaScript and Lua, can count.
+#[must_use]
+pub fn is_number(n: u64) -> bool {
+    (1..1 << 53).contains(&n)
 }
 
 /// The `reject` of a number that is ahead.

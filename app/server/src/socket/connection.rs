@@ -1,6 +1,11 @@
 //! The task of one connection: reads frames, asks the session, does what it says.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -10,7 +15,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message,
-        error::CapacityError,
+        error::{CapacityError, ProtocolError},
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
@@ -26,6 +31,7 @@ use crate::{
     error::JoinError,
     lifecycle::{ConnectionGuard, Drain, Phase},
     log::{Appended, LogError, Page},
+    rates::FrameRate,
     room::{Room, Start},
     session::{Effect, Session},
 };
@@ -69,6 +75,7 @@ pub async fn serve(
 pub(super) enum Done {
     Appended(Result<Appended, LogError>),
     Entered(RoomCursor, Result<(Arc<Room>, Start), JoinError>),
+    Exited(String),
     Page { room: String, cursor: EntryId, page: Result<Page, LogError> },
     Quiet,
 }
@@ -87,6 +94,10 @@ pub(super) struct Connection {
     pub(super) id: u64,
     pub(super) outlet: Arc<Outlet>,
     pub(super) rooms: HashMap<String, Joined>,
+    /// Rooms that are being entered or left: presence must see the one before the other.
+    pub(super) busy_rooms: HashSet<String>,
+    /// Rooms to enter again once they are no longer busy.
+    pub(super) enter_next: HashMap<String, RoomCursor>,
     pub(super) under_way: FuturesUnordered<BoxFuture<'static, Done>>,
     pub(super) session: Session,
     opened: Instant,
@@ -98,6 +109,9 @@ pub(super) struct Connection {
     /// Set once the close frame is sent: when to stop waiting for the client's.
     closing_until: Option<Instant>,
     drain: Option<Drain>,
+    frames: FrameRate,
+    /// No frame is read until then: the client is too fast.
+    read_from: Instant,
     forced: bool,
 }
 
@@ -105,11 +119,15 @@ impl Connection {
     fn new(app: App, outlet: Arc<Outlet>, address: IpAddr) -> Self {
         let throttle = Box::new(app.rates.throttle(address));
         let session = Session::new(app.limits(), app.greeting(), throttle);
+        let frames = app.rates.frames();
         Self {
+            frames,
             id: app.next_connection(),
             app,
             outlet,
             rooms: HashMap::new(),
+            busy_rooms: HashSet::new(),
+            enter_next: HashMap::new(),
             under_way: FuturesUnordered::new(),
             session,
             opened: Instant::now(),
@@ -118,6 +136,7 @@ impl Connection {
             close: None,
             closing_until: None,
             drain: None,
+            read_from: Instant::now(),
             forced: false,
         }
     }
@@ -131,7 +150,7 @@ impl Connection {
         loop {
             let deadline = self.deadline();
             let next = tokio::select! {
-                frame = socket.next(), if self.under_way.len() < MAX_UNDER_WAY => Next::Frame(frame),
+                frame = socket.next(), if self.may_read() => Next::Frame(frame),
                 Some(done) = self.under_way.next() => Next::Done(done),
                 () = self.outlet.wake.notified() => Next::Look,
                 flushed = self.outlet.flush_some(), if self.outlet.is_waiting() => {
@@ -172,12 +191,17 @@ impl Connection {
         self.end();
     }
 
-    /// The next moment at which something must end.
+    fn may_read(&self) -> bool {
+        self.under_way.len() < MAX_UNDER_WAY && self.read_from <= Instant::now()
+    }
+
+    /// The next moment at which something must be looked at.
     fn deadline(&self) -> Instant {
         let far = self.heard + 10 * self.app.config.heartbeat;
         let hello = self.session.me().is_none().then(|| self.opened + HELLO_TIMEOUT);
         let drain = self.drain.filter(|_| !self.forced).map(|drain| drain.deadline);
-        self.closing_until.or([hello, drain].into_iter().flatten().min()).unwrap_or(far)
+        let reads = Some(self.read_from).filter(|from| *from > Instant::now());
+        self.closing_until.or([hello, drain, reads].into_iter().flatten().min()).unwrap_or(far)
     }
 
     /// Ends what should have ended by now. False if there is nothing left to wait for.
@@ -224,6 +248,9 @@ impl Connection {
     fn hear(&mut self, frame: Option<Result<Message, Error>>) -> bool {
         let Some(frame) = frame else { return false };
         self.heard = Instant::now();
+        if let Some(wait) = self.frames.count() {
+            self.read_from = self.heard + wait;
+        }
         match frame {
             Ok(_) if self.closing_until.is_some() => {}
             Ok(Message::Text(text)) => {
@@ -242,6 +269,13 @@ impl Connection {
                 return self.refuse(CloseCode::TooBig, "frame too long");
             }
             Err(Error::Utf8(_)) => return self.refuse(CloseCode::InvalidText, "not UTF-8"),
+            Err(Error::Protocol(
+                ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
+            )) => return false,
+            Err(Error::Protocol(error)) => {
+                debug!(%error, "not a WebSocket's frame");
+                return self.refuse(CloseCode::Protocol, "against RFC 6455");
+            }
             Err(error) => {
                 debug!(%error, "connection ended");
                 return false;
@@ -318,6 +352,7 @@ impl Connection {
             }
             Done::Entered(cursor, Ok((room, start))) => self.entered(&cursor, room, start),
             Done::Entered(cursor, Err(error)) => self.not_entered(cursor, &error),
+            Done::Exited(room) => self.settled(&room),
             Done::Page { room, cursor, page } => self.page_read(&room, cursor, page),
             Done::Quiet => {}
         }
@@ -338,7 +373,8 @@ impl Connection {
                     reason: "drain".to_owned(),
                 });
             }
-            Phase::Draining(_) => {}
+            // Its deadline may have come nearer.
+            Phase::Draining(drain) => self.drain = Some(drain),
             Phase::Stopped => self.force(),
             Phase::Starting | Phase::Ready => self.drain = None,
         }

@@ -61,6 +61,13 @@ impl Outlet {
         true
     }
 
+    /// Whether [`Self::offer`] would take something now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let state = self.state();
+        !state.closed && state.waiting.len() < HIGH_WATER
+    }
+
     /// As [`Self::offer`], for what must not be skipped; beyond the hard limit the outlet closes.
     pub fn put_reply(&self, frame: &[u8]) {
         let mut state = self.state();

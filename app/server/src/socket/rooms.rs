@@ -37,7 +37,12 @@ impl Joined {
 }
 
 impl Connection {
+    /// Enters a room, once what is still under way for it is done.
     pub(super) fn enter(&mut self, cursor: RoomCursor) {
+        if !self.busy_rooms.insert(cursor.room.clone()) {
+            self.enter_next.insert(cursor.room.clone(), cursor);
+            return;
+        }
         let (rooms, me) = (self.app.rooms.clone(), self.session.me().cloned());
         self.under_way.push(Box::pin(async move {
             let entered = rooms.join(&cursor.room, me.as_ref(), cursor.after).await;
@@ -46,11 +51,28 @@ impl Connection {
     }
 
     pub(super) fn exit(&mut self, room: &str) {
+        self.enter_next.remove(room);
         let Some(joined) = self.rooms.remove(room) else { return };
         let Some(me) = self.session.me().cloned() else { return };
         if joined.room.detach(self.id, Some(&me)) {
-            let (rooms, room) = (self.app.rooms.clone(), room.to_owned());
-            self.app.tasks.spawn(async move { rooms.exit(&room, &me.member).await });
+            let (rooms, name) = (self.app.rooms.clone(), room.to_owned());
+            // A task of its own: after a `bye` the connection may be gone before it is done.
+            let exit = self.app.tasks.spawn(async move { rooms.exit(&name, &me.member).await });
+            let name = room.to_owned();
+            self.busy_rooms.insert(name.clone());
+            self.under_way.push(Box::pin(async move {
+                // It does not panic, and if it did, there would be nothing to wait for.
+                let _ = exit.await;
+                Done::Exited(name)
+            }));
+        }
+    }
+
+    /// Nothing is under way for a room any more: it can be entered again.
+    pub(super) fn settled(&mut self, room: &str) {
+        self.busy_rooms.remove(room);
+        if let Some(cursor) = self.enter_next.remove(room) {
+            self.enter(cursor);
         }
     }
 
@@ -60,6 +82,11 @@ impl Connection {
         room: Arc<Room>,
         start: Start,
     ) {
+        if self.enter_next.contains_key(name) {
+            // Left and entered again meanwhile: the second time counts.
+            return self.settled(name);
+        }
+        self.busy_rooms.remove(name);
         let me = self.session.me().cloned();
         let (status, cursor, gap) = match start {
             Start::Fresh(head) => (JoinStatus::Fresh, head, None),
@@ -83,17 +110,21 @@ impl Connection {
     }
 
     pub(super) fn not_entered(&mut self, RoomCursor { room, .. }: RoomCursor, error: &JoinError) {
+        self.busy_rooms.remove(&room);
+        self.enter_next.remove(&room);
         self.session.not_entered(&room);
         let (code, detail) = (error.code(), error.to_string());
         self.reply(&ServerFrame::Error { code, detail, room: Some(room) });
-        if matches!(error, JoinError::Log(_)) {
-            // Its cursors are safe with the client: let it come back, perhaps elsewhere.
-            self.close = Some((CloseCode::TryAgainLater, "the log does not answer"));
-        }
+        // Its cursors are safe with the client: let it come back, perhaps elsewhere.
+        self.close = Some((CloseCode::TryAgainLater, "not every room could be entered"));
     }
 
     /// Takes every room that fell behind as far as the ring and the outlet allow.
     pub(super) fn catch_up(&mut self) {
+        if !self.outlet.has_room() {
+            // A page would be read for nothing. The next flush leads back here.
+            return;
+        }
         let mut pages = Vec::new();
         for (name, joined) in &mut self.rooms {
             let place = *joined.listener.place();
