@@ -74,22 +74,26 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Args)]
 pub struct Limits {
     /// Longest message text, bytes of UTF-8.
-    #[arg(long, env = "MAX_TEXT_BYTES", default_value_t = 4 * 1024)]
+    #[arg(long = "max-text-bytes", env = "MAX_TEXT_BYTES", default_value_t = 4 * 1024)]
     pub text_bytes: usize,
     /// Longest frame from a client, bytes.
-    #[arg(long, env = "MAX_FRAME_BYTES", default_value_t = 16 * 1024)]
+    #[arg(long = "max-frame-bytes", env = "MAX_FRAME_BYTES", default_value_t = 16 * 1024)]
     pub frame_bytes: usize,
     /// Most rooms of one connection.
-    #[arg(long, env = "MAX_ROOMS_PER_CONNECTION", default_value_t = 64)]
+    #[arg(
+        long = "max-rooms-per-connection",
+        env = "MAX_ROOMS_PER_CONNECTION",
+        default_value_t = 64
+    )]
     pub rooms_per_connection: usize,
     /// Most unacknowledged sends of one connection.
-    #[arg(long, env = "MAX_PENDING_SENDS", default_value_t = 32)]
+    #[arg(long = "max-pending-sends", env = "MAX_PENDING_SENDS", default_value_t = 32)]
     pub pending_sends: usize,
     /// Most connections of this replica.
-    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = 15_000)]
+    #[arg(long = "max-connections", env = "MAX_CONNECTIONS", default_value_t = 15_000)]
     pub connections: usize,
     /// Most rooms with a connection on this replica.
-    #[arg(long, env = "MAX_ROOMS", default_value_t = 10_000)]
+    #[arg(long = "max-rooms", env = "MAX_ROOMS", default_value_t = 10_000)]
     pub rooms: usize,
     /// About how many entries a room log keeps.
     #[arg(long, env = "LOG_ENTRIES", default_value_t = 100_000, value_parser = at_least_one)]

@@ -117,18 +117,14 @@ impl Follower {
             };
             let Some(event) = event else { return };
             let stall = self.app.config.limits.stall;
-            if body.send_timeout(event, stall.min(self.left())).await.is_err() {
+            let sent = tokio::select! {
+                sent = body.send_timeout(event, stall) => sent.is_ok(),
+                () = deadline_passed(self.phase.clone()) => false,
+            };
+            if !sent {
                 self.app.metrics.stalled_closes.inc();
                 return;
             }
-        }
-    }
-
-    /// Time until the drain's deadline.
-    fn left(&self) -> Duration {
-        match *self.phase.borrow() {
-            Phase::Draining(drain) => drain.deadline.duration_since(Instant::now()),
-            _ => Duration::MAX,
         }
     }
 
@@ -198,6 +194,30 @@ impl Follower {
             _ = self.phase.changed() => Some(()),
             () = tokio::time::sleep_until(self.leaves_at.unwrap_or(far)) => {
                 self.leaves_at.is_none().then_some(())
+            }
+        }
+    }
+}
+
+/// Waits for the end of a drain, and for there to be one.
+async fn deadline_passed(mut phase: watch::Receiver<Phase>) {
+    loop {
+        let deadline = match *phase.borrow_and_update() {
+            Phase::Draining(drain) => Some(drain.deadline),
+            Phase::Stopped => return,
+            Phase::Starting | Phase::Ready => None,
+        };
+        let far = Instant::now() + Duration::from_secs(3600);
+        tokio::select! {
+            () = tokio::time::sleep_until(deadline.unwrap_or(far)) => {
+                if deadline.is_some() {
+                    return;
+                }
+            }
+            changed = phase.changed() => {
+                if changed.is_err() {
+                    return;
+                }
             }
         }
     }

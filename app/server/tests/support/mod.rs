@@ -3,10 +3,10 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+mod redis;
+
 use std::{
     net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -18,7 +18,7 @@ use rollcall_server::{Listeners, config::Config};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tokio_tungstenite::{
@@ -27,107 +27,10 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use redis::Redis;
+
 /// Nothing that these tests wait for takes this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(15);
-
-/// A Redis server of the test's own, ended when dropped.
-pub struct Redis {
-    pub port: u16,
-    folder: PathBuf,
-    process: Option<Child>,
-}
-
-impl Redis {
-    pub async fn start() -> Self {
-        let mut redis = Self::reserve().await;
-        redis.launch().await;
-        redis
-    }
-
-    /// A port and a folder, but no server yet.
-    pub async fn reserve() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder =
-            std::env::temp_dir().join(format!("rollcall-test-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a temporary folder");
-        let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let port = free.local_addr().expect("an address").port();
-        Self { port, folder, process: None }
-    }
-
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// Starts the server, with the data of the one before.
-    pub async fn launch(&mut self) {
-        let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "yes", "--appendfsync", "always"])
-            .arg("--dir")
-            .arg(&self.folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed: ./scripts/setup --dev");
-        self.process = Some(child);
-        let answers = async {
-            while self.try_command(&["PING"]).await.is_none_or(|reply| !reply.starts_with("+PONG"))
-            {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, answers).await.expect("Redis answers");
-    }
-
-    pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().expect("our own process");
-            process.wait().expect("our own process");
-        }
-    }
-
-    /// Stops (`true`) or continues the process, as a machine that hangs would.
-    pub fn pause(&self, paused: bool) {
-        let process = self.process.as_ref().expect("a running Redis");
-        let signal = if paused { "-STOP" } else { "-CONT" };
-        let status = Command::new("kill").args([signal, &process.id().to_string()]).status();
-        assert!(status.expect("kill").success());
-    }
-
-    /// One command, and the start of its raw reply.
-    pub async fn command(&self, words: &[&str]) -> String {
-        self.try_command(words).await.expect("Redis answers")
-    }
-
-    async fn try_command(&self, words: &[&str]) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request += &format!("${}\r\n{word}\r\n", word.len());
-        }
-        stream.write_all(request.as_bytes()).await.ok()?;
-        let mut reply = vec![0; 64 * 1024];
-        let length = stream.read(&mut reply).await.ok()?;
-        Some(String::from_utf8_lossy(&reply[..length]).into_owned())
-    }
-
-    /// The key of a room's log.
-    pub async fn log_key(&self, room: &str) -> String {
-        let keys = self.command(&["KEYS", &format!("*:room:{room}:log")]).await;
-        keys.lines().find(|line| line.starts_with('{')).expect("a room log").to_owned()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
 
 /// A replica inside the test's own process.
 pub struct Replica {
@@ -229,6 +132,20 @@ pub async fn http(
     (status, body.to_owned())
 }
 
+async fn small_buffer(address: SocketAddr) -> TcpStream {
+    let tcp = TcpSocket::new_v4().expect("a socket");
+    tcp.set_recv_buffer_size(4096).expect("a small buffer");
+    tcp.connect(address).await.expect("the server listens")
+}
+
+/// An event stream that is asked for and not read.
+pub async fn unread_events(address: SocketAddr, room: &str) -> TcpStream {
+    let mut stream = small_buffer(address).await;
+    let request = format!("GET /api/v1/rooms/{room}/events HTTP/1.1\r\nhost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("the server reads");
+    stream
+}
+
 /// A client key that no other test has.
 pub fn key() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(1);
@@ -260,16 +177,24 @@ impl Socket {
 
     /// As [`Self::join`], on a socket whose kernel keeps little for a reader that sleeps.
     pub async fn join_with_small_buffer(address: SocketAddr, key: &str, room: &str) -> Self {
-        let tcp = TcpSocket::new_v4().expect("a socket");
-        tcp.set_recv_buffer_size(4096).expect("a small buffer");
-        let tcp = tcp.connect(address).await.expect("the server listens");
-        let stream = MaybeTlsStream::Plain(tcp);
-        let url = format!("ws://{address}/api/v1/ws");
-        let (stream, _) = tokio_tungstenite::client_async(url, stream).await.expect("an upgrade");
-        let mut socket = Self { stream };
+        let mut socket = Self::open_with_small_buffer(address).await;
         socket.hello(key, "fresh", room, None).await;
         socket.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
         socket
+    }
+
+    /// Asks for everything after a cursor, and reads nothing of it.
+    pub async fn stuck(address: SocketAddr, key: &str, room: &str, after: EntryId) -> Self {
+        let mut socket = Self::open_with_small_buffer(address).await;
+        socket.hello(key, "fresh", room, Some(after)).await;
+        socket
+    }
+
+    async fn open_with_small_buffer(address: SocketAddr) -> Self {
+        let stream = MaybeTlsStream::Plain(small_buffer(address).await);
+        let url = format!("ws://{address}/api/v1/ws");
+        let (stream, _) = tokio_tungstenite::client_async(url, stream).await.expect("an upgrade");
+        Self { stream }
     }
 
     /// Says hello, and enters one room; returns once it is live, with what came before.

@@ -1,0 +1,114 @@
+//! A real Redis of the test's own.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::PATIENCE;
+
+/// A Redis server of the test's own, ended when dropped.
+pub struct Redis {
+    pub port: u16,
+    folder: PathBuf,
+    process: Option<Child>,
+}
+
+impl Redis {
+    pub async fn start() -> Self {
+        let mut redis = Self::reserve().await;
+        redis.launch().await;
+        redis
+    }
+
+    /// A port and a folder, but no server yet.
+    pub async fn reserve() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("rollcall-test-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = free.local_addr().expect("an address").port();
+        Self { port, folder, process: None }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Starts the server, with the data of the one before.
+    pub async fn launch(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--appendonly", "yes", "--appendfsync", "always"])
+            .arg("--dir")
+            .arg(&self.folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed: ./scripts/setup --dev");
+        self.process = Some(child);
+        let answers = async {
+            while self.try_command(&["PING"]).await.is_none_or(|reply| !reply.starts_with("+PONG"))
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answers).await.expect("Redis answers");
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("our own process");
+            process.wait().expect("our own process");
+        }
+    }
+
+    /// Stops (`true`) or continues the process, as a machine that hangs would.
+    pub fn pause(&self, paused: bool) {
+        let process = self.process.as_ref().expect("a running Redis");
+        let signal = if paused { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill").args([signal, &process.id().to_string()]).status();
+        assert!(status.expect("kill").success());
+    }
+
+    /// One command, and the start of its raw reply.
+    pub async fn command(&self, words: &[&str]) -> String {
+        self.try_command(words).await.expect("Redis answers")
+    }
+
+    async fn try_command(&self, words: &[&str]) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut reply = vec![0; 64 * 1024];
+        let length = stream.read(&mut reply).await.ok()?;
+        Some(String::from_utf8_lossy(&reply[..length]).into_owned())
+    }
+
+    /// The key of a room's log.
+    pub async fn log_key(&self, room: &str) -> String {
+        let keys = self.command(&["KEYS", &format!("*:room:{room}:log")]).await;
+        keys.lines().find(|line| line.starts_with('{')).expect("a room log").to_owned()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
