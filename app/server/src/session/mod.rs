@@ -314,7 +314,7 @@ pub fn member_of(key: &str) -> String {
     })
 }
 
-/// The `gap` and `joined` frames name a room; one that is refused may be of any length.
+/// A refusal names its room, and a room that is refused may be of any length.
 fn shortened(room: &str) -> String {
     room.chars().take(64).collect()
 }
@@ -351,7 +351,7 @@ pub fn reject(
     ServerFrame::Reject { room, n, code, detail, expected: None, retry_ms }
 }
 
-/// The `joined` status and, after a gap, the `gap` frame of a room's start.
+/// The `gap` frame of a cursor that the log cannot continue.
 #[must_use]
 pub fn gap_frame(room: &str, after: EntryId, gap: crate::log::splice::Gap) -> ServerFrame {
     let crate::log::splice::Gap { resumes_at, reason } = gap;
