@@ -1,0 +1,3 @@
+//! `rollcall-chaos`: see `--help`.
+
+fn main() {}
