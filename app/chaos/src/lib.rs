@@ -5,4 +5,5 @@
 //! else. [`cluster`] is the stack that they and the drills share.
 
 pub mod checker;
+pub mod cluster;
 pub mod history;

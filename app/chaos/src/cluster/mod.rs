@@ -1,0 +1,177 @@
+//! The real stack, under a name of its own: brought up and down by the playbooks that operators
+//! use, and handled through Docker as an engineer at a shell would.
+
+pub mod docker;
+pub mod network;
+mod playbook;
+pub mod redis;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context, ensure};
+
+pub use playbook::{Ended, Playbook};
+
+use crate::cluster::docker::docker;
+
+/// Where a stack is, and what makes it another than its neighbours.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Place {
+    /// Name of the stack: prefix of its containers, and their label.
+    #[arg(long, default_value = "rollcall-chaos")]
+    pub project: String,
+    /// Port that HAProxy is published on, on 127.0.0.1.
+    #[arg(long, default_value_t = 18090)]
+    pub port: u16,
+    /// First three numbers of its network.
+    #[arg(long, default_value = "172.31.92")]
+    pub network: String,
+}
+
+/// A stack.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// Where it is.
+    pub place: Place,
+    /// What every replica gets in its environment besides what it always gets.
+    pub env: BTreeMap<String, String>,
+    /// The repository.
+    root: PathBuf,
+}
+
+/// A place for one server process of a replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The replica.
+    pub replica: String,
+    /// `blue` or `green`.
+    pub colour: String,
+    /// The container that fills it.
+    pub container: String,
+    /// Its address in the stack's network.
+    pub address: String,
+}
+
+impl Stack {
+    /// The stack at a place; nothing is started yet.
+    ///
+    /// # Errors
+    ///
+    /// If the working directory is not the repository's top.
+    pub fn at(place: Place) -> anyhow::Result<Self> {
+        let root = std::env::current_dir()?;
+        ensure!(
+            root.join("ansible/playbooks/site.yml").exists(),
+            "no ansible/playbooks here; run it through scripts/"
+        );
+        Ok(Self { place, env: BTreeMap::new(), root })
+    }
+
+    /// The service, as clients reach it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.place.port)
+    }
+
+    /// The name of one of its containers: `haproxy`, `redis`, or that of a slot.
+    #[must_use]
+    pub fn container(&self, name: &str) -> String {
+        format!("{}-{name}", self.place.project)
+    }
+
+    /// Redis, in the stack's network.
+    #[must_use]
+    pub fn redis_address(&self) -> String {
+        format!("{}.2", self.place.network)
+    }
+
+    /// HAProxy, in the stack's network.
+    #[must_use]
+    pub fn haproxy_address(&self) -> String {
+        format!("{}.3", self.place.network)
+    }
+
+    /// This machine, in the stack's network.
+    #[must_use]
+    pub fn gateway_address(&self) -> String {
+        format!("{}.1", self.place.network)
+    }
+
+    /// A playbook against this stack, not yet run.
+    #[must_use]
+    pub fn playbook(&self, name: &str) -> Playbook {
+        Playbook::new(self, &self.root, name)
+    }
+
+    /// Brings up whatever is missing of the stack, in this release.
+    ///
+    /// # Errors
+    ///
+    /// If the playbook fails; with what it printed.
+    pub async fn up(&self, release: &str) -> anyhow::Result<()> {
+        self.playbook("site").set("release", release).succeed().await.map(drop)
+    }
+
+    /// Removes everything of the stack.
+    ///
+    /// # Errors
+    ///
+    /// If the playbook fails; with what it printed.
+    pub async fn down(&self) -> anyhow::Result<()> {
+        self.playbook("teardown").succeed().await.map(drop)
+    }
+
+    /// The slots that have a container, running or not, in the order of the replicas' names.
+    ///
+    /// # Errors
+    ///
+    /// If Docker cannot say.
+    pub async fn slots(&self) -> anyhow::Result<Vec<Slot>> {
+        self.slots_where("label=rollcall.slot").await
+    }
+
+    /// The slots whose container runs. A roll under way may have two of one replica.
+    ///
+    /// # Errors
+    ///
+    /// If Docker cannot say.
+    pub async fn running(&self) -> anyhow::Result<Vec<Slot>> {
+        self.slots_where("status=running").await
+    }
+
+    /// The slot of a replica that runs; the one that was started last, if there are two.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub async fn serving(&self, replica: &str) -> anyhow::Result<Slot> {
+        // Docker lists the newest container first, and a roll always makes or starts the newer one.
+        let slots = self.running().await?;
+        let found = slots.into_iter().find(|slot| slot.replica == replica);
+        found.with_context(|| format!("{replica} does not run"))
+    }
+
+    async fn slots_where(&self, filter: &str) -> anyhow::Result<Vec<Slot>> {
+        let format = "{{.Names}} {{.Label \"rollcall.replica\"}} {{.Label \"rollcall.slot\"}}";
+        let project = format!("label=rollcall.project={}", self.place.project);
+        let of_slots =
+            ["--filter", "label=rollcall.slot", "--filter", &project, "--filter", filter];
+        let arguments = [&["ps", "--all", "--format", format], &of_slots[..]].concat();
+        let listed = docker(&arguments).await?;
+        let mut slots: Vec<Slot> = listed.lines().filter_map(|line| self.slot(line)).collect();
+        slots.sort_by(|a, b| a.replica.cmp(&b.replica));
+        Ok(slots)
+    }
+
+    fn slot(&self, line: &str) -> Option<Slot> {
+        let [container, replica, colour] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        let number: u8 = replica.strip_prefix('r')?.parse().ok()?;
+        let host = if colour == "blue" { 10 + number } else { 110 + number };
+        Some(Slot {
+            replica: replica.to_owned(),
+            colour: colour.to_owned(),
+            container: container.to_owned(),
+            address: format!("{}.{host}", self.place.network),
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Redis, asked directly: for the truth at the end of a run, and to be harmed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context;
+use redis::{
+    AsyncCommands, AsyncConnectionConfig, Client, Cmd, FromRedisValue,
+    aio::MultiplexedConnection,
+    streams::{StreamId, StreamRangeReply},
+};
+
+use super::Stack;
+use crate::history::Id;
+
+const PAGE: usize = 1000;
+/// Longest time for one command of ours: the slowest are the reads of whole logs.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// An entry of a room log.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its ID.
+    pub id: Id,
+    /// The entry before it.
+    pub prev: Id,
+    /// Who said it.
+    pub member: String,
+    /// Its number.
+    pub n: u64,
+    /// What.
+    pub text: String,
+}
+
+/// Connects to the stack's Redis.
+///
+/// # Errors
+///
+/// If it does not answer.
+pub async fn connect(stack: &Stack) -> anyhow::Result<MultiplexedConnection> {
+    let url = format!("redis://{}:6379", stack.redis_address());
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(2)))
+        .set_response_timeout(Some(LIMIT));
+    let client = Client::open(url.as_str())?;
+    let connected = client.get_multiplexed_async_connection_with_config(&config).await;
+    connected.with_context(|| format!("cannot reach Redis at {url}"))
+}
+
+/// Runs one command on a connection of its own.
+///
+/// # Errors
+///
+/// If Redis does not answer, or with an error.
+pub async fn command<T: FromRedisValue>(stack: &Stack, words: &[&str]) -> anyhow::Result<T> {
+    let mut connection = connect(stack).await?;
+    let mut command = Cmd::new();
+    words.iter().for_each(|word| {
+        command.arg(word);
+    });
+    let answer = command.query_async(&mut connection).await;
+    answer.with_context(|| words.join(" "))
+}
+
+/// The keys of all room logs, by room. Looked up by their shape, so that how rooms map to
+/// partitions stays the server's business.
+///
+/// # Errors
+///
+/// If Redis does not answer.
+pub async fn logs(
+    connection: &mut MultiplexedConnection,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let keys: Vec<String> = connection.keys("*:room:*:log").await?;
+    let room = |key: &String| {
+        let (_, rest) = key.split_once(":room:")?;
+        Some((rest.strip_suffix(":log")?.to_owned(), key.clone()))
+    };
+    Ok(keys.iter().filter_map(room).collect())
+}
+
+/// The newest entry of each room log.
+///
+/// # Errors
+///
+/// If Redis does not answer.
+pub async fn heads(connection: &mut MultiplexedConnection) -> anyhow::Result<BTreeMap<String, Id>> {
+    let mut heads = BTreeMap::new();
+    for (room, key) in logs(connection).await? {
+        let newest: StreamRangeReply = connection.xrevrange_count(key, "+", "-", 1).await?;
+        if let Some(entry) = newest.ids.first() {
+            heads.insert(room, entry.id.parse()?);
+        }
+    }
+    Ok(heads)
+}
+
+/// Every entry of a room log.
+///
+/// # Errors
+///
+/// If Redis does not answer, or an entry lacks what every entry has.
+pub async fn read(connection: &mut MultiplexedConnection, key: &str) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut from = "-".to_owned();
+    loop {
+        let page: StreamRangeReply = connection.xrange_count(key, &from, "+", PAGE).await?;
+        for id in &page.ids {
+            entries.push(entry(id)?);
+        }
+        match page.ids.last() {
+            Some(last) if page.ids.len() == PAGE => from = format!("({}", last.id),
+            _ => return Ok(entries),
+        }
+    }
+}
+
+fn entry(stored: &StreamId) -> anyhow::Result<Entry> {
+    let field = |name: &str| {
+        stored.get::<String>(name).with_context(|| format!("entry {} has no {name}", stored.id))
+    };
+    Ok(Entry {
+        id: stored.id.parse()?,
+        prev: field("prev")?.parse()?,
+        member: field("member")?,
+        n: field("n")?.parse()?,
+        text: field("text")?,
+    })
+}
