@@ -97,6 +97,12 @@ impl Session {
         self.me.as_ref()
     }
 
+    /// How many sends wait for their answer.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.sends.len()
+    }
+
     /// Something that is not a frame.
     pub fn malformed(&mut self, detail: String) -> Vec<Effect> {
         self.bad_frame(ErrorCode::BadFrame, detail)
