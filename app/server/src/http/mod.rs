@@ -23,7 +23,7 @@ use axum::{
 use serde_json::json;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::{app::App, lifecycle::ConnectionGuard};
+use crate::{app::App, lifecycle::ConnectionGuard, mutants};
 
 pub use admin::admin;
 
@@ -49,7 +49,10 @@ pub fn public(app: App) -> Router {
 /// Counts a request, and the time to the head of its response: the body of an event stream has no end.
 async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let response = next.run(request).await;
+    let response = match mutants::trouble().await {
+        Ok(()) => next.run(request).await,
+        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
+    };
     app.metrics.http_request(response.status().as_u16(), began.elapsed());
     response
 }

@@ -31,9 +31,10 @@ use crate::{
     error::JoinError,
     lifecycle::{ConnectionGuard, Drain, Phase},
     log::{Appended, LogError, Page},
+    mutants::{self, Mutant},
     rates::FrameRate,
     room::{Room, Start},
-    session::{Effect, Session},
+    session::{Effect, Session, ack},
 };
 
 /// The default of 128 KiB would cost 1.3 GB at 10,000 connections.
@@ -302,6 +303,9 @@ impl Connection {
                 Effect::Enter(cursor) => self.enter(cursor),
                 Effect::Exit(room) => self.exit(&room),
                 Effect::Append(entry) => {
+                    if mutants::active(Mutant::AckBeforeAppend) {
+                        self.reply(&ack(entry.room.clone(), entry.n, None, false));
+                    }
                     let log = self.app.rooms.log().clone();
                     let append = async move { Done::Appended(log.append_settled(&entry).await) };
                     self.under_way.push(Box::pin(append));
@@ -337,7 +341,10 @@ impl Connection {
     fn done(&mut self, done: Done) {
         match done {
             Done::Appended(outcome) => {
-                let effects = self.session.appended(&outcome);
+                let mut effects = self.session.appended(&outcome);
+                if mutants::active(Mutant::AckBeforeAppend) {
+                    effects.remove(0);
+                }
                 self.count_answered(&outcome);
                 self.apply(effects);
             }
