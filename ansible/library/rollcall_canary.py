@@ -26,7 +26,7 @@ options:
   error_floor: {description: "and larger than this share.", type: float, default: 0.015}
   latency_ratio: {description: Bad is a mean time longer by this factor., type: float, default: 3}
   latency_floor_ms: {description: and by more than this., type: float, default: 5}
-  room: {description: Room to send to., type: str, default: rollcall-smoke}
+  room: {description: Room to send to., type: str, default: rollcall-canary}
 author: [Rollcall]
 attributes:
   check_mode: {support: full, description: Does nothing.}
@@ -208,7 +208,7 @@ def main():
             "error_floor": {"type": "float", "default": 0.015},
             "latency_ratio": {"type": "float", "default": 3},
             "latency_floor_ms": {"type": "float", "default": 5},
-            "room": {"type": "str", "default": "rollcall-smoke"},
+            "room": {"type": "str", "default": "rollcall-canary"},
         },
         supports_check_mode=True,
     )

@@ -76,8 +76,14 @@ class CallbackModule(Default):
         elif result.task.action.endswith("debug"):
             self._end_line()
             self._line(values["msg"])
-        elif values.get("note"):
-            self._tell(f"{host}  {values['note']}" if self.hosts else values["note"])
+        elif note := values.get("note") or self._complaint(result):
+            self._tell(f"{host}  {note}" if self.hosts else note)
+
+    @staticmethod
+    def _complaint(result):
+        """What a command said that failed where that is no failure of the play."""
+        values = result.result
+        return f"{' '.join(values['cmd'])}: {values['stderr']}" if values.get("rc") and values.get("cmd") else None
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._end_line()

@@ -93,6 +93,8 @@ class CallbackModule(CallbackBase):
         self.deploy, self.path = None, None
         self.batch, self.turns = {}, []
         self.outcome, self.reason = "done", ""
+        # Where an interrupt would find it.
+        self.where = "before the first drain"
         atexit.register(self._interrupted)
 
     # --- what Ansible tells us ---
@@ -100,6 +102,11 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play):
         self._end_batch()
         self.show_as = play.get_vars().get("show_as")
+
+    def v2_runner_on_start(self, host, task):
+        phase = task.get_vars().get("replica_phase")
+        if phase:
+            self.where = f"in {host.get_name()}'s {self.show_as or phase}"
 
     def v2_runner_on_ok(self, result):
         values = result.result
@@ -190,14 +197,10 @@ class CallbackModule(CallbackBase):
         """At exit: whatever ended without its statistics was interrupted. Ansible's workers are not the playbook."""
         if os.getpid() != self.process or not self.path:
             return
-        where = "before the first drain"
-        if self.batch:
-            turn = list(self.batch.values())[-1]
-            where = f"in {turn.replica}'s {list(turn.steps)[-1]}"
         self._end_batch()
-        self._end("interrupted", where)
+        self._end("interrupted", self.where)
         self._display.display(
-            f"\nInterrupted {where}. Run the same command again: it takes over the lock, repairs what this left, and goes on.\n"
+            f"\nInterrupted {self.where}. Run the same command again: it takes over the lock, repairs what this left, and goes on.\n"
             "Or go back: ansible-playbook playbooks/rollback.yml. playbooks/status.yml shows what serves.",
             color="yellow",
         )
@@ -205,7 +208,7 @@ class CallbackModule(CallbackBase):
     def _table(self):
         phases = [phase for phase in ORDER if any(phase in turn.steps for turn in self.turns)]
         rows = [["replica", *phases, "seconds", "moved", "forced", "outcome"]]
-        for turn in self.turns:
+        for turn in sorted(self.turns, key=lambda turn: (turn.began, turn.replica)):
             spent = [f"{turn.steps[phase]['seconds']:.1f}" if phase in turn.steps else "" for phase in phases]
             whole = f"{turn.marked - turn.began:.1f}"
             rows.append([turn.replica, *spent, whole, str(turn.total("moved")), str(turn.total("forced")), turn.outcome])
