@@ -7,3 +7,6 @@
 pub mod checker;
 pub mod cluster;
 pub mod history;
+pub mod nemesis;
+pub mod run;
+pub mod workload;
