@@ -54,6 +54,14 @@ pub struct Config {
     /// What to log, in tracing's directives.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     pub log_level: String,
+    /// Be wrong in this one way.
+    #[cfg(feature = "mutants")]
+    #[arg(long, env = "ROLLCALL_MUTANT")]
+    pub mutant: Option<crate::mutants::Mutant>,
+    /// How much of it, for those that have a DOSE.
+    #[cfg(feature = "mutants")]
+    #[arg(long, env = "ROLLCALL_MUTANT_DOSE")]
+    pub mutant_dose: Option<u64>,
     /// Bounds.
     #[command(flatten)]
     pub limits: Limits,
@@ -145,5 +153,11 @@ mod tests {
             assert!(argument.get_help().is_some(), "{} has no help", argument.get_id());
             assert!(argument.get_env().is_some(), "{} has no variable", argument.get_id());
         }
+    }
+
+    #[test]
+    fn only_the_feature_can_make_it_wrong() {
+        let help = <Config as clap::CommandFactory>::command().render_long_help().to_string();
+        assert_eq!(help.contains("ROLLCALL_MUTANT"), cfg!(feature = "mutants"));
     }
 }

@@ -7,6 +7,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod log;
 pub mod metrics;
+pub mod mutants;
 pub mod presence;
 pub mod rates;
 pub mod room;
@@ -132,6 +133,8 @@ fn spawn_keepers(app: &App, stop: &CancellationToken) {
     app.tasks.spawn(async move { a.run_until_cancelled(feeds.rooms.follow_feeds()).await });
     app.tasks.spawn(async move { b.run_until_cancelled(keeper.rooms.keep(lease)).await });
     app.tasks.spawn(async move { c.run_until_cancelled(watch_log(&checker)).await });
+    let (d, phase) = (stop.clone(), app.lifecycle.phase());
+    app.tasks.spawn(async move { d.run_until_cancelled(mutants::die_in_hold(phase)).await });
 }
 
 /// Keeps readiness true to whether the log answers.

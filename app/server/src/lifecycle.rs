@@ -12,6 +12,8 @@ use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 use tracing::info;
 
+use crate::mutants::{self, Mutant};
+
 /// Where a replica is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -104,6 +106,7 @@ impl Lifecycle {
 
     /// Records whether the log answers. The first time it does, a starting replica is ready.
     pub fn log_is_up(&self, up: bool) {
+        let up = up && !mutants::active(Mutant::NeverReady);
         self.0.log_up.store(up, Ordering::Relaxed);
         if up {
             self.0.phase.send_if_modified(|phase| {

@@ -6,6 +6,7 @@ use clap::Parser;
 use rollcall_server::{
     Listeners,
     config::{Config, LogFormat},
+    mutants::{self, Mutant},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
@@ -15,6 +16,10 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> ExitCode {
     let config = Config::parse();
     start_logging(&config);
+    #[cfg(feature = "mutants")]
+    if let Some(mutant) = config.mutant {
+        mutants::choose(mutant, config.mutant_dose);
+    }
     match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,7 +46,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
 /// The first signal starts a drain, the second ends the process at once.
 async fn first_signal(mut terminate: Signal, mut interrupt: Signal) {
     tokio::select! {
-        _ = terminate.recv() => {}
+        _ = terminate.recv(), if !mutants::active(Mutant::IgnoresSigterm) => {}
         _ = interrupt.recv() => {}
     }
     info!("asked to stop: draining first; a second signal stops at once");

@@ -1,5 +1,7 @@
 //! What a replica counts, in Prometheus text. Never labelled by room or user.
 
+use std::time::Duration;
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -11,8 +13,11 @@ pub struct Metrics {
     registry: Registry,
     /// Open connections, by `transport`: `websocket` or `sse`.
     pub connections: IntGaugeVec,
-    /// Messages taken from clients, by `outcome`: `taken`, `duplicate` or `rejected`.
+    /// Messages from clients over WebSockets, by `outcome`: `taken`, `duplicate`, `rejected` (the client's doing) or
+    /// `failed` (ours, or the log's).
     pub messages_in: IntCounterVec,
+    /// Seconds from a `send` frame to its ack.
+    pub send_seconds: Histogram,
     /// Messages handed to connections: one message to ten listeners counts ten.
     pub messages_out: IntCounter,
     /// Seconds from a message's `at` to the end of its fan-out here.
@@ -29,7 +34,16 @@ pub struct Metrics {
     pub stalled_closes: IntCounter,
     /// Seconds Redis took for one function call.
     pub redis_seconds: Histogram,
+    /// HTTP requests but probes and upgrades, by `status`: its class, such as `2xx`.
+    http_requests: IntCounterVec,
+    /// Seconds to the head of their responses.
+    http_seconds: Histogram,
 }
+
+/// The outcomes of a message from a client.
+const OUTCOMES: &[&str] = &["taken", "duplicate", "rejected", "failed"];
+/// The classes of HTTP's status codes, from 100 on.
+const CLASSES: &[&str] = &["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 const DELIVERY_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -59,7 +73,11 @@ impl Metrics {
                     &["transport"],
                 ),
             ),
-            messages_in: vec("rollcall_messages_in_total", "Messages from clients.", "outcome"),
+            messages_in: from_zero(
+                vec("rollcall_messages_in_total", "Messages from clients.", "outcome"),
+                OUTCOMES,
+            ),
+            send_seconds: histogram("rollcall_send_seconds", "From a send frame to its ack."),
             messages_out: counter("rollcall_messages_out_total", "Messages handed to connections."),
             delivery_seconds: histogram(
                 "rollcall_delivery_seconds",
@@ -77,8 +95,23 @@ impl Metrics {
                 "Connections closed because they did not keep up.",
             ),
             redis_seconds: histogram("rollcall_redis_seconds", "One function call to Redis."),
+            http_requests: from_zero(
+                vec("rollcall_http_requests_total", "HTTP requests, by status class.", "status"),
+                CLASSES,
+            ),
+            http_seconds: histogram(
+                "rollcall_http_request_seconds",
+                "From an HTTP request to the head of its response.",
+            ),
             registry,
         }
+    }
+
+    /// Counts an HTTP request that was answered with `status`.
+    pub fn http_request(&self, status: u16, took: Duration) {
+        let class = CLASSES.get(usize::from(status / 100).wrapping_sub(1)).unwrap_or(&"5xx");
+        self.http_requests.with_label_values(&[class]).inc();
+        self.http_seconds.observe(took.as_secs_f64());
     }
 
     /// The exposition format, version 0.0.4.
@@ -95,6 +128,14 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Shows every label from the start: what reads the difference of two scrapes needs the first zero.
+fn from_zero(counter: IntCounterVec, labels: &[&str]) -> IntCounterVec {
+    for label in labels {
+        let _ = counter.with_label_values(&[label]);
+    }
+    counter
 }
 
 fn registered<C: prometheus::core::Collector + Clone + 'static>(

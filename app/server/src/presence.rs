@@ -12,7 +12,10 @@ use std::{
 use rollcall_protocol::{EntryId, Member, PresenceEvent};
 use tokio::{sync::broadcast, time::Instant};
 
-use crate::log::{FeedEvent, Link, LogError, feed_key, room_key};
+use crate::{
+    log::{FeedEvent, Link, LogError, feed_key, room_key},
+    mutants::{self, Mutant},
+};
 
 /// Who was in a room at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +42,7 @@ impl Presence {
     /// # Errors
     /// If Redis does not answer; leases may have been renewed all the same.
     pub async fn enter(&self, room: &str, members: &[Member], reap: bool) -> Result<(), LogError> {
+        let reap = reap && !mutants::active(Mutant::PresenceStays);
         match self {
             Self::Redis(presence) => presence.enter(room, members, reap).await,
             Self::Memory(presence) => {
@@ -54,6 +58,7 @@ impl Presence {
     /// If Redis does not answer; the lease then runs out by itself.
     pub async fn exit(&self, room: &str, member: &str) -> Result<(), LogError> {
         match self {
+            _ if mutants::active(Mutant::PresenceStays) => Ok(()),
             Self::Redis(presence) => presence.exit(room, member).await,
             Self::Memory(presence) => {
                 presence.exit(room, member);

@@ -2,11 +2,9 @@
 
 mod support;
 
-use std::{process::Stdio, time::Duration};
-
 use rollcall_protocol::{EntryId, ServerFrame};
 use serde_json::json;
-use support::{PATIENCE, Redis, Replica, Socket, http, key};
+use support::{PATIENCE, Redis, Replica, Socket, http, key, process::Process};
 use tokio::process::Command;
 
 fn is_goaway(frame: &ServerFrame) -> bool {
@@ -95,54 +93,15 @@ async fn a_terminated_replica_drains_and_then_ends() {
     ended.expect("no panic").expect("no error");
 }
 
-struct Process(tokio::process::Child);
-
-impl Process {
-    async fn start(deadline_ms: &str) -> (Self, std::net::SocketAddr) {
-        let port = free_port().await;
-        let child = Command::new(env!("CARGO_BIN_EXE_rollcall-server"))
-            .env("PORT", port.to_string())
-            .env("ADMIN_PORT", free_port().await.to_string())
-            .env("DRAIN_DEADLINE_MS", deadline_ms)
-            .env("DRAIN_SPREAD_MS", "0")
-            .env_remove("REDIS_URL")
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the server starts");
-        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        let up = async {
-            while tokio::net::TcpStream::connect(address).await.is_err()
-                || http(address, "GET", "/readyz", None).await.0 != 200
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, up).await.expect("the server is ready");
-        (Self(child), address)
-    }
-
-    async fn signal(&self, signal: &str) {
-        let id = self.0.id().expect("a running process").to_string();
-        let kill = Command::new("kill").args([signal, &id]).status().await;
-        assert!(kill.expect("kill").success());
-    }
-
-    async fn exit_code(&mut self) -> Option<i32> {
-        let exit = tokio::time::timeout(PATIENCE, self.0.wait()).await;
-        exit.expect("the process ends").expect("its status").code()
-    }
-}
-
-async fn free_port() -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    listener.local_addr().expect("an address").port()
+/// A server process with that deadline for its drain, which tells everybody at once.
+async fn process(deadline_ms: &str) -> Process {
+    Process::start(&[("DRAIN_DEADLINE_MS", deadline_ms), ("DRAIN_SPREAD_MS", "0")]).await
 }
 
 #[tokio::test]
 async fn sigterm_drains_and_exits_zero() {
-    let (mut process, address) = Process::start("20000").await;
-    let (mut socket, _) = Socket::join(address, &key(), "vault", Some(EntryId::ZERO)).await;
+    let mut process = process("20000").await;
+    let (mut socket, _) = Socket::join(process.public, &key(), "vault", Some(EntryId::ZERO)).await;
     process.signal("-TERM").await;
     socket.until(is_goaway).await;
     socket.close().await;
@@ -151,8 +110,8 @@ async fn sigterm_drains_and_exits_zero() {
 
 #[tokio::test]
 async fn a_second_sigterm_exits_at_once() {
-    let (mut process, address) = Process::start("600000").await;
-    let (mut socket, _) = Socket::join(address, &key(), "vault", None).await;
+    let mut process = process("600000").await;
+    let (mut socket, _) = Socket::join(process.public, &key(), "vault", None).await;
     process.signal("-TERM").await;
     socket.until(is_goaway).await;
     process.signal("-TERM").await;
@@ -161,9 +120,9 @@ async fn a_second_sigterm_exits_at_once() {
 
 #[tokio::test]
 async fn a_busy_port_is_one_plain_line() {
-    let (_process, address) = Process::start("1000").await;
+    let process = process("1000").await;
     let second = Command::new(env!("CARGO_BIN_EXE_rollcall-server"))
-        .env("PORT", address.port().to_string())
+        .env("PORT", process.public.port().to_string())
         .env("ADMIN_PORT", "0")
         .output()
         .await

@@ -25,12 +25,6 @@ fn listed(frames: &[ServerFrame]) -> usize {
     present.expect("a list of members")
 }
 
-async fn metric(replica: &Replica, name: &str) -> u64 {
-    let (_, text) = http(replica.admin, "GET", "/metrics", None).await;
-    let line = text.lines().find(|line| line.starts_with(name)).expect("that metric");
-    line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
-}
-
 /// A replica that stands still falls out of a feed, and the hole's last message is in a quiet room.
 #[tokio::test]
 async fn a_hole_in_the_feed_is_noticed_without_another_message() {
@@ -71,11 +65,11 @@ async fn who_does_not_read_has_no_log_read_for_it() {
     }
     let slow = Socket::stuck(replica.public, &key(), "vault", EntryId::ZERO).await;
     // Pages of 128 entries: once what the kernel takes is full, the reads must end.
-    let mut before = metric(&replica, "rollcall_redis_seconds_count").await;
+    let mut before = replica.metric("rollcall_redis_seconds_count").await;
     let settled = async {
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            let after = metric(&replica, "rollcall_redis_seconds_count").await;
+            let after = replica.metric("rollcall_redis_seconds_count").await;
             if after == before {
                 return;
             }

@@ -7,19 +7,23 @@ mod events;
 mod rest;
 mod upgrade;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::json;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::{app::App, lifecycle::ConnectionGuard};
+use crate::{app::App, lifecycle::ConnectionGuard, mutants};
 
 pub use admin::admin;
 
@@ -28,16 +32,29 @@ pub fn public(app: App) -> Router {
     let max_body = app.config.limits.frame_bytes;
     let nosniff = HeaderValue::from_static("nosniff");
     Router::new()
-        .route("/api/v1/ws", get(upgrade::websocket))
         .route("/api/v1/rooms/{room}/messages", get(rest::history).post(rest::send))
         .route("/api/v1/rooms/{room}/events", get(events::events))
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
         .route("/", get(assets::page))
         .route("/web/{*path}", get(assets::asset))
+        .route_layer(from_fn_with_state(app.clone(), measure))
+        // Not measured: upgrades have metrics of their own, and probes are not what clients ask for.
+        .route("/api/v1/ws", get(upgrade::websocket))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
         .layer(DefaultBodyLimit::max(max_body))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
         .with_state(app)
+}
+
+/// Counts a request, and the time to the head of its response: the body of an event stream has no end.
+async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let response = match mutants::trouble().await {
+        Ok(()) => next.run(request).await,
+        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
+    };
+    app.metrics.http_request(response.status().as_u16(), began.elapsed());
+    response
 }
 
 /// Whether the process runs. Never looks at Redis: a replica is not better for being restarted.

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use rollcall_protocol::{EntryId, ErrorCode, Message, RejectCode, ServerFrame};
+use rollcall_protocol::{EntryId, ErrorCode, Message, RejectCode};
 use serde::{Deserialize, Serialize};
 
 use super::{client_address, error::Refusal};
@@ -17,7 +17,7 @@ use crate::{
     error::JoinError,
     log::{Appended, LogError, NewEntry},
     session::{
-        check_name, check_room, check_text, is_client_key, is_number, member_of, out_of_order,
+        ack, check_name, check_room, check_text, is_client_key, is_number, member_of, out_of_order,
         reject,
     },
 };
@@ -107,11 +107,9 @@ pub async fn send(
 }
 
 fn answer(room: String, n: u64, appended: Appended) -> Result<Response, Refusal> {
-    let ack =
-        |room, id, duplicate| Json(ServerFrame::Ack { room, n, id, duplicate }).into_response();
     match appended {
-        Appended::Taken(id) => Ok(ack(room, Some(id), false)),
-        Appended::Duplicate(id) => Ok(ack(room, id, true)),
+        Appended::Taken(id) => Ok(Json(ack(room, n, Some(id), false)).into_response()),
+        Appended::Duplicate(id) => Ok(Json(ack(room, n, id, true)).into_response()),
         Appended::Expected(expected) => Err(Refusal::rejected(out_of_order(room, n, expected))),
     }
 }

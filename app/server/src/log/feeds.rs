@@ -16,6 +16,7 @@ use super::{
     link::{Link, PARTITIONS, feed_of},
     redis::{field, read_message},
 };
+use crate::mutants::{self, Mutant};
 
 /// A feed read waits this long for something new; the connection is given up one timeout later.
 const FEED_BLOCK: Duration = Duration::from_secs(1);
@@ -39,7 +40,11 @@ async fn tail(
     events: &mpsc::Sender<FeedEvent>,
 ) -> Result<(), RedisError> {
     let mut connection = link.dedicated_connection(FEED_BLOCK).await?;
-    let mut missed = feeds.skip_what_is_gone(&mut connection).await?;
+    let forget = mutants::active(Mutant::ForgetFeedCursor) && !feeds.seen.is_empty();
+    if forget {
+        feeds.seen.clear();
+    }
+    let mut missed = feeds.skip_what_is_gone(&mut connection).await? && !forget;
     info!("following the feeds");
     loop {
         if missed && events.send(FeedEvent::Missed).await.is_err() {
@@ -88,7 +93,7 @@ impl Feeds {
                 *seen = newest;
             }
         }
-        Ok(lossy)
+        Ok(lossy && (first_time || !mutants::active(Mutant::IgnoreFallingBehind)))
     }
 
     fn read(

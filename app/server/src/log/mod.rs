@@ -11,6 +11,8 @@ use std::time::Duration;
 use rollcall_protocol::{EntryId, Message, PresenceEvent};
 use tokio::sync::mpsc;
 
+use crate::mutants::{self, Mutant};
+
 pub use self::{
     link::{Link, feed_key, room_key},
     memory::MemoryLog,
@@ -110,6 +112,7 @@ impl Log {
     /// [`LogError::Unknown`] if it may have been taken: try the same `n` again.
     /// [`LogError::Refused`] if it was not.
     pub async fn append(&self, entry: &NewEntry) -> Result<Appended, LogError> {
+        mutants::trouble().await.map_err(LogError::Refused)?;
         match self {
             Self::Redis(log) => log.append(entry).await,
             Self::Memory(log) => Ok(log.append(entry)),
@@ -127,6 +130,7 @@ impl Log {
         loop {
             match self.append(entry).await {
                 Err(LogError::Refused(_)) if unknown => {}
+                outcome if mutants::active(Mutant::TimeoutIsFailure) => return outcome,
                 Err(LogError::Unknown(_)) => unknown = true,
                 settled => return settled,
             }

@@ -3,6 +3,7 @@
 use rollcall_protocol::{EntryId, GapReason};
 
 use super::Page;
+use crate::mutants::{self, Mutant};
 
 /// A cursor that the log cannot continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub struct Gap {
 /// that entries between were trimmed, one below it that the log lost the cursor's own entry.
 #[must_use]
 pub fn gap(cursor: EntryId, page: &Page) -> Option<Gap> {
+    if mutants::active(Mutant::NeverGap) {
+        return None;
+    }
     let continues_from = page.entries.first().map_or(page.last, |entry| entry.prev);
     match continues_from.cmp(&cursor) {
         std::cmp::Ordering::Equal => None,

@@ -7,7 +7,7 @@ use rollcall_protocol::EntryId;
 use tokio::sync::Notify;
 
 use super::ring::Frame;
-use crate::socket::Outlet;
+use crate::{mutants, socket::Outlet};
 
 /// What a room has to tell, gathered for all its listeners at once.
 pub struct Batch {
@@ -19,6 +19,13 @@ pub struct Batch {
     pub signals: Bytes,
     /// Whether `signals` has presence in it, which a listener cannot do without.
     pub has_presence: bool,
+}
+
+impl Batch {
+    /// The messages with these places, in this order: a mutant's.
+    fn in_order(&self, places: &[usize]) -> Vec<u8> {
+        places.iter().flat_map(|place| self.frames[*place].wire.iter().copied()).collect()
+    }
 }
 
 /// One connection's place in one room.
@@ -96,7 +103,10 @@ fn hand_over(place: &mut Place, outlet: &Outlet, batch: &Batch) -> bool {
         return true;
     };
     if first.prev == place.cursor {
-        let taken = outlet.offer(&batch.messages);
+        let taken = match mutants::spoiled(batch.frames.len()) {
+            None => outlet.offer(&batch.messages),
+            Some(order) => outlet.offer(&batch.in_order(&order)),
+        };
         if taken {
             place.cursor = last.id;
         }
@@ -107,7 +117,8 @@ fn hand_over(place: &mut Place, outlet: &Outlet, batch: &Batch) -> bool {
         if frame.id <= place.cursor {
             continue;
         }
-        if frame.prev != place.cursor || !outlet.offer(&frame.wire) {
+        let continues = frame.prev == place.cursor || mutants::chain_unchecked();
+        if !continues || !outlet.offer(&frame.wire) {
             return false;
         }
         place.cursor = frame.id;

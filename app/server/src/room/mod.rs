@@ -32,6 +32,7 @@ pub use self::{
 };
 use crate::{
     metrics::Metrics,
+    mutants,
     presence::Snapshot,
     socket::{HIGH_WATER, wire},
 };
@@ -292,6 +293,7 @@ impl Room {
     async fn run(&self, metrics: &Metrics) {
         loop {
             self.wake.notified().await;
+            mutants::wait_for_a_second().await;
             while let Some((batch, listeners)) = self.take_batch() {
                 for turn in listeners.chunks(TURN) {
                     turn.iter().for_each(|listener| listener.hear(&batch));

@@ -17,6 +17,7 @@ use crate::{
     error::JoinError,
     log::{FeedEvent, Log, LogError, splice},
     metrics::Metrics,
+    mutants::{self, Mutant},
     presence::Presence,
 };
 
@@ -113,6 +114,7 @@ impl Rooms {
         }
         let start = match after {
             None => Start::Fresh(room.head()),
+            Some(_) if mutants::active(Mutant::ResumeFromTail) => Start::Resumed(room.head()),
             Some(cursor) => self.locate(&room, cursor).await?,
         };
         Ok((room, start))

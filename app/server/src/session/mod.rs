@@ -97,6 +97,12 @@ impl Session {
         self.me.as_ref()
     }
 
+    /// How many sends wait for their answer.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.sends.len()
+    }
+
     /// Something that is not a frame.
     pub fn malformed(&mut self, detail: String) -> Vec<Effect> {
         self.bad_frame(ErrorCode::BadFrame, detail)
@@ -146,17 +152,17 @@ impl Session {
         self.rooms.remove(room);
     }
 
-    /// The front send's outcome; never [`LogError::Unknown`], which is tried again until it is known.
+    /// The front send's outcome; never [`LogError::Unknown`], which is tried again until it is known (but by a mutant).
     pub fn appended(&mut self, outcome: &Result<Appended, LogError>) -> Vec<Effect> {
         let Some(NewEntry { room, n, .. }) = self.sends.pop_front() else { return Vec::new() };
-        let ack = |id, duplicate| ServerFrame::Ack { room: room.clone(), n, id, duplicate };
         let reply = match outcome {
-            Ok(Appended::Taken(id)) => ack(Some(*id), false),
-            Ok(Appended::Duplicate(id)) => ack(*id, true),
+            Ok(Appended::Taken(id)) => ack(room, n, Some(*id), false),
+            Ok(Appended::Duplicate(id)) => ack(room, n, *id, true),
             Ok(Appended::Expected(expected)) => out_of_order(room, n, *expected),
             Err(error) => {
                 self.refused(&room, n);
-                reject(room, n, RejectCode::Unavailable, error.to_string(), Some(RETRY))
+                let retry = matches!(error, LogError::Refused(_)).then_some(RETRY);
+                reject(room, n, RejectCode::Unavailable, error.to_string(), retry)
             }
         };
         let mut effects = vec![Effect::Reply(reply)];
@@ -327,6 +333,12 @@ fn error(code: ErrorCode, detail: String, room: Option<String>) -> Effect {
 #[must_use]
 pub fn is_number(n: u64) -> bool {
     (1..1 << 53).contains(&n)
+}
+
+/// An `ack` frame.
+#[must_use]
+pub fn ack(room: String, n: u64, id: Option<EntryId>, duplicate: bool) -> ServerFrame {
+    ServerFrame::Ack { room, n, id, duplicate }
 }
 
 /// The `reject` of a number that is ahead.

@@ -1,7 +1,7 @@
 //! The task of one connection: reads frames, asks the session, does what it says.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     net::IpAddr,
     sync::Arc,
     time::Duration,
@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use rollcall_protocol::{ClientFrame, CloseCode, EntryId, RoomCursor, ServerFrame, Why};
+use rollcall_protocol::{ClientFrame, CloseCode, EntryId, RoomCursor, ServerFrame};
 use tokio::{net::TcpStream, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -31,9 +31,10 @@ use crate::{
     error::JoinError,
     lifecycle::{ConnectionGuard, Drain, Phase},
     log::{Appended, LogError, Page},
+    mutants::{self, Mutant},
     rates::FrameRate,
     room::{Room, Start},
-    session::{Effect, Session},
+    session::{Effect, Session, ack},
 };
 
 /// The default of 128 KiB would cost 1.3 GB at 10,000 connections.
@@ -100,9 +101,11 @@ pub(super) struct Connection {
     pub(super) enter_next: HashMap<String, RoomCursor>,
     pub(super) under_way: FuturesUnordered<BoxFuture<'static, Done>>,
     pub(super) session: Session,
+    /// When each of the session's pending sends came.
+    pub(super) sends: VecDeque<Instant>,
     opened: Instant,
     /// When the client last said anything.
-    heard: Instant,
+    pub(super) heard: Instant,
     /// When it last told a room that it is typing.
     typed: Option<Instant>,
     pub(super) close: Option<(CloseCode, &'static str)>,
@@ -130,6 +133,7 @@ impl Connection {
             enter_next: HashMap::new(),
             under_way: FuturesUnordered::new(),
             session,
+            sends: VecDeque::new(),
             opened: Instant::now(),
             heard: Instant::now(),
             typed: None,
@@ -258,6 +262,7 @@ impl Connection {
                     Ok(frame) => self.session.frame(frame),
                     Err(error) => self.session.malformed(error.to_string()),
                 };
+                self.note_send();
                 self.apply(effects);
             }
             Ok(Message::Binary(_)) => {
@@ -294,10 +299,13 @@ impl Connection {
         for effect in effects {
             match effect {
                 Effect::Reply(frame) => self.reply(&frame),
-                Effect::Greet(why) => self.greet(why),
+                Effect::Greet(why) => self.count_hello(why),
                 Effect::Enter(cursor) => self.enter(cursor),
                 Effect::Exit(room) => self.exit(&room),
                 Effect::Append(entry) => {
+                    if mutants::active(Mutant::AckBeforeAppend) {
+                        self.reply(&ack(entry.room.clone(), entry.n, None, false));
+                    }
                     let log = self.app.rooms.log().clone();
                     let append = async move { Done::Appended(log.append_settled(&entry).await) };
                     self.under_way.push(Box::pin(append));
@@ -313,22 +321,8 @@ impl Connection {
     }
 
     pub(super) fn reply(&self, frame: &ServerFrame) {
-        if let ServerFrame::Reject { .. } = frame {
-            self.app.metrics.messages_in.with_label_values(&["rejected"]).inc();
-        } else if let ServerFrame::Ack { duplicate, .. } = frame {
-            let outcome = if *duplicate { "duplicate" } else { "taken" };
-            self.app.metrics.messages_in.with_label_values(&[outcome]).inc();
-        }
+        self.count_reply(frame);
         self.outlet.put_reply(&wire::text_frame(frame));
-    }
-
-    fn greet(&self, why: Why) {
-        let why = match why {
-            Why::Fresh => "fresh",
-            Why::Resume => "resume",
-            Why::Move => "move",
-        };
-        self.app.metrics.hellos.with_label_values(&[why]).inc();
     }
 
     fn typing(&mut self, room: String) {
@@ -347,7 +341,11 @@ impl Connection {
     fn done(&mut self, done: Done) {
         match done {
             Done::Appended(outcome) => {
-                let effects = self.session.appended(&outcome);
+                let mut effects = self.session.appended(&outcome);
+                if mutants::active(Mutant::AckBeforeAppend) {
+                    effects.remove(0);
+                }
+                self.count_answered(&outcome);
                 self.apply(effects);
             }
             Done::Entered(cursor, Ok((room, start))) => self.entered(&cursor, room, start),

@@ -1,6 +1,7 @@
 //! One WebSocket: moves frames between the client, its session and its rooms.
 
 mod connection;
+mod counts;
 mod outlet;
 mod rooms;
 pub mod wire;

@@ -198,12 +198,4 @@ impl Connection {
             self.count_gap(gap.reason);
         }
     }
-
-    pub(super) fn count_gap(&self, reason: GapReason) {
-        let reason = match reason {
-            GapReason::Trimmed => "trimmed",
-            GapReason::Rewound => "rewound",
-        };
-        self.app.metrics.gaps.with_label_values(&[reason]).inc();
-    }
 }

@@ -3,6 +3,7 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod process;
 mod redis;
 
 use std::{
@@ -103,6 +104,11 @@ impl Replica {
         tokio::time::timeout(PATIENCE, answers).await.expect("connections change")
     }
 
+    /// A metric's value; `name` with its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        metric(self.admin, name).await
+    }
+
     /// As SIGTERM would.
     pub fn terminate(&self) {
         self.stop.cancel();
@@ -130,6 +136,13 @@ pub async fn http(
     let status = reply.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
     let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     (status, body.to_owned())
+}
+
+/// The value of a metric of the replica whose admin listener this is; `name` with its labels.
+pub async fn metric(admin: SocketAddr, name: &str) -> f64 {
+    let (_, text) = http(admin, "GET", "/metrics", None).await;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.and_then(|value| value.parse().ok()).expect("that metric, and a number")
 }
 
 async fn small_buffer(address: SocketAddr) -> TcpStream {

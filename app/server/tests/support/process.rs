@@ -1,0 +1,75 @@
+//! The server as a process of its own.
+
+use std::{net::SocketAddr, process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+use super::{PATIENCE, http};
+
+/// A server process, killed when dropped.
+pub struct Process {
+    pub public: SocketAddr,
+    pub admin: SocketAddr,
+    child: Child,
+}
+
+impl Process {
+    /// Starts the server with these variables, and waits until it is ready.
+    pub async fn start(variables: &[(&str, &str)]) -> Self {
+        let process = Self::launch(variables).await;
+        let ready = async {
+            while http(process.public, "GET", "/readyz", None).await.0 != 200 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready).await.expect("the server is ready");
+        process
+    }
+
+    /// Starts the server on free ports, and waits until it listens.
+    pub async fn launch(variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall-server"))
+            .env_remove("REDIS_URL")
+            .envs([("PORT", "0"), ("ADMIN_PORT", "0"), ("LOG_FORMAT", "json")])
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the server starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let found = tokio::time::timeout(PATIENCE, addresses(&mut lines)).await;
+        let [public, admin] = found.expect("the server says where it listens");
+        // What it says later must not fill the pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { public, admin, child }
+    }
+
+    /// Sends it a signal, such as `-TERM`.
+    pub async fn signal(&self, signal: &str) {
+        let id = self.child.id().expect("a running process").to_string();
+        let kill = Command::new("kill").args([signal, &id]).status().await;
+        assert!(kill.expect("kill").success());
+    }
+
+    /// Waits for its end.
+    pub async fn exit_code(&mut self) -> Option<i32> {
+        let exit = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        exit.expect("the process ends").expect("its status").code()
+    }
+}
+
+/// The addresses in the line that says them.
+async fn addresses(lines: &mut Lines<BufReader<ChildStdout>>) -> [SocketAddr; 2] {
+    loop {
+        let line = lines.next_line().await.expect("UTF-8").expect("a server that runs on");
+        let found = line.split("http://").skip(1).filter_map(|rest| {
+            rest.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next()?.parse().ok()
+        });
+        if let [public, admin] = found.collect::<Vec<_>>()[..] {
+            return [public, admin];
+        }
+    }
+}
