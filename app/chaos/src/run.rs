@@ -19,6 +19,9 @@ use crate::{
 /// How long everybody may take to have everything once all is healed.
 const SETTLE: Duration = Duration::from_secs(30);
 
+/// Least time between one fault's end and the next one's beginning.
+const PEACE: Duration = Duration::from_secs(3);
+
 /// What a run is to do.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -65,7 +68,8 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
 async fn carry_out(stack: &Stack, workload: &Workload, settings: &Settings) -> anyhow::Result<()> {
     let elapsed = || workload.shared().recorder.elapsed();
     for step in &settings.plan {
-        sleep(step.at.saturating_sub(elapsed())).await;
+        // A step that took longer than planned still leaves a moment of peace.
+        sleep(step.at.saturating_sub(elapsed()).max(PEACE)).await;
         let what: Vec<String> = step.strikes.iter().map(describe).collect();
         print!("{}  {:<44}", clock(elapsed()), what.join(" + "));
         flush();

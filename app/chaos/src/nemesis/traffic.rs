@@ -21,8 +21,8 @@ use crate::{
 /// Together past the rate of one room by way of one replica.
 const FLOODERS: usize = 30;
 const STAMPEDE: usize = 1_000;
-/// Clients of the stampede meet in a room of their own: they are not of the workload.
-const ARENA: &str = "arena";
+/// Clients of the stampede meet in rooms of their own, 40 in each: they are not of the workload.
+const ARENAS: usize = 25;
 const STORMERS: usize = 8;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -152,13 +152,13 @@ async fn start(
     keys: &[String],
     after: Option<EntryId>,
 ) -> Vec<(Handle, Events)> {
-    let start = |key: &String| {
+    let start = |(number, key): (usize, &String)| {
         let mut config = Config::new(&scene.stack.url(), "herd", &[]);
         config.key.clone_from(key);
-        config.rooms = vec![RoomCursor { room: ARENA.to_owned(), after }];
+        config.rooms = vec![RoomCursor { room: format!("arena-{}", number % ARENAS), after }];
         Client::start(config)
     };
-    let mut herd: Vec<_> = keys.iter().map(start).collect();
+    let mut herd: Vec<_> = keys.iter().enumerate().map(start).collect();
     let all =
         herd.iter_mut().map(|(_, events)| timeout(Duration::from_secs(20), events.all_live()));
     futures_util::future::join_all(all).await;
