@@ -7,3 +7,7 @@
 pub mod checker;
 pub mod cluster;
 pub mod history;
+pub mod mutants;
+pub mod nemesis;
+pub mod run;
+pub mod workload;

@@ -1,3 +1,191 @@
 //! `rollcall-chaos`: see `--help`.
 
-fn main() {}
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::Parser;
+use rollcall_chaos::{
+    checker,
+    cluster::{Place, Stack},
+    mutants::{self, MUTANTS, Mutant, Outcome},
+    nemesis::{FAULTS, Fault, UNAVAILABLE, plan},
+    run::{Settings, run},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Breaks a stack on purpose while clients talk through it, and checks that nothing was lost.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How long; a run in which a single step takes longer than planned ends later.
+    #[arg(long, default_value_t = 5.0)]
+    minutes: f64,
+    /// The same seed makes the same plan of faults and the same cast. Random if absent.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only this fault, again and again; may be given several times, for pairs of them too.
+    #[arg(long, value_name = "NAME", value_parser = named)]
+    fault: Vec<Fault>,
+    /// Seconds from one fault to the next.
+    #[arg(long, default_value_t = 10.0)]
+    every: f64,
+    /// Name every fault, and those that this machine cannot produce, and end.
+    #[arg(long)]
+    list: bool,
+    /// Check a recorded history again, and end.
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+    /// Run servers that are wrong on purpose, and prove that each is caught.
+    #[arg(long)]
+    mutants: bool,
+    /// Only this mutant; may be given several times.
+    #[arg(long, value_name = "NAME", requires = "mutants", value_parser = mutant_named)]
+    mutant: Vec<&'static Mutant>,
+    /// Where reports and histories go.
+    #[arg(long, value_name = "DIRECTORY", default_value = "reports")]
+    reports: PathBuf,
+    /// Leave the stack up at the end.
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+fn named(name: &str) -> Result<Fault, String> {
+    Fault::named(name).ok_or_else(|| "no such fault; --list names them".to_owned())
+}
+
+fn mutant_named(name: &str) -> Result<&'static Mutant, String> {
+    let known = || MUTANTS.iter().map(|mutant| mutant.name).collect::<Vec<_>>().join(", ");
+    MUTANTS.iter().find(|mutant| mutant.name == name).ok_or_else(|| format!("one of {}", known()))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt().with_env_filter("error").with_writer(std::io::stderr).init();
+    let done = match &arguments.check {
+        _ if arguments.list => list(),
+        Some(history) => judge(history, None),
+        None => until_interrupted(&arguments).await,
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("rollcall-chaos: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn list() -> anyhow::Result<ExitCode> {
+    for about in FAULTS {
+        println!("{:<22}{}", about.name, about.summary);
+    }
+    for (name, why) in UNAVAILABLE {
+        println!("{name:<22}unavailable: {why}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the verdict on a history, and writes it to `report`.
+fn judge(history: &Path, report: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let verdict = checker::check_file(history)?;
+    print!("{verdict}");
+    if let Some(path) = report {
+        write(path, &verdict)?;
+    }
+    Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write(path: &Path, report: &impl serde::Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(report)? + "\n";
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Works on a stack of its own, and takes it down whatever happens.
+async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let stack = stack(arguments)?;
+    fs::create_dir_all(&arguments.reports)?;
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let work = async {
+        match arguments.mutants {
+            true => catch_mutants(arguments, &stack, seed).await,
+            false => chaos(arguments, &stack, seed).await,
+        }
+    };
+    let done = tokio::select! {
+        done = work => done,
+        _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
+        _ = interrupt.recv() => Ok(ExitCode::from(INTERRUPTED)),
+    };
+    if !arguments.keep {
+        stack.down().await?;
+    }
+    done
+}
+
+fn stack(arguments: &Arguments) -> anyhow::Result<Stack> {
+    let mut stack = Stack::at(arguments.place.clone())?;
+    // Feeds so short that a replica cut off for seconds falls behind their first entry.
+    stack.env.insert("FEED_ENTRIES".to_owned(), "100".to_owned());
+    Ok(stack)
+}
+
+async fn chaos(arguments: &Arguments, stack: &Stack, seed: u64) -> anyhow::Result<ExitCode> {
+    let length = Duration::from_secs_f64(arguments.minutes * 60.0);
+    let every = Duration::from_secs_f64(arguments.every);
+    let all: Vec<Fault> = FAULTS.iter().map(|about| about.fault).collect();
+    let faults = if arguments.fault.is_empty() { &all } else { &arguments.fault };
+    let plan = plan(seed, length, every, faults);
+    println!("seed {seed}: {} steps in {} minutes", plan.len(), arguments.minutes);
+    stack.down().await?;
+    stack.up("1.0.0").await?;
+    let convergence = Duration::from_secs(30);
+    let settings = Settings { seed, plan, length, convergence, mutant: None };
+    let history = arguments.reports.join("chaos.jsonl");
+    run(stack, &settings, &history).await?;
+    judge(&history, Some(&arguments.reports.join("chaos.json")))
+}
+
+async fn catch_mutants(
+    arguments: &Arguments,
+    stack: &Stack,
+    seed: u64,
+) -> anyhow::Result<ExitCode> {
+    let history = arguments.reports.join("mutant.jsonl");
+    let all: Vec<&Mutant> = MUTANTS.iter().collect();
+    let chosen = if arguments.mutant.is_empty() { &all } else { &arguments.mutant };
+    println!("seed {seed}: {} mutants, and first none", chosen.len());
+    let mut outcomes = vec![tell(mutants::control(stack, seed, &history).await?)];
+    for mutant in chosen {
+        println!("\n{}", mutant.name);
+        outcomes.push(tell(mutants::run(stack, mutant, seed, &history).await?));
+    }
+    let wrong: Vec<&str> =
+        outcomes.iter().filter(|outcome| !outcome.ok).map(|outcome| outcome.mutant).collect();
+    println!("\n{} of {} as they should be", outcomes.len() - wrong.len(), outcomes.len());
+    if !wrong.is_empty() {
+        println!("survived, or found where nothing was wrong: {}", wrong.join(", "));
+    }
+    write(&arguments.reports.join("mutants.json"), &outcomes)?;
+    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tell(outcome: Outcome) -> Outcome {
+    let found: Vec<&str> = outcome.found.iter().map(|anomaly| anomaly.name()).collect();
+    let verdict = match (outcome.mutant, outcome.ok) {
+        ("none", true) => "nothing found, as it should be",
+        ("none", false) => "FOUND WHERE NOTHING WAS WRONG",
+        (_, true) => "caught",
+        (_, false) => "SURVIVED",
+    };
+    println!("  {}: {verdict} {}", outcome.mutant, found.join(", "));
+    outcome
+}

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// Every metric of a replica. Clones share them.
@@ -34,6 +34,8 @@ pub struct Metrics {
     pub stalled_closes: IntCounter,
     /// Seconds Redis took for one function call.
     pub redis_seconds: Histogram,
+    /// Tasks of the runtime; they grow with connections and rooms, and must shrink with them.
+    tasks: IntGauge,
     /// HTTP requests but probes and upgrades, by `status`: its class, such as `2xx`.
     http_requests: IntCounterVec,
     /// Seconds to the head of their responses.
@@ -94,6 +96,10 @@ impl Metrics {
                 "rollcall_stalled_closes_total",
                 "Connections closed because they did not keep up.",
             ),
+            tasks: registered(
+                &registry,
+                IntGauge::new("rollcall_tasks", "Tasks of the async runtime."),
+            ),
             redis_seconds: histogram("rollcall_redis_seconds", "One function call to Redis."),
             http_requests: from_zero(
                 vec("rollcall_http_requests_total", "HTTP requests, by status class.", "status"),
@@ -115,8 +121,13 @@ impl Metrics {
     }
 
     /// The exposition format, version 0.0.4.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime: its tasks are counted here.
     #[must_use]
     pub fn text(&self) -> String {
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
         let mut text = Vec::new();
         // Writing to a Vec does not fail.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);

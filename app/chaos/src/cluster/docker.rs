@@ -49,3 +49,28 @@ pub async fn run(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
+
+/// Runs a program into the memory limit of the container whose first process is `victim`, and has
+/// the kernel prefer that process for the kill.
+///
+/// # Errors
+///
+/// If the container's memory group cannot be found or entered.
+pub async fn memory_hog(victim: u32) -> anyhow::Result<()> {
+    std::fs::write(format!("/proc/{victim}/oom_score_adj"), "1000")?;
+    let groups = std::fs::read_to_string(format!("/proc/{victim}/cgroup"))?;
+    let version_1 = groups.lines().find_map(|line| line.split_once(":memory:"));
+    let group = match version_1 {
+        Some((_, path)) => format!("/sys/fs/cgroup/memory{path}"),
+        None => {
+            let unified = groups.lines().find_map(|line| line.strip_prefix("0::"));
+            format!("/sys/fs/cgroup{}", unified.context("no memory group")?)
+        }
+    };
+    // `tail` keeps what has no line end; bounded in time, should nobody kill it.
+    let script = "echo $$ >$0/cgroup.procs && exec timeout 5 tail /dev/zero";
+    // It is killed, or the server is and Docker removes what is left of the group: both will do.
+    let _killed =
+        Command::new("sh").args(["-c", script, &group]).kill_on_drop(true).status().await?;
+    Ok(())
+}

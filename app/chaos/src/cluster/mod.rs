@@ -2,9 +2,11 @@
 //! use, and handled through Docker as an engineer at a shell would.
 
 pub mod docker;
+pub mod forward;
 pub mod network;
 mod playbook;
 pub mod redis;
+pub mod resources;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -340,17 +340,27 @@ pub enum What {
     },
 }
 
-/// Reads a history.
+/// Reads a history, a line at a time.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or a line is no record; names the line.
-pub fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
+/// If the file cannot be opened. Each record is an error if its line cannot be read or is no
+/// record; it names the line.
+pub fn records(path: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Record>>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let lines = BufReader::new(file).lines().enumerate();
     let parse = |(number, line): (usize, std::io::Result<String>)| {
         let place = || format!("{}, line {}", path.display(), number + 1);
         serde_json::from_str(&line.with_context(place)?).with_context(place)
     };
-    lines.map(parse).collect()
+    Ok(lines.map(parse))
+}
+
+/// Reads a whole history.
+///
+/// # Errors
+///
+/// If the file cannot be read, or a line is no record; names the line.
+pub fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
+    records(path)?.collect()
 }

@@ -1,0 +1,149 @@
+//! What can be wrong with a history, and where it was found.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+
+/// Examples kept of each anomaly; all are counted.
+const EXAMPLES: usize = 8;
+
+/// Everything that must not happen, by its name in the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Anomaly {
+    /// Acknowledged, and not in the log.
+    LostWrite,
+    /// One operation twice in the log, or delivered twice to one client.
+    Duplicate,
+    /// Rejected, and seen all the same.
+    AbortedRead,
+    /// A message that nobody sent.
+    Phantom,
+    /// IDs went back, in a log or at a client.
+    ReorderedRoom,
+    /// One sender's messages in another order than sent, in a log or at a client.
+    ReorderedSender,
+    /// Two clients, or a client and the log, disagree about an entry or about what is before it.
+    DivergentOrder,
+    /// The chain was broken without a gap.
+    SkippedMessage,
+    /// A gap although nothing was missing.
+    FalseGap,
+    /// In the log, due to a client that was there, and never delivered.
+    Unseen,
+    /// Data was really destroyed, and a client that needed it was not told.
+    SilentLoss,
+    /// Who is said to be in a room is not who is there.
+    Presence,
+    /// A client was turned away for good.
+    Expelled,
+    /// A process takes much more at the end than at the beginning.
+    Leak,
+    /// Something is missing from the history itself: nothing was proven.
+    Incomplete,
+    /// Nothing was acknowledged or nothing delivered: nothing was tested.
+    NothingHappened,
+}
+
+impl Anomaly {
+    /// As it stands in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LostWrite => "lost-write",
+            Self::Duplicate => "duplicate",
+            Self::AbortedRead => "aborted-read",
+            Self::Phantom => "phantom",
+            Self::ReorderedRoom => "reordered-room",
+            Self::ReorderedSender => "reordered-sender",
+            Self::DivergentOrder => "divergent-order",
+            Self::SkippedMessage => "skipped-message",
+            Self::FalseGap => "false-gap",
+            Self::Unseen => "unseen",
+            Self::SilentLoss => "silent-loss",
+            Self::Presence => "presence",
+            Self::Expelled => "expelled",
+            Self::Leak => "leak",
+            Self::Incomplete => "incomplete",
+            Self::NothingHappened => "nothing-happened",
+        }
+    }
+}
+
+impl fmt::Display for Anomaly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A place in a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Counted from 1.
+    pub line: u64,
+    /// Microseconds since the run began.
+    pub at: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)
+    }
+}
+
+/// One anomaly found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Line of the history to look at first, from 1.
+    pub line: u64,
+    /// When that was, milliseconds since the run began.
+    pub at_ms: u64,
+    /// Operations, clients and IDs involved, in words.
+    pub detail: String,
+    /// The faults that were active then, or else the last before.
+    pub faults: Vec<String>,
+}
+
+/// All of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub examples: Vec<Finding>,
+}
+
+/// Everything found.
+#[derive(Debug, Default)]
+pub(super) struct Findings(BTreeMap<Anomaly, Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    count: u64,
+    examples: Vec<(Place, String)>,
+}
+
+impl Findings {
+    /// Counts one more, and says whether it is to be described.
+    pub fn count(&mut self, anomaly: Anomaly) -> bool {
+        let noted = self.0.entry(anomaly).or_default();
+        noted.count += 1;
+        noted.examples.len() < EXAMPLES
+    }
+
+    pub fn describe(&mut self, anomaly: Anomaly, place: Place, detail: String) {
+        self.0.entry(anomaly).or_default().examples.push((place, detail));
+    }
+
+    /// With the faults around each, as `faults` names them for a time in microseconds.
+    pub fn explained(self, faults: impl Fn(u64) -> Vec<String>) -> BTreeMap<Anomaly, Found> {
+        let finding = |(Place { line, at }, detail)| {
+            let at_ms = at / 1000;
+            Finding { line, at_ms, detail, faults: faults(at) }
+        };
+        let found = |(anomaly, Noted { count, examples })| {
+            (anomaly, Found { count, examples: examples.into_iter().map(finding).collect() })
+        };
+        self.0.into_iter().map(found).collect()
+    }
+}

@@ -1,0 +1,112 @@
+//! What the nemesis did, and what that excuses.
+
+use crate::history::Loss;
+
+/// What is so shortly after a fault belongs to it still, microseconds.
+const AFTERMATH: u64 = 5_000_000;
+
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub step: u32,
+    pub name: String,
+    pub target: String,
+    pub begun: u64,
+    pub undone: Option<u64>,
+}
+
+/// Data that was really lost, at some moment of this stretch of time.
+#[derive(Debug)]
+struct Destruction {
+    loss: Loss,
+    begun: u64,
+    /// End of the world while it is not over.
+    over: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    pub all: Vec<Fault>,
+    /// Of those, by index.
+    active: Vec<usize>,
+    last_undone: Option<u64>,
+    destructions: Vec<Destruction>,
+}
+
+impl Faults {
+    pub fn begin(&mut self, step: u32, name: String, target: String, at: u64) {
+        self.active.push(self.all.len());
+        self.all.push(Fault { step, name, target, begun: at, undone: None });
+    }
+
+    /// False if there is no such fault.
+    pub fn end(&mut self, step: u32, name: &str, at: u64) -> bool {
+        let is_it = |fault: &Fault| fault.step == step && fault.name == name;
+        let Some(place) = self.active.iter().position(|index| is_it(&self.all[*index])) else {
+            return false;
+        };
+        self.all[self.active.swap_remove(place)].undone = Some(at);
+        self.last_undone = Some(at);
+        true
+    }
+
+    pub fn active(&self) -> impl Iterator<Item = &Fault> {
+        self.active.iter().map(|index| &self.all[*index])
+    }
+
+    /// Nothing is active, but something was a moment ago.
+    pub fn is_aftermath(&self, at: u64) -> bool {
+        self.active.is_empty() && self.last_undone.is_some_and(|undone| at < undone + AFTERMATH)
+    }
+
+    /// The faults active at a time, or else the last that had begun before.
+    pub fn around(&self, at: u64) -> Vec<String> {
+        let begun = || self.all.iter().filter(|fault| fault.begun <= at);
+        let name =
+            |fault: &Fault| format!("{} of {} (step {})", fault.name, fault.target, fault.step);
+        let active = begun().filter(|fault| fault.undone.is_none_or(|undone| at <= undone));
+        let active: Vec<_> = active.map(name).collect();
+        if !active.is_empty() {
+            return active;
+        }
+        begun().next_back().map(|fault| format!("after {}", name(fault))).into_iter().collect()
+    }
+
+    pub fn destroying(&mut self, loss: Loss, at: u64) {
+        self.destructions.push(Destruction { loss, begun: at, over: u64::MAX });
+    }
+
+    /// False if nothing was being destroyed.
+    pub fn destroyed(&mut self, at: u64) -> bool {
+        let open = self.destructions.iter_mut().rfind(|destruction| destruction.over == u64::MAX);
+        open.map(|destruction| destruction.over = at).is_some()
+    }
+
+    /// Whether a gap told at `at` has a cause of its kind: a log loses its oldest entries by a
+    /// trim, and its newest by everything else.
+    pub fn explain_gap(&self, rewound: bool, at: u64) -> bool {
+        let fits = |loss| (loss != Loss::Trimmed) == rewound;
+        self.destructions.iter().any(|it| fits(it.loss) && it.begun <= at)
+    }
+
+    /// Whether any data was destroyed at some time between `from` and `until`.
+    pub fn anything_between(&self, from: u64, until: u64) -> bool {
+        self.destructions.iter().any(|it| it.begun <= until && it.over >= from)
+    }
+
+    /// When the losses of a kind began that may have taken what was sent at `sent`: those that
+    /// were not over by then.
+    fn since(&self, sent: u64, trimmed: bool) -> impl Iterator<Item = u64> {
+        let fits = move |it: &&Destruction| (it.loss == Loss::Trimmed) == trimmed;
+        self.destructions.iter().filter(fits).filter(move |it| it.over >= sent).map(|it| it.begun)
+    }
+
+    /// When the losses began that may have cut off the newest entries, one sent at `sent` among them.
+    pub fn cuts_since(&self, sent: u64) -> impl Iterator<Item = u64> {
+        self.since(sent, false)
+    }
+
+    /// Whether the oldest entries, one sent at `sent` among them, may have been trimmed away.
+    pub fn trimmed_since(&self, sent: u64) -> bool {
+        self.since(sent, true).next().is_some()
+    }
+}

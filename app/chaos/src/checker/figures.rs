@@ -1,0 +1,156 @@
+//! How well it went: counts, silences, latencies, and how long each fault was felt.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{faults::Faults, histogram::Histogram};
+
+/// A silence that begins this soon after a fault is over is still its doing, microseconds.
+const ECHO: u64 = 1_000_000;
+
+/// Durations in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Durations {
+    /// How many.
+    pub count: u64,
+    /// Half are at most this.
+    pub p50_ms: f64,
+    /// 99 of 100 are at most this.
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+}
+
+impl From<&Histogram> for Durations {
+    fn from(histogram: &Histogram) -> Self {
+        let ms = |micros| micros as f64 / 1000.0;
+        Self {
+            count: histogram.total(),
+            p50_ms: ms(histogram.quantile(0.5)),
+            p99_ms: ms(histogram.quantile(0.99)),
+            max_ms: ms(histogram.longest()),
+        }
+    }
+}
+
+/// What no single anomaly says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// Clients that there were.
+    pub clients: u64,
+    /// Rooms that anybody was in.
+    pub rooms: u64,
+    /// Operations acknowledged.
+    pub ok: u64,
+    /// Operations rejected.
+    pub fail: u64,
+    /// Operations of which nobody knows.
+    pub info: u64,
+    /// Messages delivered, one a client.
+    pub deliveries: u64,
+    /// Entries of the final logs.
+    pub entries: u64,
+    /// Gaps told.
+    pub gaps: u64,
+    /// Connections opened before the old one closed.
+    pub moves: u64,
+    /// Connections lost.
+    pub lost: u64,
+    /// Of those, without a close frame.
+    pub abrupt: u64,
+    /// How long clients were without service.
+    pub silences: Durations,
+    /// From `send` to delivery, by what was going on then: `overall`; `quiet`; `aftermath` (5 s after a
+    /// fault); `healed`; a fault's name, and with ` (target)` in the room that it hit. Clients that
+    /// read slowly on purpose are left out.
+    pub latency: BTreeMap<String, Durations>,
+    /// Fault → how it went.
+    pub faults: BTreeMap<String, Recovery>,
+}
+
+/// How long a kind of fault was felt after it was undone: until the last silence of a client
+/// that overlaps it had ended, milliseconds. Zero if nobody noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Recovery {
+    /// How often there was this fault.
+    pub times: u64,
+    /// Half recovered in at most this.
+    pub median_ms: u64,
+    /// The slowest.
+    pub longest_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    pub figures: Figures,
+    silent: Histogram,
+    /// When each began and ended.
+    silences: Vec<(u64, u64)>,
+    latency: BTreeMap<String, Histogram>,
+}
+
+impl Meter {
+    pub fn silence(&mut self, at: u64, ms: u64) {
+        let micros = ms.saturating_mul(1000);
+        self.silent.add(micros);
+        self.silences.push((at.saturating_sub(micros), at));
+    }
+
+    /// A message sent at `sent` to `room` was delivered at `at`.
+    pub fn delivery(&mut self, faults: &Faults, healed: bool, room: &str, sent: u64, at: u64) {
+        let late = at.saturating_sub(sent);
+        self.add("overall", late);
+        if healed {
+            return self.add("healed", late);
+        }
+        if faults.is_aftermath(at) {
+            return self.add("aftermath", late);
+        }
+        let mut quiet = true;
+        for fault in faults.active() {
+            quiet = false;
+            match fault.target == room {
+                true => self.add(&format!("{} (target)", fault.name), late),
+                false => self.add(&fault.name, late),
+            }
+        }
+        if quiet {
+            self.add("quiet", late);
+        }
+    }
+
+    fn add(&mut self, phase: &str, late: u64) {
+        match self.latency.get_mut(phase) {
+            Some(histogram) => histogram.add(late),
+            None => self.latency.entry(phase.to_owned()).or_default().add(late),
+        }
+    }
+
+    pub fn finish(mut self, faults: &Faults) -> Figures {
+        let latency = self.latency.iter().map(|(phase, it)| (phase.clone(), it.into()));
+        self.figures.latency = latency.collect();
+        self.figures.silences = (&self.silent).into();
+        let mut recoveries: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for fault in &faults.all {
+            let over = fault.undone.unwrap_or(fault.begun);
+            let felt = self.silences.iter();
+            let felt = felt.filter(|(from, to)| *from <= over + ECHO && *to >= fault.begun);
+            let until = felt.map(|(_, to)| *to).max().unwrap_or(over);
+            let took = until.saturating_sub(over) / 1000;
+            recoveries.entry(fault.name.clone()).or_default().push(took);
+        }
+        let summed = recoveries.into_iter().map(|(name, took)| (name, Recovery::of(took)));
+        self.figures.faults = summed.collect();
+        self.figures
+    }
+}
+
+impl Recovery {
+    fn of(mut took: Vec<u64>) -> Self {
+        took.sort_unstable();
+        let median_ms = took.get(took.len().saturating_sub(1) / 2).copied().unwrap_or(0);
+        let longest_ms = took.last().copied().unwrap_or(0);
+        Self { times: took.len() as u64, median_ms, longest_ms }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the clients meant to say.
+
+use std::collections::HashMap;
+
+use super::{anomaly::Place, names::Name};
+use crate::history::Id;
+
+/// Index of an operation.
+pub(super) type OpIndex = u32;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nobody knows, yet or for ever.
+    Info,
+    Ok {
+        id: Option<Id>,
+        place: Place,
+    },
+    Fail(Place),
+}
+
+#[derive(Debug)]
+pub(super) struct Operation {
+    /// Its number in the history.
+    pub number: u64,
+    pub client: Name,
+    pub room: Name,
+    /// The client's operations in the room before it.
+    pub turn: u32,
+    pub invoked: Place,
+    pub outcome: Outcome,
+    /// The entry of the final log that holds it.
+    pub logged: Option<Id>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Operations {
+    pub all: Vec<Operation>,
+    by_number: HashMap<u64, OpIndex>,
+    by_hash: HashMap<String, OpIndex>,
+    turns: HashMap<(Name, Name), u32>,
+}
+
+impl Operations {
+    /// False if the number or the hash is not new.
+    pub fn invoke(
+        &mut self,
+        number: u64,
+        client: Name,
+        room: Name,
+        hash: String,
+        at: Place,
+    ) -> bool {
+        let index = OpIndex::try_from(self.all.len()).unwrap_or(OpIndex::MAX);
+        let turn = self.turns.entry((client, room)).or_default();
+        *turn += 1;
+        let (turn, outcome, logged) = (*turn, Outcome::Info, None);
+        self.all.push(Operation { number, client, room, turn, invoked: at, outcome, logged });
+        let is_new = self.by_number.insert(number, index).is_none();
+        self.by_hash.insert(hash, index).is_none() && is_new
+    }
+
+    /// False if there is no such operation, or its outcome is known and another. What was unknown
+    /// may become known.
+    pub fn settle(&mut self, number: u64, outcome: Outcome) -> bool {
+        let Some(index) = self.by_number.get(&number) else { return false };
+        let operation = &mut self.all[*index as usize];
+        if operation.outcome != Outcome::Info && outcome != Outcome::Info {
+            return false;
+        }
+        if outcome != Outcome::Info {
+            operation.outcome = outcome;
+        }
+        true
+    }
+
+    pub fn by_hash(&self, hash: &str) -> Option<OpIndex> {
+        self.by_hash.get(hash).copied()
+    }
+
+    pub fn get(&self, index: OpIndex) -> &Operation {
+        &self.all[index as usize]
+    }
+
+    pub fn get_mut(&mut self, index: OpIndex) -> &mut Operation {
+        &mut self.all[index as usize]
+    }
+}

@@ -1,0 +1,41 @@
+//! Faults that are none: deploys under load. And one that is.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tokio::time::sleep;
+
+use super::{Scene, heal, until_well};
+use crate::cluster::{Playbook, docker::docker};
+
+/// The two releases that a run rolls between.
+const RELEASES: [&str; 2] = ["1.0.0", "1.1.0"];
+
+async fn to_the_other_release(scene: &Scene<'_>) -> anyhow::Result<Playbook> {
+    until_well(scene.stack, Duration::from_secs(30)).await?;
+    let format = "{{index .Config.Labels \"rollcall.release\"}}";
+    let container = scene.container().await?;
+    let now = docker(&["inspect", "--format", format, &container]).await?;
+    let next = if now.trim() == RELEASES[0] { RELEASES[1] } else { RELEASES[0] };
+    Ok(scene.stack.playbook("rolling-update").set("release", next))
+}
+
+/// A roll that must succeed.
+pub async fn roll(scene: &Scene<'_>) -> anyhow::Result<()> {
+    to_the_other_release(scene).await?.succeed().await.map(drop)
+}
+
+/// A roll in the middle of which a replica dies. It may complete or put everything back.
+pub async fn roll_and_kill(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let rolling = to_the_other_release(scene).await?.run();
+    let killing = async {
+        // Somewhere in the turn of the first replica or of the second.
+        sleep(Duration::from_secs(8) + Duration::from_secs(u64::from(scene.step % 12))).await;
+        docker(&["kill", "--signal", "KILL", &scene.container().await?]).await
+    };
+    let (rolled, killed) = tokio::join!(rolling, killing);
+    killed.context("nothing was killed")?;
+    let rolled = rolled?;
+    ensure!(rolled.status.code().is_some(), "the roll itself died:\n{}", rolled.tail(10));
+    heal(scene.stack).await
+}

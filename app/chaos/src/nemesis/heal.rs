@@ -1,0 +1,73 @@
+//! Undoes whatever any fault may have left.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use tokio::time::sleep;
+
+use crate::cluster::{
+    Stack,
+    docker::{docker, is_running},
+    network::mend,
+    redis::command,
+};
+
+/// Mends everything, whether it is broken or not, and waits until all replicas serve.
+///
+/// # Errors
+///
+/// If the stack cannot be brought back: then nothing after it proves anything.
+pub async fn heal(stack: &Stack) -> anyhow::Result<()> {
+    for container in [stack.container("redis"), stack.container("haproxy")] {
+        wake(&container).await?;
+    }
+    let _unpaused: String = command(stack, &["CLIENT", "UNPAUSE"]).await?;
+    for slot in stack.running().await? {
+        wake(&slot.container).await?;
+        mend(&slot.container).await?;
+    }
+    // What is stopped and should serve, an operator would start with the same words.
+    let release = "1.0.0";
+    stack.up(release).await?;
+    until_well(stack, Duration::from_secs(30)).await
+}
+
+async fn wake(container: &str) -> anyhow::Result<()> {
+    if !is_running(container).await? {
+        // Only one of the two applies, and Docker says so of the other.
+        let _ = docker(&["unpause", container]).await;
+        let _ = docker(&["start", container]).await;
+    }
+    Ok(())
+}
+
+/// Waits until every replica has a slot that is ready, as HAProxy's checks see it.
+///
+/// # Errors
+///
+/// If that is not so in time; names who is missing.
+pub async fn until_well(stack: &Stack, limit: Duration) -> anyhow::Result<()> {
+    let until = Instant::now() + limit;
+    loop {
+        let mut missing = Vec::new();
+        for replica in super::REPLICAS {
+            if !is_ready(stack, replica).await {
+                missing.push(replica);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            bail!("{} not ready after {limit:?}", missing.join(", "));
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn is_ready(stack: &Stack, replica: &str) -> bool {
+    let Ok(slot) = stack.serving(replica).await else { return false };
+    let url = format!("http://{}:8080/readyz", slot.address);
+    let asked = reqwest::Client::new().get(url).timeout(Duration::from_secs(1)).send().await;
+    asked.is_ok_and(|answer| answer.status().is_success())
+}

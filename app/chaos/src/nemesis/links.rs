@@ -1,0 +1,64 @@
+//! Faults of the network between a replica and its neighbours.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::Scene;
+use crate::cluster::{
+    forward::Forwarder,
+    network::{Fate, Way, cut, detour, mend},
+    redis::command,
+};
+
+pub async fn cut_redis(scene: &Scene<'_>, way: Way, fate: Fate) -> anyhow::Result<()> {
+    cut_from(scene, &scene.stack.redis_address(), way, fate).await
+}
+
+pub async fn cut_haproxy(scene: &Scene<'_>, way: Way, fate: Fate) -> anyhow::Result<()> {
+    cut_from(scene, &scene.stack.haproxy_address(), way, fate).await
+}
+
+async fn cut_from(scene: &Scene<'_>, peer: &str, way: Way, fate: Fate) -> anyhow::Result<()> {
+    let container = scene.container().await?;
+    cut(&container, peer, way, fate).await?;
+    scene.hold().await;
+    mend(&container).await
+}
+
+/// Each way.
+pub async fn delay(scene: &Scene<'_>, delay: Duration) -> anyhow::Result<()> {
+    detour_by(scene, |forwarder| forwarder.delay(delay)).await
+}
+
+/// Each way.
+pub async fn thin(scene: &Scene<'_>, bytes_a_second: u32) -> anyhow::Result<()> {
+    detour_by(scene, |forwarder| forwarder.thin(bytes_a_second)).await
+}
+
+/// Leads the replica's connections to Redis through this process.
+async fn detour_by(
+    scene: &Scene<'_>,
+    with: impl FnOnce(Forwarder) -> Forwarder,
+) -> anyhow::Result<()> {
+    let slot = scene.stack.serving(scene.replica).await?;
+    let redis: SocketAddr = format!("{}:6379", scene.stack.redis_address()).parse()?;
+    let gateway = format!("{}:0", scene.stack.gateway_address());
+    let running = with(Forwarder::bind(&gateway, redis).await?).run();
+    detour(&slot.container, redis, running.address()).await?;
+    // What is open goes on as it was; only a new connection takes the detour.
+    kill_connections_of(scene, &slot.address).await?;
+    scene.hold().await;
+    mend(&slot.container).await
+    // The forwarder ends here, and with it the detoured connections.
+}
+
+async fn kill_connections_of(scene: &Scene<'_>, address: &str) -> anyhow::Result<()> {
+    let listed: String = command(scene.stack, &["CLIENT", "LIST"]).await?;
+    let of_replica = format!("addr={address}:");
+    for client in listed.lines().filter(|line| line.contains(&of_replica)) {
+        let id = client.split(' ').find_map(|field| field.strip_prefix("id="));
+        if let Some(id) = id {
+            let _killed: i64 = command(scene.stack, &["CLIENT", "KILL", "ID", id]).await?;
+        }
+    }
+    Ok(())
+}

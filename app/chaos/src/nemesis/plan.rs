@@ -1,0 +1,150 @@
+//! When what breaks: a pure function of a seed.
+
+use std::time::Duration;
+
+use rand::{
+    RngExt, SeedableRng,
+    rngs::StdRng,
+    seq::{IndexedRandom, SliceRandom},
+};
+
+use super::fault::{About, FAULTS, Fault, Part};
+
+/// The replicas that faults choose from.
+pub const REPLICAS: [&str; 3] = ["r1", "r2", "r3"];
+/// What a step is given to do, undo and recover, besides its faults' own time.
+const RECOVERY: Duration = Duration::from_secs(4);
+/// What a roll of three replicas takes, about.
+const ROLL: Duration = Duration::from_secs(45);
+
+/// One fault at one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strike {
+    /// Which.
+    pub fault: Fault,
+    /// The replica that it hits, or that is killed in the middle of a roll; others ignore it.
+    pub replica: &'static str,
+    /// How long it lasts.
+    pub hold: Duration,
+}
+
+/// What happens at one time: one fault, or two at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// From 1.
+    pub number: u32,
+    /// From the first client's start. Steps before it may take longer than planned; it waits.
+    pub at: Duration,
+    /// One or two.
+    pub strikes: Vec<Strike>,
+}
+
+/// Steps for `length`: first each of `faults` alone, in any order, then pairs.
+#[must_use]
+pub fn plan(seed: u64, length: Duration, every: Duration, faults: &[Fault]) -> Vec<Step> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut alone: Vec<&About> = faults.iter().map(|fault| fault.about()).collect();
+    alone.shuffle(&mut rng);
+    let mut alone = alone.into_iter();
+    let (mut at, mut steps) = (every, Vec::new());
+    for number in 1.. {
+        let strikes = match alone.next() {
+            Some(about) => vec![strike(&mut rng, about, &REPLICAS)],
+            None => pair(&mut rng, faults),
+        };
+        let step = Step { number, at, strikes };
+        at += step.takes(every);
+        if at > length + every {
+            break;
+        }
+        steps.push(step);
+    }
+    steps
+}
+
+impl Step {
+    /// Its time, in whole intervals.
+    fn takes(&self, every: Duration) -> Duration {
+        let own = |strike: &Strike| match strike.fault.about().part {
+            Part::Deploy => ROLL,
+            _ => strike.hold,
+        };
+        let longest = self.strikes.iter().map(own).max().unwrap_or_default() + RECOVERY;
+        let intervals = longest.as_millis().div_ceil(every.as_millis().max(1));
+        every * u32::try_from(intervals).unwrap_or(u32::MAX)
+    }
+}
+
+fn strike(rng: &mut StdRng, about: &About, replicas: &[&'static str]) -> Strike {
+    let replica = replicas.choose(rng).copied().unwrap_or(REPLICAS[0]);
+    let hold = Duration::from_secs(rng.random_range(about.seconds.clone()));
+    Strike { fault: about.fault, replica, hold }
+}
+
+/// Two faults of different parts, or of two replicas. A single one where no two fit.
+fn pair(rng: &mut StdRng, faults: &[Fault]) -> Vec<Strike> {
+    let fit: Vec<&About> = FAULTS
+        .iter()
+        .filter(|about| faults.contains(&about.fault) && about.part != Part::Deploy)
+        .collect();
+    let Some(first) = fit.choose(rng) else {
+        return faults
+            .choose(rng)
+            .map(|it| strike(rng, it.about(), &REPLICAS))
+            .into_iter()
+            .collect();
+    };
+    let first = strike(rng, first, &REPLICAS);
+    let part = first.fault.about().part;
+    let second: Vec<&About> = fit
+        .into_iter()
+        .filter(|about| about.part != part || (part == Part::Replica && about.fault != first.fault))
+        .collect();
+    let others: Vec<&'static str> =
+        REPLICAS.into_iter().filter(|replica| *replica != first.replica).collect();
+    let second = second.choose(rng).map(|about| strike(rng, about, &others));
+    [Some(first), second].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use super::{FAULTS, Fault, Part, plan};
+
+    const EVERY: Duration = Duration::from_secs(10);
+
+    fn all() -> Vec<Fault> {
+        FAULTS.iter().map(|about| about.fault).collect()
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_plan_and_another_seed_another() {
+        let minutes = Duration::from_secs(600);
+        assert_eq!(plan(7, minutes, EVERY, &all()), plan(7, minutes, EVERY, &all()));
+        assert_ne!(plan(7, minutes, EVERY, &all()), plan(8, minutes, EVERY, &all()));
+    }
+
+    #[test]
+    fn ten_minutes_hit_every_fault_alone_whatever_the_seed() {
+        for seed in 0..200 {
+            let steps = plan(seed, Duration::from_secs(600), EVERY, &all());
+            let alone = steps.iter().filter(|step| step.strikes.len() == 1);
+            let hit: BTreeSet<Fault> = alone.map(|step| step.strikes[0].fault).collect();
+            assert_eq!(hit.len(), FAULTS.len(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn two_faults_at_once_do_not_hit_the_same_thing() {
+        let steps = plan(3, Duration::from_secs(7_200), EVERY, &all());
+        let pairs: Vec<_> = steps.iter().filter(|step| step.strikes.len() == 2).collect();
+        assert!(pairs.len() > 200, "{}", pairs.len());
+        for step in pairs {
+            let [a, b] = &step.strikes[..] else { panic!("two") };
+            let (part, other) = (a.fault.about().part, b.fault.about().part);
+            assert!(part != Part::Deploy && other != Part::Deploy, "{step:?}");
+            assert!(part != other || (part == Part::Replica && a.replica != b.replica), "{step:?}");
+        }
+    }
+}

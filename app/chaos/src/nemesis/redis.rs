@@ -1,0 +1,112 @@
+//! Faults of Redis: of its process, its connections, its functions and its data.
+
+use std::{fs::OpenOptions, path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use tokio::time::sleep;
+
+use super::Scene;
+use crate::{
+    cluster::{
+        docker::{docker, run},
+        redis::{command, connect, logs},
+    },
+    history::Loss,
+};
+
+/// What is cut off the append-only file: a few messages, and half of one more.
+const TAIL: u64 = 2_000;
+
+pub async fn kill(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let container = scene.stack.container("redis");
+    docker(&["kill", "--signal", "KILL", &container]).await?;
+    scene.hold().await;
+    docker(&["start", &container]).await.map(drop)
+}
+
+pub async fn pause(scene: &Scene<'_>, lasts: Duration) -> anyhow::Result<()> {
+    let container = scene.stack.container("redis");
+    docker(&["pause", &container]).await?;
+    sleep(lasts).await;
+    docker(&["unpause", &container]).await.map(drop)
+}
+
+pub async fn kill_clients(scene: &Scene<'_>) -> anyhow::Result<()> {
+    for _ in 0..3 {
+        let _killed: i64 = command(scene.stack, &["CLIENT", "KILL", "TYPE", "normal"]).await?;
+        sleep(Duration::from_millis(400)).await;
+    }
+    scene.hold().await;
+    Ok(())
+}
+
+pub async fn pause_writes(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let ms = scene.hold.as_millis().to_string();
+    let () = command(scene.stack, &["CLIENT", "PAUSE", &ms, "WRITE"]).await?;
+    scene.hold().await;
+    command(scene.stack, &["CLIENT", "UNPAUSE"]).await
+}
+
+pub async fn flush_functions(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let () = command(scene.stack, &["FUNCTION", "FLUSH", "SYNC"]).await?;
+    scene.hold().await;
+    Ok(())
+}
+
+pub async fn rewrite_aof(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let _started: String = command(scene.stack, &["BGREWRITEAOF"]).await?;
+    scene.hold().await;
+    Ok(())
+}
+
+pub async fn fill(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let stack = scene.stack;
+    let (_, limit): (String, String) = command(stack, &["CONFIG", "GET", "maxmemory"]).await?;
+    let () = command(stack, &["CONFIG", "SET", "maxmemory", "1mb"]).await?;
+    scene.hold().await;
+    command(stack, &["CONFIG", "SET", "maxmemory", &limit]).await
+}
+
+/// A crash after which the end of the file is missing, in the middle of a command.
+pub async fn truncate_aof(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let container = scene.stack.container("redis");
+    let work = async {
+        docker(&["kill", "--signal", "KILL", &container]).await?;
+        let path = newest_aof(&scene.stack.container("redis")).await?;
+        let file = OpenOptions::new().write(true).open(&path)?;
+        let kept = file.metadata()?.len().saturating_sub(TAIL);
+        file.set_len(kept).with_context(|| format!("cannot cut {}", path.display()))?;
+        scene.hold().await;
+        docker(&["start", &container]).await.map(drop)
+    };
+    scene.destroy(Loss::Rewound, work).await
+}
+
+/// The file that Redis appends to, in its volume, which has its container's name.
+async fn newest_aof(volume: &str) -> anyhow::Result<PathBuf> {
+    let mount = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", volume]).await?;
+    let directory = format!("{}/appendonlydir", mount.trim());
+    let listed = run("ls", &["-t", &directory]).await?;
+    let newest = listed.lines().find(|name| name.ends_with(".incr.aof"));
+    Ok(PathBuf::from(&directory).join(newest.context("Redis has no append-only file")?))
+}
+
+pub async fn flush_all(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let work = async { command(scene.stack, &["FLUSHALL", "SYNC"]).await };
+    scene.destroy(Loss::Flushed, work).await?;
+    scene.hold().await;
+    Ok(())
+}
+
+pub async fn trim(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let work = async {
+        let mut connection = connect(scene.stack).await?;
+        for key in logs(&mut connection).await?.values() {
+            let _gone: u64 = command(scene.stack, &["XTRIM", key, "MAXLEN", "2"]).await?;
+        }
+        anyhow::Ok(())
+    };
+    scene.destroy(Loss::Trimmed, work).await?;
+    scene.hold().await;
+    Ok(())
+}

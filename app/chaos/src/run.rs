@@ -1,0 +1,201 @@
+//! One run: stack, workload, faults, healing, the truth at the end. What it leaves is a history.
+
+use std::{
+    path::Path,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+use rollcall_client::{Client, Config, Event};
+use tokio::time::sleep;
+
+use crate::{
+    cluster::{Stack, redis, resources},
+    history::{Recorder, What},
+    nemesis::{Part, Step, heal, strike, until_well},
+    workload::{FLOODED, ROOMS, Workload, hash},
+};
+
+/// How long everybody may take to have everything once all is healed.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// Least time between one fault's end and the next one's beginning.
+const PEACE: Duration = Duration::from_secs(3);
+
+/// What a run is to do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Seed of workload and plan.
+    pub seed: u64,
+    /// The faults, and when.
+    pub plan: Vec<Step>,
+    /// How long the workload lasts at least.
+    pub length: Duration,
+    /// How long after healing presence is looked at.
+    pub convergence: Duration,
+    /// What the server does wrong, if it is told to.
+    pub mutant: Option<String>,
+}
+
+/// Runs it on a stack that is up, and writes the history to `path`.
+///
+/// # Errors
+///
+/// If a fault could not be carried out or healed, or the history not be written: then the run
+/// proves nothing.
+pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Result<()> {
+    let recorder = Recorder::create(path)?;
+    let (seed, mutant) = (settings.seed, settings.mutant.clone());
+    recorder.record(What::Run { seed, mutant });
+    let workload = Workload::start(&stack.url(), recorder.clone(), seed);
+    sleep(Duration::from_secs(4)).await;
+    record_resources(stack, &recorder, "before").await?;
+    carry_out(stack, &workload, settings).await?;
+    println!("        healing");
+    heal(stack).await?;
+    workload.quieten();
+    recorder.record(What::Healed);
+    let healed = Instant::now();
+    settle(stack, &workload).await?;
+    sleep(settings.convergence.saturating_sub(healed.elapsed())).await;
+    observe(stack, &recorder).await?;
+    record_resources(stack, &recorder, "after").await?;
+    record_logs(stack, &recorder).await?;
+    workload.dismiss().await;
+    recorder.finish()
+}
+
+async fn carry_out(stack: &Stack, workload: &Workload, settings: &Settings) -> anyhow::Result<()> {
+    let elapsed = || workload.shared().recorder.elapsed();
+    for step in &settings.plan {
+        // A step that took longer than planned still leaves a moment of peace.
+        sleep(step.at.saturating_sub(elapsed()).max(PEACE)).await;
+        let what: Vec<String> = step.strikes.iter().map(describe).collect();
+        print!("{}  {:<44}", clock(elapsed()), what.join(" + "));
+        flush();
+        workload.shared().live.look();
+        let strikes = step.strikes.iter().map(|it| strike(stack, workload, step.number, it));
+        for done in futures_util::future::join_all(strikes).await {
+            done.inspect_err(|_| println!())?;
+        }
+        let undone = Instant::now();
+        until_well(stack, SETTLE).await.inspect_err(|_| println!())?;
+        println!("{}", figures(workload, undone.elapsed()));
+    }
+    sleep(settings.length.saturating_sub(elapsed())).await;
+    Ok(())
+}
+
+fn describe(strike: &crate::nemesis::Strike) -> String {
+    let about = strike.fault.about();
+    match about.part {
+        Part::Replica => format!("{} {} {} s", about.name, strike.replica, strike.hold.as_secs()),
+        _ => about.name.to_owned(),
+    }
+}
+
+fn clock(at: Duration) -> String {
+    format!("{:02}:{:02}", at.as_secs() / 60, at.as_secs() % 60)
+}
+
+fn flush() {
+    use std::io::Write;
+    // A terminal that is gone shows nothing either way.
+    let _ = std::io::stdout().flush();
+}
+
+fn figures(workload: &Workload, recovery: Duration) -> String {
+    let live = &workload.shared().live;
+    let window = live.look();
+    format!(
+        "ready +{:>4.1} s · live {}/{} · ok {} fail {} info {} · {} delivered · p99 {:.0} ms · silence {:.1} s · gaps {}",
+        recovery.as_secs_f64(),
+        live.serving.load(Relaxed),
+        live.clients.load(Relaxed),
+        live.ok.load(Relaxed),
+        live.fail.load(Relaxed),
+        live.info.load(Relaxed),
+        live.deliveries.load(Relaxed),
+        window.p99_ms,
+        window.silence.as_secs_f64(),
+        live.gaps.load(Relaxed),
+    )
+}
+
+/// Waits until everybody has everything, or ought to have. Who has not is the checker's matter.
+async fn settle(stack: &Stack, workload: &Workload) -> anyhow::Result<()> {
+    let until = Instant::now() + SETTLE;
+    let mut connection = redis::connect(stack).await?;
+    loop {
+        // Again each time: what is retried may still be appended.
+        let heads = redis::heads(&mut connection).await?;
+        let unsettled = workload.unsettled(&heads);
+        if unsettled.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            println!("        not settled after {SETTLE:?}: {}", unsettled.join(", "));
+            return Ok(());
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Asks every replica, as a newcomer, who is in each room.
+async fn observe(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
+    for slot in stack.running().await? {
+        let mut config = Config::new(&format!("http://{}:8080", slot.address), "observer", &ROOMS);
+        config.dial_limit = Duration::from_secs(5);
+        let (_handle, mut events) = Client::start(config);
+        let mut me = String::new();
+        let seen = async {
+            let mut rooms = 0;
+            while rooms < ROOMS.len() {
+                match events.next().await {
+                    Some(Event::Connected { member, .. }) => me = member,
+                    Some(Event::Joined { room, members, .. }) => {
+                        let present = members.into_iter().map(|it| it.member);
+                        let present = present.filter(|member| *member != me).collect();
+                        let replica = slot.replica.clone();
+                        recorder.record(What::Observed { room, replica, present });
+                        rooms += 1;
+                    }
+                    Some(_) => {}
+                    None => anyhow::bail!("{} turned a newcomer away", slot.replica),
+                }
+            }
+            Ok(())
+        };
+        tokio::time::timeout(SETTLE, seen).await??;
+    }
+    Ok(())
+}
+
+async fn record_resources(stack: &Stack, recorder: &Recorder, when: &str) -> anyhow::Result<()> {
+    for (container, it) in resources::look(stack).await? {
+        let (rss, fds, threads, tasks) = (it.rss, it.fds, it.threads, it.tasks);
+        let when = when.to_owned();
+        recorder.record(What::Resources { when, container, rss, fds, threads, tasks });
+    }
+    Ok(())
+}
+
+async fn record_logs(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
+    let mut connection = redis::connect(stack).await?;
+    for (room, key) in redis::logs(&mut connection).await? {
+        if !ROOMS.contains(&room.as_str()) && room != FLOODED {
+            continue;
+        }
+        for entry in redis::read(&mut connection, &key).await? {
+            recorder.record(What::Entry {
+                room: room.clone(),
+                id: entry.id,
+                prev: entry.prev,
+                member: entry.member,
+                n: entry.n,
+                hash: hash(&entry.text),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Who takes part in a run: pure, and the same for the same seed.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt, seq::IndexedRandom};
+
+/// Where everybody talks. The last two are quiet: there a message that went missing is not given
+/// away by the next one.
+pub const ROOMS: [&str; 8] =
+    ["north", "south", "east", "west", "attic", "cellar", "library", "chapel"];
+/// How many of [`ROOMS`] are lively.
+const LIVELY: usize = 6;
+/// The room that a flood is poured into. Its listeners never need it for anything else.
+pub const FLOODED: &str = "flooded";
+
+/// How a client behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Talks in lively rooms, now and then in a quiet one.
+    Talker,
+    /// Says nothing.
+    Listener,
+    /// Says nothing, and by turns takes what it gets slowly and fast.
+    Slow,
+    /// Leaves rooms and enters them again.
+    Wanderer,
+    /// Comes late, talks, vanishes without a FIN, and is followed by another.
+    Ghost,
+    /// Drops its connection several times in a row and resumes.
+    Burster,
+    /// Talks by HTTP.
+    Poster,
+    /// Listens to an event stream.
+    Stream,
+    /// Says as much as it may, for a while.
+    Flooder,
+}
+
+/// A client, before it starts.
+#[derive(Debug, Clone)]
+pub struct Character {
+    /// Its name, unique in a run.
+    pub name: String,
+    /// How it behaves.
+    pub role: Role,
+    /// Its rooms.
+    pub rooms: Vec<String>,
+    /// When it comes, counted from the start of the workload.
+    pub after: Duration,
+}
+
+impl Role {
+    /// As it stands in a history.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Talker => "talker",
+            Self::Listener => "listener",
+            Self::Slow => "slow",
+            Self::Wanderer => "wanderer",
+            Self::Ghost => "ghost",
+            Self::Burster => "burster",
+            Self::Poster => "poster",
+            Self::Stream => "stream",
+            Self::Flooder => "flooder",
+        }
+    }
+}
+
+/// The clients of a run: 40, in all of [`ROOMS`] and two in [`FLOODED`].
+pub fn cast(rng: &mut impl Rng) -> Vec<Character> {
+    let mut cast = Vec::new();
+    for (role, count) in [
+        (Role::Talker, 12),
+        (Role::Listener, 10),
+        (Role::Slow, 3),
+        (Role::Wanderer, 4),
+        (Role::Ghost, 3),
+        (Role::Burster, 3),
+        (Role::Poster, 2),
+        (Role::Stream, 3),
+    ] {
+        cast.extend((1..=count).map(|number| character(rng, role, number)));
+    }
+    // One who keeps up with a flood, and one who does not.
+    for role in [Role::Listener, Role::Slow] {
+        let name = format!("flooded-{}", role.name());
+        cast.push(Character { name, role, rooms: vec![FLOODED.to_owned()], after: Duration::ZERO });
+    }
+    cast
+}
+
+fn character(rng: &mut impl Rng, role: Role, number: usize) -> Character {
+    let pick = |rooms: &[&str], count, rng: &mut _| -> Vec<String> {
+        rooms.sample(rng, count).map(|room| (*room).to_owned()).collect()
+    };
+    let rooms = match role {
+        Role::Talker => [pick(&ROOMS[..LIVELY], 2, rng), pick(&ROOMS[LIVELY..], 1, rng)].concat(),
+        Role::Poster | Role::Stream => pick(&ROOMS, 1, rng),
+        Role::Ghost => pick(&ROOMS[..LIVELY], 2, rng),
+        _ => pick(&ROOMS, 4, rng),
+    };
+    // A third of the listeners comes late.
+    let late = role == Role::Ghost || (role == Role::Listener && number.is_multiple_of(3));
+    let after = if late { rng.random_range(5..30) } else { 0 };
+    let name = format!("{}-{number}", role.name());
+    Character { name, role, rooms, after: Duration::from_secs(after) }
+}
+
+/// One of those who flood a room together.
+#[must_use]
+pub fn flooder(step: u32, number: usize) -> Character {
+    Character {
+        name: format!("flooder-{step}-{number}"),
+        role: Role::Flooder,
+        rooms: vec![FLOODED.to_owned()],
+        after: Duration::ZERO,
+    }
+}

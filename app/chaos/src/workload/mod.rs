@@ -1,0 +1,167 @@
+//! Clients that talk and listen through HAProxy, each in its own way, and write down what they
+//! did and saw. They judge nothing.
+
+mod cast;
+mod events;
+mod live;
+mod participant;
+mod rest;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use sha2::{Digest, Sha256};
+use tokio::{sync::watch, task::JoinSet};
+
+pub use cast::{Character, FLOODED, ROOMS, Role, cast, flooder};
+pub use live::{Live, Window};
+
+use crate::history::{Id, Op, Recorder, What};
+use participant::Participant;
+
+/// How far the run is; everybody watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Everybody does what is theirs to do.
+    Talking,
+    /// Nobody says anything new, comes or goes; what is unacknowledged goes on.
+    Quiet,
+    /// Everybody ends.
+    Over,
+}
+
+/// What all clients of a run share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The service.
+    pub url: String,
+    /// Where everything is written down.
+    pub recorder: Recorder,
+    /// Figures while it runs.
+    pub live: Live,
+    phase: watch::Sender<Phase>,
+    ops: AtomicU64,
+}
+
+impl Shared {
+    /// A new operation: its number and a text that no other operation has, padded to about
+    /// `length` bytes.
+    pub(crate) fn invoke(&self, client: &str, room: &str, length: usize) -> (Op, String) {
+        let op = self.ops.fetch_add(1, Ordering::Relaxed) + 1;
+        let text = format!("{op} {}", "x".repeat(length));
+        let hash = hash(&text);
+        self.live.invoked(&hash);
+        let (client, room) = (client.to_owned(), room.to_owned());
+        self.recorder.record(What::Invoke { op, client, room, hash });
+        (op, text)
+    }
+
+    fn watch(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+}
+
+/// What a text is known by in a history: 64 bits of its SHA-256, in hex.
+#[must_use]
+pub fn hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A client's place, for who waits until everybody has everything.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// The last message of each room that it is in.
+    cursors: Mutex<BTreeMap<String, Id>>,
+    /// Operations without an outcome.
+    pending: AtomicU64,
+}
+
+impl Place {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Id>> {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, heads: &BTreeMap<String, Id>) -> bool {
+        let behind =
+            |(room, cursor): (&String, &Id)| heads.get(room).is_some_and(|head| cursor < head);
+        self.pending.load(Ordering::Relaxed) == 0 && !self.lock().iter().any(behind)
+    }
+}
+
+/// All clients of a run.
+pub struct Workload {
+    shared: Arc<Shared>,
+    clients: Mutex<Clients>,
+}
+
+struct Clients {
+    tasks: JoinSet<()>,
+    places: Vec<(String, Arc<Place>)>,
+    /// Where the seeds of clients that come later are from.
+    rng: StdRng,
+}
+
+impl Workload {
+    /// Starts the cast of a seed. Who comes late comes by itself.
+    #[must_use]
+    pub fn start(url: &str, recorder: Recorder, seed: u64) -> Self {
+        let (phase, _) = watch::channel(Phase::Talking);
+        let (live, ops) = (Live::default(), AtomicU64::new(0));
+        let shared = Arc::new(Shared { url: url.to_owned(), recorder, live, phase, ops });
+        let mut rng = StdRng::seed_from_u64(seed);
+        let characters = cast(&mut rng);
+        let clients = Clients { tasks: JoinSet::new(), places: Vec::new(), rng };
+        let workload = Self { shared, clients: Mutex::new(clients) };
+        characters.into_iter().for_each(|character| workload.enter(character));
+        workload
+    }
+
+    /// What the clients share.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Starts one more client.
+    pub fn enter(&self, character: Character) {
+        let place = Arc::new(Place::default());
+        let mut clients = self.clients();
+        clients.places.push((character.name.clone(), place.clone()));
+        let (shared, seed) = (self.shared.clone(), clients.rng.random());
+        match character.role {
+            Role::Poster => clients.tasks.spawn(rest::post(shared, character, place, seed)),
+            Role::Stream => clients.tasks.spawn(rest::follow(shared, character, place)),
+            _ => clients.tasks.spawn(Participant::new(shared, character, place, seed).run()),
+        };
+    }
+
+    /// Nobody says anything new from here on.
+    pub fn quieten(&self) {
+        self.shared.phase.send_replace(Phase::Quiet);
+    }
+
+    /// Who has an operation without an outcome, or a room that is not up to its head.
+    #[must_use]
+    pub fn unsettled(&self, heads: &BTreeMap<String, Id>) -> Vec<String> {
+        let clients = self.clients();
+        let unsettled = clients.places.iter().filter(|(_, place)| !place.has(heads));
+        unsettled.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Ends all clients.
+    pub async fn dismiss(self) {
+        self.shared.phase.send_replace(Phase::Over);
+        let mut clients = self.clients.into_inner().unwrap_or_else(PoisonError::into_inner);
+        while clients.tasks.join_next().await.is_some() {}
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,365 @@
+//! One client of the workload that holds a WebSocket: the library does the work, this decides
+//! when to speak, come and go, and writes down what happens.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use rollcall_client::{Client, Config, Event, Events, Handle, SendError, new_key};
+use rollcall_protocol::RoomCursor;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{
+    Character, Phase, Place, Role, Shared,
+    events::{entry_id, id, was_expelled, what},
+};
+use crate::history::{Gone, Op, What};
+
+/// How long a ghost's socket stays open, silent, after it vanished: longer than any lease.
+const HAUNTING: Duration = Duration::from_secs(90);
+/// What a slow reader takes for one event while it is slow.
+const SLOWNESS: Duration = Duration::from_millis(200);
+/// How long it is slow, and how long it is fast.
+const TURN: Duration = Duration::from_secs(8);
+/// How long the last goodbye may take.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+pub struct Participant {
+    shared: Arc<Shared>,
+    character: Character,
+    /// As it stands in the history: a ghost's successor has another one.
+    name: String,
+    key: String,
+    place: Arc<Place>,
+    rng: StdRng,
+    phase: watch::Receiver<Phase>,
+    /// Operations by room and ticket.
+    pending: HashMap<(String, u64), Op>,
+    /// A room it has left, until it enters it again.
+    left: Option<String>,
+    is_serving: bool,
+}
+
+/// How a life of a client ended.
+enum End {
+    Over,
+    /// It has said `bye`.
+    Left,
+    Vanished,
+    Expelled,
+    Reconnect,
+}
+
+impl Participant {
+    pub fn new(shared: Arc<Shared>, character: Character, place: Arc<Place>, seed: u64) -> Self {
+        Self {
+            phase: shared.watch(),
+            name: character.name.clone(),
+            key: new_key(),
+            rng: StdRng::seed_from_u64(seed),
+            pending: HashMap::new(),
+            left: None,
+            is_serving: false,
+            shared,
+            character,
+            place,
+        }
+    }
+
+    /// Lives until the run is over.
+    pub async fn run(mut self) {
+        let late = sleep(self.character.after);
+        tokio::select! {
+            () = late => {}
+            _ = self.phase.wait_for(|phase| *phase != Phase::Talking) => return,
+        }
+        for life in 1.. {
+            self.begin();
+            let (end, events) = self.live().await;
+            match end {
+                End::Left => self.gone(Gone::Bye),
+                End::Vanished => {
+                    self.gone(Gone::Vanished);
+                    // Nobody takes the events any more, so the library stops reading and pinging.
+                    tokio::spawn(async move {
+                        sleep(HAUNTING).await;
+                        drop(events);
+                    });
+                }
+                End::Over => return self.gone(Gone::Dismissed),
+                End::Expelled => return self.gone(Gone::Expelled),
+                End::Reconnect => unreachable!("`live` goes on by itself"),
+            }
+            let is_last = self.character.role == Role::Flooder;
+            if is_last || *self.phase.borrow() != Phase::Talking {
+                return;
+            }
+            self.name = format!("{}.{}", self.character.name, life + 1);
+            self.key = new_key();
+        }
+    }
+
+    fn begin(&mut self) {
+        let role = self.character.role.name().to_owned();
+        let (client, rooms) = (self.name.clone(), self.character.rooms.clone());
+        self.shared.recorder.record(What::Began { client, role, rooms });
+        self.shared.live.clients.fetch_add(1, Relaxed);
+    }
+
+    fn gone(&mut self, how: Gone) {
+        for (_, op) in self.pending.drain() {
+            self.shared.live.info.fetch_add(1, Relaxed);
+            let why = "the client ended before an answer".to_owned();
+            self.shared.recorder.record(What::Info { op, why });
+        }
+        self.shared.recorder.record(What::Gone { client: self.name.clone(), how });
+        self.serving(false);
+        self.shared.live.clients.fetch_sub(1, Relaxed);
+        self.place.pending.store(0, Relaxed);
+        self.place.lock().clear();
+    }
+
+    /// One life of one member, over as many connections and library clients as it takes.
+    async fn live(&mut self) -> (End, Events) {
+        let until = match self.character.role {
+            Role::Ghost => Duration::from_secs(self.rng.random_range(6..15)),
+            Role::Flooder => Duration::from_secs(8),
+            _ => Duration::from_secs(1 << 30),
+        };
+        let until = Instant::now() + until;
+        let mut bursts = 0;
+        loop {
+            let (handle, mut events) = Client::start(self.config());
+            let burst = self.burst_after(&mut bursts);
+            match self.with(&handle, &mut events, until.min(burst)).await {
+                End::Reconnect => {
+                    self.serving(false);
+                    drop(events);
+                    sleep(Duration::from_millis(self.rng.random_range(0..60))).await;
+                }
+                end => return (end, events),
+            }
+        }
+    }
+
+    /// When to drop the connection next: five times in a row, then not for a while.
+    fn burst_after(&mut self, bursts: &mut u32) -> Instant {
+        let pause = match self.character.role {
+            Role::Burster if bursts.is_multiple_of(5) => self.rng.random_range(8_000..20_000),
+            Role::Burster => self.rng.random_range(0..300),
+            _ => 1 << 40,
+        };
+        *bursts += 1;
+        Instant::now() + Duration::from_millis(pause)
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::new(&self.shared.url, &self.name, &[]);
+        config.key.clone_from(&self.key);
+        let cursors = self.place.lock();
+        let room = |room: &String| RoomCursor {
+            room: room.clone(),
+            after: cursors.get(room).copied().and_then(entry_id),
+        };
+        config.rooms = self.character.rooms.iter().map(room).collect();
+        if self.character.role == Role::Ghost {
+            config.events = 4; // so that it falls silent soon after it vanished
+        }
+        config
+    }
+
+    /// Acts through one library client and listens to it, until `until`.
+    async fn with(&mut self, handle: &Handle, events: &mut Events, until: Instant) -> End {
+        let mut act_at = self.next_act();
+        let born = Instant::now();
+        loop {
+            let talking = *self.phase.borrow() == Phase::Talking;
+            tokio::select! {
+                biased;
+                _ = self.phase.changed() => {
+                    if *self.phase.borrow() == Phase::Over {
+                        return End::Over;
+                    }
+                    self.enter_again(handle).await;
+                }
+                () = sleep_until(until), if talking => return self.end(handle, events).await,
+                event = events.next() => match event {
+                    None => return End::Expelled,
+                    Some(Event::Ended(ended)) if was_expelled(&ended) => return End::Expelled,
+                    Some(event) => self.saw(&event),
+                },
+                () = sleep_until(act_at), if talking => {
+                    self.act(handle).await;
+                    act_at = self.next_act();
+                }
+            }
+            let turn = born.elapsed().as_secs() / TURN.as_secs();
+            if self.character.role == Role::Slow && turn % 2 == 1 && talking {
+                sleep(SLOWNESS).await;
+            }
+        }
+    }
+
+    /// Its time is over, not the run's.
+    async fn end(&mut self, handle: &Handle, events: &mut Events) -> End {
+        match self.character.role {
+            Role::Burster => End::Reconnect,
+            Role::Ghost if self.rng.random_ratio(2, 3) => End::Vanished,
+            _ => {
+                // What comes in the meantime is for nobody.
+                let _ended = handle.bye().await;
+                let rest = async { while events.next().await.is_some() {} };
+                let _late = timeout(FAREWELL, rest).await;
+                End::Left
+            }
+        }
+    }
+
+    fn next_act(&mut self) -> Instant {
+        let (least, most) = match self.character.role {
+            Role::Talker => (400, 2_000),
+            Role::Ghost => (300, 900),
+            Role::Wanderer => (2_000, 6_000),
+            // Under the rate of one client, so that its messages are mostly taken.
+            Role::Flooder => (50, 56),
+            _ => (1 << 40, (1 << 40) + 1),
+        };
+        Instant::now() + Duration::from_millis(self.rng.random_range(least..most))
+    }
+
+    async fn act(&mut self, handle: &Handle) {
+        match self.character.role {
+            Role::Talker | Role::Ghost => self.speak(handle, 40).await,
+            Role::Flooder => self.speak(handle, 3_000).await,
+            Role::Wanderer => self.wander(handle).await,
+            _ => {}
+        }
+    }
+
+    async fn speak(&mut self, handle: &Handle, length: usize) {
+        // A talker's last room is a quiet one: every eighth message at most goes there.
+        let lively = self.character.rooms.len().max(2) - 1;
+        let rooms = match self.character.role {
+            Role::Talker if !self.rng.random_ratio(1, 8) => &self.character.rooms[..lively],
+            _ => &self.character.rooms[..],
+        };
+        let Some(room) = rooms.choose(&mut self.rng).cloned() else { return };
+        let (op, text) = self.shared.invoke(&self.name, &room, length);
+        match handle.send(&room, text).await {
+            Ok(ticket) => {
+                self.pending.insert((room, ticket), op);
+                self.count_pending();
+            }
+            // It never left this process.
+            Err(SendError::Full | SendError::NotInRoom | SendError::TooLong) => {
+                self.shared.recorder.record(What::Fail { op, code: "not-queued".to_owned() });
+                self.shared.live.fail.fetch_add(1, Relaxed);
+            }
+            Err(SendError::Ended) => {
+                let why = "the client has ended".to_owned();
+                self.shared.recorder.record(What::Info { op, why });
+                self.shared.live.info.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// Leaves a room, or enters the one it left.
+    async fn wander(&mut self, handle: &Handle) {
+        if self.left.is_some() {
+            return self.enter_again(handle).await;
+        }
+        let Some(room) = self.character.rooms.choose(&mut self.rng).cloned() else { return };
+        let client = self.name.clone();
+        self.shared.recorder.record(What::Leave { client, room: room.clone() });
+        self.place.lock().remove(&room);
+        let _ended = handle.leave(&room).await;
+        self.left = Some(room);
+    }
+
+    async fn enter_again(&mut self, handle: &Handle) {
+        if let Some(room) = self.left.take() {
+            let client = self.name.clone();
+            self.shared.recorder.record(What::Join { client, room: room.clone() });
+            let _ended = handle.join(&room, None).await;
+        }
+    }
+
+    fn saw(&mut self, event: &Event) {
+        if self.left.as_ref().is_some_and(|left| room_of(event) == Some(left)) {
+            return; // still on its way when the room was left
+        }
+        if let Some(what) = what(&self.name, event) {
+            self.shared.recorder.record(what);
+        }
+        let live = &self.shared.live;
+        match event {
+            Event::Message { message, received } => {
+                live.delivered(&super::hash(&message.text), *received);
+                self.place.lock().insert(message.room.clone(), id(message.id));
+            }
+            Event::Joined { room, cursor, .. } => {
+                self.place.lock().insert(room.clone(), id(*cursor));
+            }
+            Event::Gap { room, resumes_at, .. } => {
+                live.gaps.fetch_add(1, Relaxed);
+                self.place.lock().insert(room.clone(), id(*resumes_at));
+            }
+            Event::Silence { lasted } => live.silent(*lasted),
+            Event::AllLive { .. } => self.serving(true),
+            Event::Disconnected { .. } => {
+                live.lost.fetch_add(1, Relaxed);
+                self.serving(false);
+            }
+            Event::Acked { room, ticket, id: entry, duplicate, .. } => {
+                if let Some(op) = self.pending.remove(&(room.clone(), *ticket)) {
+                    live.ok.fetch_add(1, Relaxed);
+                    let (id, duplicate) = (entry.map(id), *duplicate);
+                    self.shared.recorder.record(What::Ok { op, id, duplicate });
+                }
+                self.count_pending();
+            }
+            Event::Rejected { room, ticket, code, retried: false, .. } => {
+                if let Some(op) = self.pending.remove(&(room.clone(), *ticket)) {
+                    live.fail.fetch_add(1, Relaxed);
+                    self.shared.recorder.record(What::Fail { op, code: format!("{code:?}") });
+                }
+                self.count_pending();
+            }
+            _ => {}
+        }
+    }
+
+    fn count_pending(&self) {
+        self.place.pending.store(self.pending.len() as u64, Relaxed);
+    }
+
+    fn serving(&mut self, is_serving: bool) {
+        let serving = &self.shared.live.serving;
+        match (self.is_serving, is_serving) {
+            (false, true) => serving.fetch_add(1, Relaxed),
+            (true, false) => serving.fetch_sub(1, Relaxed),
+            _ => 0,
+        };
+        self.is_serving = is_serving;
+    }
+}
+
+/// The room that an event is about, of those that a member who has left it no longer needs.
+fn room_of(event: &Event) -> Option<&String> {
+    match event {
+        Event::Message { message, .. } => Some(&message.room),
+        Event::Joined { room, .. }
+        | Event::Live { room }
+        | Event::Gap { room, .. }
+        | Event::Broken { room, .. }
+        | Event::Presence { room, .. }
+        | Event::Members { room, .. } => Some(room),
+        _ => None,
+    }
+}

@@ -1,0 +1,210 @@
+//! Clients without a WebSocket: one posts, one follows an event stream.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use reqwest::{Client, Response, StatusCode};
+use rollcall_client::new_key;
+use rollcall_protocol::{Message, ServerFrame};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    Character, Phase, Place, Shared,
+    events::{id, what},
+    hash,
+};
+use crate::history::{Entered, Gone, Id, Op, What};
+
+/// How long a request may take; past it nobody knows what became of it.
+const LIMIT: Duration = Duration::from_secs(3);
+/// Pause before a request is made again.
+const AGAIN: Duration = Duration::from_millis(250);
+/// A stream that says nothing for this long, not even its keep-alive every 15 s, is dead.
+const DEAF: Duration = Duration::from_secs(20);
+
+/// Posts one message after the other, each until its outcome is known.
+pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, seed: u64) {
+    let mut phase = shared.watch();
+    let poster = Poster { http: Client::new(), key: new_key(), shared, name: character.name };
+    let (room, role) = (&character.rooms[0], character.role.name().to_owned());
+    let (client, rooms) = (poster.name.clone(), character.rooms.clone());
+    poster.shared.recorder.record(What::Began { client, role, rooms });
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut n = 1;
+    while *phase.borrow() == Phase::Talking {
+        place.pending.store(1, Relaxed);
+        let (op, text) = poster.shared.invoke(&poster.name, room, 40);
+        tokio::select! {
+            () = poster.say(room, &mut n, op, &text) => place.pending.store(0, Relaxed),
+            _ = phase.wait_for(|phase| *phase == Phase::Over) => {
+                let why = "the run ended before an answer".to_owned();
+                poster.shared.recorder.record(What::Info { op, why });
+                poster.shared.live.info.fetch_add(1, Relaxed);
+                return;
+            }
+        }
+        let pause = Duration::from_millis(rng.random_range(500..2_500));
+        let _quiet = timeout(pause, phase.wait_for(|phase| *phase != Phase::Talking)).await;
+    }
+}
+
+struct Poster {
+    http: Client,
+    key: String,
+    shared: Arc<Shared>,
+    name: String,
+}
+
+impl Poster {
+    async fn say(&self, room: &str, n: &mut u64, op: Op, text: &str) {
+        let live = &self.shared.live;
+        loop {
+            match self.post(room, *n, text).await {
+                Some(Answer::Ok { id, duplicate }) => {
+                    self.shared.recorder.record(What::Ok { op, id, duplicate });
+                    live.ok.fetch_add(1, Relaxed);
+                    *n += 1;
+                    return;
+                }
+                Some(Answer::Fail(code)) => {
+                    self.shared.recorder.record(What::Fail { op, code });
+                    live.fail.fetch_add(1, Relaxed);
+                    return;
+                }
+                // The log lost what it knew of us; nothing of ours is on its way.
+                Some(Answer::Expects(expected)) => *n = expected,
+                None => sleep(AGAIN).await,
+            }
+        }
+    }
+
+    async fn post(&self, room: &str, n: u64, text: &str) -> Option<Answer> {
+        let url = format!("{}/api/v1/rooms/{room}/messages", self.shared.url);
+        let body = json!({ "client": self.key, "name": self.name, "n": n, "text": text });
+        let response = self.http.post(url).timeout(LIMIT).json(&body).send().await.ok()?;
+        let status = response.status();
+        match response.json().await.ok()? {
+            ServerFrame::Ack { id: entry, duplicate, .. } => {
+                Some(Answer::Ok { id: entry.map(id), duplicate })
+            }
+            ServerFrame::Reject { expected: Some(expected), .. } => Some(Answer::Expects(expected)),
+            // `retry_ms`, and whatever a 5xx says: not taken, or unknown. The same number goes again.
+            _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => None,
+            frame => Some(Answer::Fail(format!("{status}: {frame:?}"))),
+        }
+    }
+}
+
+enum Answer {
+    Ok { id: Option<Id>, duplicate: bool },
+    Fail(String),
+    Expects(u64),
+}
+
+/// Follows a room's event stream from its first message, over as many requests as it takes.
+pub async fn follow(shared: Arc<Shared>, character: Character, place: Arc<Place>) {
+    let mut phase = shared.watch();
+    let room = character.rooms[0].clone();
+    let (client, role) = (character.name.clone(), character.role.name().to_owned());
+    shared.recorder.record(What::Began { client: client.clone(), role, rooms: character.rooms });
+    let stream = Stream { http: Client::new(), shared, place, name: client.clone(), room };
+    stream.place.lock().insert(stream.room.clone(), Id::default());
+    tokio::select! {
+        () = stream.follow() => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Over) => {}
+    }
+    stream.shared.recorder.record(What::Gone { client, how: Gone::Dismissed });
+}
+
+struct Stream {
+    http: Client,
+    shared: Arc<Shared>,
+    place: Arc<Place>,
+    name: String,
+    room: String,
+}
+
+impl Stream {
+    async fn follow(&self) {
+        let mut down_since = None;
+        loop {
+            let cursor = self.place.lock().get(&self.room).copied().unwrap_or_default();
+            if let Some(response) = self.open(cursor).await {
+                if let Some(since) = down_since.take() {
+                    self.back_after(Instant::elapsed(&since));
+                }
+                self.entered(cursor);
+                self.read(response).await;
+            }
+            down_since.get_or_insert_with(Instant::now);
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn open(&self, cursor: Id) -> Option<Response> {
+        let url = format!("{}/api/v1/rooms/{}/events?after={cursor}", self.shared.url, self.room);
+        let response = timeout(LIMIT, self.http.get(url).send()).await.ok()?.ok()?;
+        (response.status() == StatusCode::OK).then_some(response)
+    }
+
+    fn entered(&self, cursor: Id) {
+        let (client, room) = (self.name.clone(), self.room.clone());
+        let (how, present) = (Entered::Resumed, Vec::new());
+        self.shared.recorder.record(What::Joined { client, room, how, cursor, present });
+    }
+
+    fn back_after(&self, silence: Duration) {
+        self.shared.live.silent(silence);
+        let ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+        self.shared.recorder.record(What::Silence { client: self.name.clone(), ms });
+    }
+
+    async fn read(&self, mut response: Response) {
+        let mut unread = Vec::new();
+        while let Ok(Ok(Some(chunk))) = timeout(DEAF, response.chunk()).await {
+            unread.extend_from_slice(&chunk);
+            while let Some(end) = unread.windows(2).position(|pair| pair == b"\n\n") {
+                let event: Vec<u8> = unread.drain(..end + 2).collect();
+                self.saw(&String::from_utf8_lossy(&event));
+            }
+        }
+    }
+
+    fn saw(&self, event: &str) {
+        let fields: HashMap<&str, &str> =
+            event.lines().filter_map(|line| line.split_once(": ")).collect();
+        let Some(data) = fields.get("data") else { return };
+        match serde_json::from_str(data) {
+            Ok(ServerFrame::Message(message)) => self.message(&message),
+            Ok(ServerFrame::Gap { room, after, resumes_at, reason }) => {
+                self.place.lock().insert(room.clone(), id(resumes_at));
+                self.shared.live.gaps.fetch_add(1, Relaxed);
+                let gap = rollcall_client::Event::Gap { room, after, resumes_at, reason };
+                what(&self.name, &gap)
+                    .into_iter()
+                    .for_each(|what| self.shared.recorder.record(what));
+            }
+            _ => {}
+        }
+    }
+
+    fn message(&self, message: &Message) {
+        self.place.lock().insert(self.room.clone(), id(message.id));
+        let hash = hash(&message.text);
+        self.shared.live.delivered(&hash, Instant::now());
+        self.shared.recorder.record(What::Message {
+            client: self.name.clone(),
+            room: self.room.clone(),
+            id: id(message.id),
+            prev: id(message.prev),
+            member: message.member.clone(),
+            n: message.n,
+            hash,
+        });
+    }
+}
