@@ -132,7 +132,10 @@ class Watched:
         self.counted = None
 
     def scrape(self):
-        return parse(self.admin.text("/metrics"))
+        try:
+            return parse(self.admin.text("/metrics"))
+        except AdminError as error:
+            raise AdminError(f"{self.name} does not answer any more: {error}") from error
 
     def probe(self, params, until):
         self.probers = [Prober(self.address, params, until) for _ in range(CONNECTIONS)]
@@ -145,6 +148,14 @@ class Watched:
             prober.close()
         self.counted = window(self.before, self.scrape())
 
+    def lasts(self):
+        """Whether it can still be compared with; a control that died meanwhile is no measure."""
+        try:
+            self.finish()
+        except AdminError:
+            return False
+        return True
+
     def sample(self, source):
         """What was counted, and what never got as far as a counter."""
         answered = sum((prober.answered for prober in self.probers), Sample())
@@ -154,13 +165,13 @@ class Watched:
 
 def watch(params):
     """The canary's sample and the control's, and where they come from."""
-    canary, *controls = everyone = [Watched(slot, params) for slot in [params["canary"], *params["controls"]]]
+    canary, *controls = [Watched(slot, params) for slot in [params["canary"], *params["controls"]]]
     until = time.monotonic() + params["seconds"]
-    for watched in everyone:
+    for watched in (canary, *controls):
         watched.probe(params, until)
-    for watched in everyone:
-        watched.finish()
-    source = "metrics" if all(watched.counted for watched in everyone) else "probes"
+    canary.finish()
+    controls = [control for control in controls if control.lasts()]
+    source = "metrics" if all(watched.counted for watched in (canary, *controls)) else "probes"
     return canary.sample(source), sum((control.sample(source) for control in controls), Sample()), source
 
 
@@ -218,7 +229,7 @@ def main():
     try:
         result = compare(module.params)
     except AdminError as error:
-        # Whichever it is, this is no time to go on; but it says nothing about the release, so no verdict.
+        # This is no time to go on. But one that died, not one that was worse, so it is not marked.
         module.fail_json(msg=f"canary: {error}", verdict="unknown")
     result["seconds"] = round(time.monotonic() - began, 3)
     if result["verdict"] == "bad":

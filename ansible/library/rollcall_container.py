@@ -11,11 +11,13 @@ description:
   - C(stopped) stops the container and keeps it. C(started) starts it.
   - C(aside) makes the slot empty. What a roll that was interrupted left there is removed, if one is aside already.
   - C(back) removes what the roll put into the slot, with its last log lines saved, and puts back what was set aside.
+    With nothing set aside it removes only what C(deploy) put there, for what the slot had before is the way back.
   - C(dropped) removes every container of C(project) that is set aside.
 options:
   name: {description: Name of the slot's container., type: str}
   project: {description: Project whose containers to drop., type: str}
   state: {description: Wanted state., type: str, required: true, choices: [stopped, started, aside, back, dropped]}
+  deploy: {description: The deploy that is undone., type: str}
   timeout: {description: Seconds from SIGTERM to SIGKILL., type: int, default: 10}
   logs: {description: Directory for the last log lines of a container that is removed., type: path}
 author: [Rollcall]
@@ -57,6 +59,10 @@ class Docker:
         code, text, _ = self("container", "inspect", "--format", "{{json .State}}", name, check=False)
         return json.loads(text) if code == 0 else None
 
+    def deploy(self, name):
+        """The deploy that put the container there."""
+        return self("container", "inspect", "--format", '{{index .Config.Labels "rollcall.deploy"}}', name)[1].strip()
+
 
 def stopped(docker, params):
     name, state = params["name"], docker.state(params["name"])
@@ -88,13 +94,14 @@ def aside(docker, params):
 
 def back(docker, params):
     name, note = params["name"], ""
-    state, kept = docker.state(name), docker.state(name + ASIDE)
-    if state:
+    kept = docker.state(name + ASIDE)
+    tried = docker.state(name) and (kept or docker.deploy(name) == params["deploy"])
+    if tried:
         note = save_log(docker, name, params["logs"])
         docker("rm", "--force", "--volumes", name)
     if kept:
         docker("rename", name + ASIDE, name)
-    return bool(state or kept), note
+    return bool(tried or kept), note
 
 
 def save_log(docker, name, directory):
@@ -127,6 +134,7 @@ def main():
             "name": {"type": "str"},
             "project": {"type": "str"},
             "state": {"type": "str", "required": True, "choices": list(STATES)},
+            "deploy": {"type": "str"},
             "timeout": {"type": "int", "default": 10},
             "logs": {"type": "path"},
         },
