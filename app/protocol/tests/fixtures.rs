@@ -1,18 +1,33 @@
-//! Every golden fixture parses, and serialises back to itself; every frame has a fixture.
+//! Every golden fixture parses, and serialises back to itself; every frame has a fixture. The frames of older
+//! releases, kept as they were, still mean the same: during a roll both releases speak to the same clients.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rollcall_protocol::{ClientFrame, ServerFrame};
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
-fn fixtures(side: &str) -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let mut found: Vec<_> = fs::read_dir(folder)
-        .expect("fixtures/ is part of the crate")
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+fn named(folder: &Path, start: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("fixtures/ is part of the crate");
+    entries
         .map(|entry| entry.expect("readable").path())
         .filter(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(side))
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
         })
+        .collect()
+}
+
+fn fixtures(folder: &Path, side: &str) -> Vec<(String, Value)> {
+    let mut found: Vec<_> = named(folder, side)
+        .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).expect("readable");
             (path.display().to_string(), serde_json::from_str(&text).expect("valid JSON"))
@@ -28,7 +43,7 @@ fn types(fixtures: &[(String, Value)]) -> BTreeSet<String> {
 
 #[test]
 fn client_frames_round_trip() {
-    let fixtures = fixtures("client_");
+    let fixtures = fixtures(&golden(), "client_");
     for (path, value) in &fixtures {
         let frame: ClientFrame = serde_json::from_value(value.clone()).expect(path);
         assert_ne!(frame, ClientFrame::Unknown, "{path}");
@@ -40,7 +55,7 @@ fn client_frames_round_trip() {
 
 #[test]
 fn server_frames_round_trip() {
-    let fixtures = fixtures("server_");
+    let fixtures = fixtures(&golden(), "server_");
     for (path, value) in &fixtures {
         let frame: ServerFrame = serde_json::from_value(value.clone()).expect(path);
         assert_ne!(frame, ServerFrame::Unknown, "{path}");
@@ -51,6 +66,36 @@ fn server_frames_round_trip() {
         "presence", "reject", "typing", "welcome",
     ];
     assert_eq!(types(&fixtures), all.map(String::from).into());
+}
+
+/// An older release's frames, with a field that this one does not know: each still has all that it said.
+fn still_read<F: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(
+    release: &Path,
+    side: &str,
+    unknown: &F,
+) {
+    let fixtures = fixtures(release, side);
+    assert!(!fixtures.is_empty(), "{}", release.display());
+    for (path, old) in fixtures {
+        let mut with_more = old.clone();
+        with_more["colour"] = json!({ "of": ["another", "release"] });
+        let frame: F = serde_json::from_value(with_more).expect(&path);
+        assert_ne!(&frame, unknown, "{path}");
+        let read = serde_json::to_value(&frame).expect(&path);
+        for (field, value) in old.as_object().expect("an object") {
+            assert_eq!(&read[field], value, "{path}: {field}");
+        }
+    }
+}
+
+#[test]
+fn frames_of_older_releases_are_still_read() {
+    let releases = named(&golden(), "release-");
+    assert!(!releases.is_empty());
+    for release in releases {
+        still_read(&release, "client_", &ClientFrame::Unknown);
+        still_read(&release, "server_", &ServerFrame::Unknown);
+    }
 }
 
 #[test]

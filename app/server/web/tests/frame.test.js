@@ -6,9 +6,9 @@ import * as frames from "../frame.js";
 const FOLDER = new URL("../../../protocol/fixtures/", import.meta.url);
 
 /** @param {string} side */
-function fixtures(side) {
-  const names = readdirSync(FOLDER).filter((name) => name.startsWith(side));
-  return names.map((name) => [name, JSON.parse(readFileSync(new URL(name, FOLDER), "utf8"))]);
+function fixtures(side, folder = FOLDER) {
+  const names = readdirSync(folder).filter((name) => name.startsWith(side));
+  return names.map((name) => [name, JSON.parse(readFileSync(new URL(name, folder), "utf8"))]);
 }
 
 const TYPES = [
@@ -22,6 +22,20 @@ test("every golden server frame is understood as it stands", () => {
     assert.deepEqual(frames.decode(JSON.stringify(value)), value, name);
   }
   assert.deepEqual([...new Set(golden.map(([, { type }]) => type))].sort(), TYPES);
+});
+
+test("every server frame of an older release is still understood, also with a field more", () => {
+  const releases = readdirSync(FOLDER).filter((name) => name.startsWith("release-"));
+  assert.notEqual(releases.length, 0);
+  for (const release of releases) {
+    const golden = fixtures("server_", new URL(`${release}/`, FOLDER));
+    assert.notEqual(golden.length, 0, release);
+    for (const [name, value] of golden) {
+      const frame = frames.decode(JSON.stringify({ ...value, colour: { of: ["another", "release"] } }));
+      const known = Object.fromEntries(Object.keys(value).map((field) => [field, frame?.[field]]));
+      assert.deepEqual(known, value, `${release}/${name}`);
+    }
+  }
 });
 
 /** How this client makes each frame, from the values in the fixture. */
