@@ -1,4 +1,7 @@
-# A release that is bad in one way, for a drill to deploy: `scripts/build --mutants`. Never pushed anywhere.
+# A release that is wrong in one way, for a drill or the chaos harness to deploy. Never pushed anywhere.
+#   docker build --tag rollcall-server:no-dedup --build-arg MUTANT=no-dedup - <docker/mutant.Dockerfile
 FROM rollcall-server:mutant
-ARG FAULT
-ENV RELEASE=${FAULT} ROLLCALL_MUTANT=${FAULT}
+ARG MUTANT
+# Its own, unless said.
+ARG DOSE=0
+ENV RELEASE=${MUTANT} ROLLCALL_MUTANT=${MUTANT} ROLLCALL_MUTANT_DOSE=${DOSE}

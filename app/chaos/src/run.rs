@@ -146,7 +146,7 @@ async fn observe(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
     for slot in stack.running().await? {
         let mut config = Config::new(&format!("http://{}:8080", slot.address), "observer", &ROOMS);
         config.dial_limit = Duration::from_secs(5);
-        let (_handle, mut events) = Client::start(config);
+        let (handle, mut events) = Client::start(config);
         let mut me = String::new();
         let seen = async {
             let mut rooms = 0;
@@ -167,7 +167,13 @@ async fn observe(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
             Ok(())
         };
         tokio::time::timeout(SETTLE, seen).await??;
+        // Not to be seen by the next one, nor by anybody at the end.
+        let _ended = handle.bye().await;
+        let rest = async { while events.next().await.is_some() {} };
+        let _late = tokio::time::timeout(Duration::from_secs(2), rest).await;
     }
+    // Until everybody has been told that they are gone.
+    sleep(Duration::from_secs(1)).await;
     Ok(())
 }
 

@@ -58,10 +58,10 @@ pub struct Config {
     #[cfg(feature = "mutants")]
     #[arg(long, env = "ROLLCALL_MUTANT")]
     pub mutant: Option<crate::mutants::Mutant>,
-    /// How much of it, for those that have a DOSE.
+    /// How much of it, for those that have a DOSE; 0 is what each has by itself.
     #[cfg(feature = "mutants")]
-    #[arg(long, env = "ROLLCALL_MUTANT_DOSE")]
-    pub mutant_dose: Option<u64>,
+    #[arg(long, env = "ROLLCALL_MUTANT_DOSE", default_value_t = 0)]
+    pub mutant_dose: u64,
     /// Bounds.
     #[command(flatten)]
     pub limits: Limits,

@@ -28,6 +28,7 @@ use crate::{
     lifecycle::{Lifecycle, Phase},
     log::{Link, Log, MemoryLog, RedisLog},
     metrics::Metrics,
+    mutants::Mutant,
     presence::{MemoryPresence, Presence, RedisPresence},
     room::Rooms,
 };
@@ -133,8 +134,9 @@ fn spawn_keepers(app: &App, stop: &CancellationToken) {
     app.tasks.spawn(async move { a.run_until_cancelled(feeds.rooms.follow_feeds()).await });
     app.tasks.spawn(async move { b.run_until_cancelled(keeper.rooms.keep(lease)).await });
     app.tasks.spawn(async move { c.run_until_cancelled(watch_log(&checker)).await });
-    let (d, phase) = (stop.clone(), app.lifecycle.phase());
-    app.tasks.spawn(async move { d.run_until_cancelled(mutants::die_in_hold(phase)).await });
+    if mutants::active(Mutant::DiesInHold) {
+        app.tasks.spawn(mutants::die_in_hold(app.lifecycle.phase()));
+    }
 }
 
 /// Keeps readiness true to whether the log answers.

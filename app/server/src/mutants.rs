@@ -61,11 +61,11 @@ pub enum Mutant {
 }
 
 #[cfg(feature = "mutants")]
-static CHOSEN: std::sync::OnceLock<(Mutant, Option<u64>)> = std::sync::OnceLock::new();
+static CHOSEN: std::sync::OnceLock<(Mutant, u64)> = std::sync::OnceLock::new();
 
-/// Makes this process wrong in one way, for good.
+/// Makes this process wrong in one way, for good. A dose of 0 is the mutant's own.
 #[cfg(feature = "mutants")]
-pub fn choose(mutant: Mutant, dose: Option<u64>) {
+pub fn choose(mutant: Mutant, dose: u64) {
     tracing::warn!(?mutant, dose, "wrong on purpose");
     // Asked twice, it stays with the first.
     let _ = CHOSEN.set((mutant, dose));
@@ -88,7 +88,7 @@ pub const fn active(_: Mutant) -> bool {
 /// How much of it: as chosen, or by default.
 #[cfg(feature = "mutants")]
 fn dose(default: u64) -> u64 {
-    CHOSEN.get().and_then(|(_, dose)| *dose).unwrap_or(default).max(1)
+    CHOSEN.get().map_or(default, |(_, dose)| if *dose == 0 { default } else { *dose })
 }
 
 #[cfg(not(feature = "mutants"))]
@@ -142,9 +142,9 @@ pub async fn trouble() -> Result<(), String> {
     Ok(())
 }
 
-/// Ends the process a while after it was ready, if that is its way to be wrong.
+/// Ends the process a while after it was ready.
 pub async fn die_in_hold(mut phase: watch::Receiver<Phase>) {
-    if active(Mutant::DiesInHold) && phase.wait_for(|phase| *phase == Phase::Ready).await.is_ok() {
+    if phase.wait_for(|phase| *phase == Phase::Ready).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(dose(1000))).await;
         error!("dies on purpose");
         std::process::exit(70);

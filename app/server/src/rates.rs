@@ -25,13 +25,19 @@ struct Inner {
 const FRAMES_A_SEND: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
 
 /// One connection's frames.
-pub struct FrameRate(DefaultDirectRateLimiter);
+pub struct FrameRate {
+    limiter: DefaultDirectRateLimiter,
+    /// The last frame came too soon: its share is the first that the limiter has again.
+    owed: bool,
+}
 
 impl FrameRate {
     /// Counts a frame. How long to wait before the next is read, if it came too soon.
     #[must_use]
-    pub fn count(&self) -> Option<Duration> {
-        let not_until = self.0.check().err()?;
+    pub fn count(&mut self) -> Option<Duration> {
+        self.owed = self.owed && self.limiter.check().is_err();
+        let not_until = self.limiter.check().err()?;
+        self.owed = true;
         Some(not_until.wait_time_from(DefaultClock::default().now()))
     }
 }
@@ -79,7 +85,7 @@ impl Rates {
     pub fn frames(&self) -> FrameRate {
         let rate = self.0.per_client.saturating_mul(FRAMES_A_SEND);
         let quota = Quota::per_second(rate).allow_burst(rate.saturating_mul(FRAMES_A_SEND));
-        FrameRate(RateLimiter::direct(quota))
+        FrameRate { limiter: RateLimiter::direct(quota), owed: false }
     }
 
     /// Whether one more message may go from `address` to `room`; otherwise how long to wait.
@@ -112,6 +118,15 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+
+    #[test]
+    fn frames_beyond_the_burst_wait_for_the_rate() {
+        let config = Config::parse_from(["test", "--rate-client", "2"]);
+        let mut frames = Rates::new(&config.limits).frames();
+        let at_once = (0..100).take_while(|_| frames.count().is_none()).count();
+        assert!((50..60).contains(&at_once), "five times the rate, five times: {at_once}");
+        assert!(frames.count().is_some_and(|wait| wait <= Duration::from_millis(100)));
+    }
 
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rollcall_protocol::{ErrorCode, RejectCode, ServerFrame};
 use serde_json::{Value, json};
@@ -129,6 +129,44 @@ async fn binary_oversized_and_not_utf8_close_with_their_codes() {
 }
 
 #[tokio::test]
+async fn what_is_against_rfc_6455_closes_with_1002() {
+    let replica = Replica::start(None, &[]).await;
+    let (mut witness, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    for (what, bytes) in [
+        ("not masked", &[0x81, 0x01, b'x'][..]),
+        ("a reserved bit", &[0xc1, 0x80, 0, 0, 0, 0]),
+        ("a reserved opcode", &[0x83, 0x80, 0, 0, 0, 0]),
+        ("a fragmented ping", &[0x09, 0x80, 0, 0, 0, 0]),
+        ("a continuation of nothing", &[0x80, 0x80, 0, 0, 0, 0]),
+    ] {
+        let (mut socket, _) = Socket::join(replica.public, &key(), "vault", None).await;
+        socket.say_bytes(bytes).await;
+        assert_eq!(socket.closed().await, Some(1002), "{what}");
+    }
+    witness.send_acked("vault", 1, "unharmed").await;
+}
+
+/// Too many frames are not refused: they wait in the client's own socket.
+#[tokio::test]
+async fn who_talks_too_fast_is_read_more_slowly_and_loses_nothing() {
+    // 10 frames a second of any kind, 50 at once.
+    let replica = Replica::start(None, &["--rate-client", "2"]).await;
+    let (mut hasty, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let (mut witness, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let began = Instant::now();
+    for t in 1..=70 {
+        hasty.say(&json!({ "type": "ping", "t": t })).await;
+    }
+    witness.fence(1).await;
+    let mut frames = hasty.until(|frame| *frame == ServerFrame::Pong { t: 70 }).await;
+    assert!(began.elapsed() >= Duration::from_millis(1500), "{:?}", began.elapsed());
+    frames.retain(|frame| matches!(frame, ServerFrame::Pong { .. }));
+    let pongs: Vec<_> = (1..=70).map(|t| ServerFrame::Pong { t }).collect();
+    assert_eq!(frames, pongs, "each one, in order");
+    hasty.send_acked("vault", 1, "still here").await;
+}
+
+#[tokio::test]
 async fn a_silent_peer_is_given_up() {
     let replica = Replica::start(None, &["--heartbeat-ms", "100"]).await;
     let (mut silent, _) = Socket::join(replica.public, &key(), "vault", None).await;
@@ -185,5 +223,16 @@ async fn requests_over_http_are_checked_too() {
     }
     let (_, history) = http(replica.public, "GET", path, None).await;
     assert_eq!(history.matches("\"text\"").count(), 1);
+    for path in [
+        "/api/v1/rooms/vault/messages?limit=abc",
+        "/api/v1/rooms/vault/messages?before=latest",
+        "/api/v1/rooms/vault/events?after=latest",
+        "/api/v1/rooms/%ff/messages",
+        "/api/v1/rooms/%ff/events",
+    ] {
+        let (status, body) = http(replica.public, "GET", path, None).await;
+        let error: Value = serde_json::from_str(&body).expect(path);
+        assert_eq!((status, &error["type"]), (400, &json!("error")), "{path}: {body}");
+    }
     assert_eq!(http(replica.public, "GET", "/api/v1/ws", None).await.0, 426);
 }

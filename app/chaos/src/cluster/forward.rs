@@ -8,7 +8,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -30,6 +30,7 @@ pub struct Forwarder {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    frozen: watch::Sender<bool>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -38,6 +39,12 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Nothing passes any more, not even the end of a connection: to each side the other has
+    /// vanished without a FIN.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(true);
     }
 }
 
@@ -72,22 +79,24 @@ impl Forwarder {
     #[must_use]
     pub fn run(self) -> Running {
         let address = self.listener.local_addr().expect("a bound listener has an address");
-        let task = AbortOnDropHandle::new(tokio::spawn(self.accept()));
-        Running { address, _task: task }
+        let (frozen, watched) = watch::channel(false);
+        let task = AbortOnDropHandle::new(tokio::spawn(self.accept(watched)));
+        Running { address, frozen, _task: task }
     }
 
-    async fn accept(self) {
+    async fn accept(self, frozen: watch::Receiver<bool>) {
         let mut links = tokio::task::JoinSet::new();
         while let Ok((near, _)) = self.listener.accept().await {
             let (to, delay, rate) = (self.to, self.delay, self.bytes_a_second);
+            let frozen = frozen.clone();
             links.spawn(async move {
                 let Ok(far) = TcpStream::connect(to).await else { return };
                 let _ = (near.set_nodelay(true), far.set_nodelay(true));
                 let ((near_in, near_out), (far_in, far_out)) =
                     (near.into_split(), far.into_split());
                 tokio::select! {
-                    () = carry(near_in, far_out, delay, rate) => {}
-                    () = carry(far_in, near_out, delay, rate) => {}
+                    () = carry(near_in, far_out, delay, rate, frozen.clone()) => {}
+                    () = carry(far_in, near_out, delay, rate, frozen) => {}
                 }
             });
         }
@@ -100,6 +109,7 @@ async fn carry(
     mut to: OwnedWriteHalf,
     delay: Duration,
     bytes_a_second: Option<u32>,
+    mut frozen: watch::Receiver<bool>,
 ) {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
     let read = async move {
@@ -122,5 +132,14 @@ async fn carry(
             }
         }
     };
-    tokio::join!(read, write);
+    let mut both = std::pin::pin!(async { tokio::join!(read, write) });
+    let is_frozen = tokio::select! {
+        biased;
+        frozen = frozen.wait_for(|frozen| *frozen) => frozen.is_ok(),
+        _ = &mut both => false,
+    };
+    if is_frozen {
+        // Keeps both ends open, untouched, until the forwarder ends.
+        std::future::pending().await
+    }
 }

@@ -19,7 +19,10 @@ use super::{
     Character, Phase, Place, Role, Shared,
     events::{entry_id, id, was_expelled, what},
 };
-use crate::history::{Gone, Op, What};
+use crate::{
+    cluster::forward::{Forwarder, Running},
+    history::{Gone, Op, What},
+};
 
 /// How long a ghost's socket stays open, silent, after it vanished: longer than any lease.
 const HAUNTING: Duration = Duration::from_secs(90);
@@ -43,6 +46,8 @@ pub struct Participant {
     pending: HashMap<(String, u64), Op>,
     /// A room it has left, until it enters it again.
     left: Option<String>,
+    /// A ghost's own way to the service, which can fall silent without a FIN.
+    link: Option<Running>,
     is_serving: bool,
 }
 
@@ -65,6 +70,7 @@ impl Participant {
             rng: StdRng::seed_from_u64(seed),
             pending: HashMap::new(),
             left: None,
+            link: None,
             is_serving: false,
             shared,
             character,
@@ -86,11 +92,13 @@ impl Participant {
                 End::Left => self.gone(Gone::Bye),
                 End::Vanished => {
                     self.gone(Gone::Vanished);
-                    // Nobody takes the events any more, so the library stops reading and pinging.
-                    tokio::spawn(async move {
-                        sleep(HAUNTING).await;
-                        drop(events);
-                    });
+                    if let Some(link) = self.link.take() {
+                        link.freeze();
+                        tokio::spawn(async move {
+                            sleep(HAUNTING).await;
+                            drop((events, link));
+                        });
+                    }
                 }
                 End::Over => return self.gone(Gone::Dismissed),
                 End::Expelled => return self.gone(Gone::Expelled),
@@ -133,6 +141,9 @@ impl Participant {
             _ => Duration::from_secs(1 << 30),
         };
         let until = Instant::now() + until;
+        if self.character.role == Role::Ghost {
+            self.link = link_to(&self.shared.url).await;
+        }
         let mut bursts = 0;
         loop {
             let (handle, mut events) = Client::start(self.config());
@@ -160,7 +171,9 @@ impl Participant {
     }
 
     fn config(&self) -> Config {
-        let mut config = Config::new(&self.shared.url, &self.name, &[]);
+        let link = self.link.as_ref().map(|link| format!("http://{}", link.address()));
+        let url = link.as_ref().unwrap_or(&self.shared.url);
+        let mut config = Config::new(url, &self.name, &[]);
         config.key.clone_from(&self.key);
         let cursors = self.place.lock();
         let room = |room: &String| RoomCursor {
@@ -168,9 +181,6 @@ impl Participant {
             after: cursors.get(room).copied().and_then(entry_id),
         };
         config.rooms = self.character.rooms.iter().map(room).collect();
-        if self.character.role == Role::Ghost {
-            config.events = 4; // so that it falls silent soon after it vanished
-        }
         config
     }
 
@@ -348,6 +358,12 @@ impl Participant {
         };
         self.is_serving = is_serving;
     }
+}
+
+/// A way to the service that can be frozen. Without one, a ghost cannot vanish but by closing.
+async fn link_to(url: &str) -> Option<Running> {
+    let service = url.strip_prefix("http://")?.parse().ok()?;
+    Some(Forwarder::bind("127.0.0.1:0", service).await.ok()?.run())
 }
 
 /// The room that an event is about, of those that a member who has left it no longer needs.

@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -35,6 +36,26 @@ impl Refusal {
 impl From<JoinError> for Refusal {
     fn from(error: JoinError) -> Self {
         Self::error(StatusCode::SERVICE_UNAVAILABLE, error.code(), error.to_string())
+    }
+}
+
+// What axum could not read it would refuse in plain text.
+
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::error(rejection.status(), ErrorCode::BadFrame, rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::error(rejection.status(), ErrorCode::BadFrame, rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Refusal {
+    fn from(rejection: PathRejection) -> Self {
+        Self::error(rejection.status(), ErrorCode::BadRoom, rejection.body_text())
     }
 }
 

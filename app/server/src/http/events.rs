@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{ConnectInfo, Path, Query, State},
+    extract::{
+        ConnectInfo, Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
@@ -45,10 +48,11 @@ pub struct EventsQuery {
 pub async fn events(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Path(room): Path<String>,
-    Query(query): Query<EventsQuery>,
+    room: Result<Path<String>, PathRejection>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    let (Path(room), Query(query)) = (room?, query?);
     let bad = |code, detail| Refusal::error(StatusCode::BAD_REQUEST, code, detail);
     check_room(&room).map_err(|detail| bad(ErrorCode::BadRoom, detail))?;
     let after = match headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default()) {

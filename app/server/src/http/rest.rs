@@ -4,7 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Json,
-    extract::{ConnectInfo, Path, Query, State, rejection::JsonRejection},
+    extract::{
+        ConnectInfo, Path, Query, State,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -45,9 +48,10 @@ struct History {
 /// `GET /api/v1/rooms/{room}/messages`
 pub async fn history(
     State(app): State<App>,
-    Path(room): Path<String>,
-    Query(query): Query<HistoryQuery>,
+    room: Result<Path<String>, PathRejection>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    let (Path(room), Query(query)) = (room?, query?);
     checked(ErrorCode::BadRoom, check_room(&room))?;
     let limit = query.limit.min(MAX_HISTORY);
     let page = app.rooms.log().read_before(&room, query.before, limit).await;
@@ -67,13 +71,11 @@ pub struct SendRequest {
 pub async fn send(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Path(room): Path<String>,
+    room: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Json<SendRequest>, JsonRejection>,
 ) -> Result<Response, Refusal> {
-    let Json(SendRequest { client, name, n, text }) = body.map_err(|rejection| {
-        Refusal::error(rejection.status(), ErrorCode::BadFrame, rejection.body_text())
-    })?;
+    let (Path(room), Json(SendRequest { client, name, n, text })) = (room?, body?);
     checked(ErrorCode::BadRoom, check_room(&room))?;
     checked(ErrorCode::BadName, check_name(&name))?;
     if !is_number(n) {

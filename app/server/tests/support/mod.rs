@@ -238,6 +238,11 @@ impl Socket {
         self.stream.send(message).await.expect("an open socket");
     }
 
+    /// Bytes that need not be a frame.
+    pub async fn say_bytes(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).await.expect("an open socket");
+    }
+
     pub async fn send(&mut self, room: &str, n: u64, text: &str) {
         self.say(&json!({ "type": "send", "room": room, "n": n, "text": text })).await;
     }
