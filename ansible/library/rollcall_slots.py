@@ -30,9 +30,9 @@ up: {description: Number of replicas with a slot that serves., type: int, return
 replicas:
   description:
     - For each replica C(serving) (the slot that clients are sent to, or that would be the one), C(idle) (the other),
-      C(up) (whether the first really serves), C(asleep) (whether it runs and does not), C(stray) (whether the second runs
-      or gets clients), C(unproven) (whether the second holds something a roll had not finished with), C(kept) (the
-      release of the second), of the first C(server), C(address), C(release), C(spec) and C(deploy), and C(slots).
+      C(up) (whether the first really serves), C(unproven) (whether the second holds something a roll had not finished
+      with), C(needs_repair) (that, or the first runs and does not serve, or the second runs or gets clients), C(kept)
+      (the release of the second), of the first C(server), C(address), C(release), C(spec) and C(deploy), and C(slots).
     - A slot has C(server), C(address), C(container), C(running), C(release), C(spec), C(deploy), C(aside) (the release
       set aside), C(started), C(admin), C(status), C(phase) and C(connections).
   type: dict
@@ -106,13 +106,15 @@ def replica(slots):
     serving = max(oldest_first, key=lambda name: claim(slots[name]))
     idle = next(name for name in slots if name != serving)
     up = serves(slots[serving])
+    asleep = slots[serving]["running"] and not up
+    stray = slots[idle]["running"] or slots[idle]["admin"] != "maint"
+    unproven = slots[idle]["aside"] != ""
     return {
         "serving": serving,
         "idle": idle,
         "up": up,
-        "asleep": slots[serving]["running"] and not up,
-        "stray": slots[idle]["running"] or slots[idle]["admin"] != "maint",
-        "unproven": slots[idle]["aside"] != "",
+        "unproven": unproven,
+        "needs_repair": asleep or stray or unproven,
         "kept": slots[idle]["release"],
         **{fact: slots[serving][fact] for fact in ("server", "address", "release", "spec", "deploy")},
         "slots": slots,

@@ -26,7 +26,7 @@ IN_MAINT = {"admin": "maint", "status": "MAINT"}
 
 
 @pytest.mark.parametrize(
-    ("blue", "green", "serving", "up", "stray"),
+    ("blue", "green", "serving", "up", "repair"),
     [
         pytest.param(ABSENT, ABSENT, "blue", False, False, id="nothing yet"),
         pytest.param(SERVES, KEPT, "blue", True, False, id="at rest"),
@@ -37,14 +37,14 @@ IN_MAINT = {"admin": "maint", "status": "MAINT"}
         pytest.param(SERVES | IN_DRAIN, NEWER, "green", True, True, id="old slot gets no more clients"),
         pytest.param(SERVES | DRAINING, NEWER, "green", True, True, id="old slot drains"),
         pytest.param(SERVES | IN_MAINT, NEWER, "green", True, True, id="old slot empty"),
-        pytest.param(SERVES | DRAINING, KEPT, "blue", False, False, id="rescue interrupted"),
+        pytest.param(SERVES | DRAINING, KEPT, "blue", False, True, id="rescue interrupted"),
         pytest.param(ABSENT | {"admin": "ready", "status": "DOWN"}, KEPT, "blue", False, False, id="serving slot died"),
         pytest.param(KEPT, ABSENT | {"admin": "ready", "status": "DOWN"}, "green", False, False, id="died after a roll"),
     ],
 )
-def test_which_slot_serves(blue, green, serving, up, stray):
+def test_which_slot_serves(blue, green, serving, up, repair):
     replica = load("rollcall_slots").replica({"blue": blue, "green": green})
-    assert (replica["serving"], replica["up"], replica["stray"]) == (serving, up, stray)
+    assert (replica["serving"], replica["up"], replica["needs_repair"]) == (serving, up, repair)
 
 
 def test_what_a_roll_had_not_finished_with_is_told():
