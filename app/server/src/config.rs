@@ -43,10 +43,10 @@ pub struct Config {
     #[arg(long = "drain-deadline-ms", env = "DRAIN_DEADLINE_MS", default_value = "20000", value_parser = millis)]
     pub drain_deadline: Duration,
     /// Clients ping this often, ms; a peer silent for 2.5 times this is given up.
-    #[arg(long = "heartbeat-ms", env = "HEARTBEAT_MS", default_value = "10000", value_parser = some_millis)]
+    #[arg(long = "heartbeat-ms", env = "HEARTBEAT_MS", default_value = "5000", value_parser = some_millis)]
     pub heartbeat: Duration,
     /// How long a member who says nothing more is taken for present, ms.
-    #[arg(long = "lease-ms", env = "LEASE_MS", default_value = "20000", value_parser = some_millis)]
+    #[arg(long = "lease-ms", env = "LEASE_MS", default_value = "12000", value_parser = some_millis)]
     pub lease: Duration,
     /// Form of the log lines on stdout; `auto` is text on a terminal, JSON elsewhere.
     #[arg(long, env = "LOG_FORMAT", default_value = "auto")]
@@ -159,5 +159,14 @@ mod tests {
     fn only_the_feature_can_make_it_wrong() {
         let help = <Config as clap::CommandFactory>::command().render_long_help().to_string();
         assert_eq!(help.contains("ROLLCALL_MUTANT"), cfg!(feature = "mutants"));
+    }
+
+    /// Found by chaos as the anomaly `presence`: a client that vanished without a FIN was listed for
+    /// 45 s. It is given up after 2.5 heartbeats; then its lease runs out, looked at every quarter.
+    #[test]
+    fn presence_of_who_vanished_ends_within_30_s() {
+        let config = <Config as clap::Parser>::parse_from(["rollcall-server"]);
+        let listed = config.heartbeat.mul_f64(2.5) + config.lease.mul_f64(1.25);
+        assert!(listed < std::time::Duration::from_secs(30), "{listed:?}");
     }
 }
