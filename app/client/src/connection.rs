@@ -22,25 +22,18 @@ const MAX_UNSENT: usize = 1 << 20;
 
 /// The answer to `hello`.
 #[derive(Debug, Clone)]
-pub struct Welcome {
-    /// The client's public ID.
+pub(crate) struct Welcome {
     pub member: String,
-    /// The replica.
     pub replica: String,
-    /// Its release.
     pub release: String,
-    /// How often to ping.
     pub heartbeat: Duration,
-    /// What the server allows.
     pub limits: Limits,
 }
 
 /// Why no connection came about.
 #[derive(Debug)]
-pub enum DialError {
-    /// Trying again would not help.
+pub(crate) enum DialError {
     Final(Final),
-    /// It may go better next time.
     Retry(Loss),
 }
 

@@ -37,16 +37,12 @@ const USUAL_LIMITS: Limits =
 
 /// What the driver has to do.
 #[derive(Debug)]
-pub enum Effect {
-    /// Open a connection, say this `hello`, and tell [`Session::dialed`].
+pub(crate) enum Effect {
     Dial(ClientFrame),
-    /// Send a frame.
     Write(LinkId, ClientFrame),
     /// Close with 1000 and forget.
     Close(LinkId),
-    /// Tell the caller.
     Emit(Event),
-    /// Nothing more will come.
     End,
 }
 
@@ -63,8 +59,7 @@ struct Dial {
     asked: Vec<String>,
 }
 
-/// One client, over all its connections.
-pub struct Session {
+pub(crate) struct Session {
     key: String,
     name: String,
     outbox_capacity: usize,
@@ -86,12 +81,10 @@ pub struct Session {
     bye_until: Option<Instant>,
     started: Instant,
     last_link: LinkId,
-    effects: VecDeque<Effect>,
+    pub(crate) effects: VecDeque<Effect>,
 }
 
 impl Session {
-    /// A client that wants to connect at once.
-    #[must_use]
     pub fn new(config: &Config, now: Instant) -> Self {
         let capacity = config.outbox;
         let room = |after| Room {
@@ -146,11 +139,6 @@ impl Session {
         self.next = Some(Link::new(self.last_link, welcome, dial.asked, now));
         self.settle(now);
         Some(self.last_link)
-    }
-
-    /// What is to be done next, in order.
-    pub fn next_effect(&mut self) -> Option<Effect> {
-        self.effects.pop_front()
     }
 
     /// A connection ended by itself.

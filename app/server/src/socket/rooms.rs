@@ -190,7 +190,10 @@ impl Connection {
             }
             reached = frame.id;
         }
-        joined.listener.place().reached(reached, at_log_end);
+        let mut place = joined.listener.place();
+        place.cursor = reached;
+        place.at_log_end = at_log_end;
+        drop(place);
         if let Some(gap) = gap {
             self.count_gap(gap.reason);
         }
