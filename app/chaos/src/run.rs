@@ -143,8 +143,11 @@ async fn settle(stack: &Stack, workload: &Workload) -> anyhow::Result<()> {
 
 /// Asks every replica, as a newcomer, who is in each room.
 async fn observe(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
+    // One member for all of them, so that none is taken for one of the others' company.
+    let key = rollcall_client::new_key();
     for slot in stack.running().await? {
         let mut config = Config::new(&format!("http://{}:8080", slot.address), "observer", &ROOMS);
+        config.key.clone_from(&key);
         config.dial_limit = Duration::from_secs(5);
         let (handle, mut events) = Client::start(config);
         let mut me = String::new();
