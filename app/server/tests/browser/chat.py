@@ -58,9 +58,13 @@ class Chat:
         self.driver.get(self.address)
         return self
 
-    def join(self, name):
+    def asked(self):
+        """The field for the name, once the page's modules have loaded and it asks for one."""
         self.until(lambda: self.find("name").is_displayed(), "the page asks for a name")
-        field = self.find("name")
+        return self.find("name")
+
+    def join(self, name):
+        field = self.asked()
         field.clear()
         field.send_keys(name, Keys.ENTER)
         self.until_served()

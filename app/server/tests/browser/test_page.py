@@ -50,7 +50,7 @@ def test_what_is_said_is_text_and_nothing_else(browser, server):
 
 def test_a_name_or_text_that_cannot_be_is_not_sent(browser, server):
     chat = Chat(browser(), server.url).open()
-    chat.find("name").send_keys("   ", Keys.ENTER)
+    chat.asked().send_keys("   ", Keys.ENTER)
     assert not chat.find("chat").is_displayed()
     chat.join("Ada")
     chat.say("   ")
