@@ -44,59 +44,7 @@ seconds: {description: Time this took., type: float, returned: always}
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
-
-EXACT = {"ready": "UP", "drain": "DRAIN", "maint": "MAINT"}
-POLL_SECONDS = 0.05
-
-
-class Server:
-    """One server and the time left to see it as wanted."""
-
-    def __init__(self, runtime, backend, name, timeout):
-        self.runtime = runtime
-        self.backend = backend
-        self.name = name
-        self.timeout = timeout
-        self.deadline = time.monotonic() + timeout
-
-    def row(self):
-        return self.runtime.server(self.backend, self.name)
-
-    def converge(self, state, wait, hold, connections):
-        """Order the state, then wait for it."""
-        before = self.row()["admin"]
-        if before == "maint" and state == "ready":
-            self.runtime.set_state(self.backend, self.name, "drain")
-            self.wait_for("drain", 0, None)
-        if before != state:
-            self.runtime.set_state(self.backend, self.name, state)
-        if wait:
-            self.wait_for(state, hold, connections)
-
-    def wait_for(self, state, hold, connections):
-        """Until the status is exact for `hold` seconds on end; a flap starts them anew."""
-        since, downs = None, None
-        while True:
-            row = self.row()
-            steady = row["status"] == EXACT[state] and row["chkdown"] == downs
-            downs = row["chkdown"]
-            since = (since or time.monotonic()) if steady else None
-            held = steady and time.monotonic() - since >= hold
-            if held and (connections is None or int(row["scur"]) <= connections):
-                return
-            if time.monotonic() > self.deadline:
-                raise HaproxyError(self._late(row, state, hold, connections))
-            time.sleep(POLL_SECONDS)
-
-    def _late(self, row, state, hold, connections):
-        wanted = EXACT[state] + (f" for {hold:g} s" if hold else "")
-        wanted += "" if connections is None else f" with at most {connections} connections"
-        check = " ".join(filter(None, [row["check_status"], row["check_code"], row["last_chk"]])) or "none yet"
-        return (
-            f"{self.backend}/{self.name} was not {wanted} within {self.timeout:g} s: "
-            f"status {row['status']}, {row['scur']} connections, last check {check}"
-        )
+from ansible.module_utils.rollcall_haproxy import EXACT, HaproxyError, Runtime, Server
 
 
 def run(module):

@@ -1,19 +1,26 @@
 #!/usr/bin/python
 # Apache-2.0
-"""Drain a replica, or take it back."""
+"""Take a slot out of service without anyone noticing, or take it back."""
 
 DOCUMENTATION = r"""
 module: rollcall_drain
-short_description: Drain a replica until its last connection has moved
+short_description: Move a slot's clients off it and take it out of HAProxy, or undo that
 description:
-  - Asks a replica to send its clients elsewhere, each at its own moment, and waits until none is left.
-  - C(state=ready) ends a drain; who moved stays moved.
+  - HAProxy sends the slot nobody new, the replica sends its clients elsewhere, each at its own moment, and when none
+    is left HAProxy forgets the slot (MAINT).
+  - A replica that does not answer, or dies meanwhile, has no clients to move any more; those it had count as forced.
+  - C(state=ready) ends a drain and sends clients to the slot again; who moved stays moved.
 options:
+  socket: {description: Path of HAProxy's runtime socket., type: path, required: true}
+  backend: {description: HAProxy's backend., type: str, default: replicas}
+  server: {description: Name of the slot in HAProxy., type: str, required: true}
   address: {description: Address of the slot., type: str, required: true}
   port: {description: Port of its admin listener., type: int, default: 8090}
   state: {description: Wanted state., type: str, default: drained, choices: [drained, ready]}
   spread_ms: {description: The clients' moments are spread over so long., type: int, default: 3000}
   deadline_ms: {description: After so long the replica closes what is left., type: int, default: 20000}
+  timeout: {description: Seconds to wait for HAProxy., type: float, default: 20}
+  state_file: {description: Where to keep all servers' state after a change., type: path}
 author: [Rollcall]
 attributes:
   check_mode: {support: full, description: Only reads the state of the drain.}
@@ -21,79 +28,146 @@ attributes:
 
 EXAMPLES = r"""
 - name: Move every client to another replica
-  rollcall_drain: {address: 172.31.90.11}
+  rollcall_drain: {socket: /path/haproxy.sock, server: r1-blue, address: 172.31.90.11}
 """
 
 RETURN = r"""
 moved: {description: Clients that moved by themselves., type: int, returned: always}
-forced: {description: Connections that the replica had to close., type: int, returned: always}
+forced: {description: Connections that were closed under their clients., type: int, returned: always}
 connections: {description: Connections left., type: int, returned: always}
 progress: {description: Connections left as time went by, list of pairs (seconds and connections)., type: list, returned: always}
 seconds: {description: Time this took., type: float, returned: always}
+note: {description: What an operator should know., type: str, returned: when there is something}
 """
 
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rollcall_admin import Admin, AdminError
+from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime, Server
 
 POLL_SECONDS = 0.05
 # The replica closes what is left at its deadline; the rest of the closing may take this long.
 GRACE_SECONDS = 5
+# Requests that were on their way when the drain began.
+REQUESTS_SECONDS = 10
+GONE = {"phase": "gone", "connections": 0, "moved": 0, "forced": 0}
 
 
-def drain(admin, spread_ms, deadline_ms):
-    """Start the drain and wait for its end. Returns the last state and how the connections went."""
-    started = time.monotonic()
-    state = admin.call("POST", "/drain", {"spread_ms": spread_ms, "deadline_ms": deadline_ms})
-    progress = [(0.0, state["connections"])]
-    while state["connections"] > 0:
-        seconds = time.monotonic() - started
-        if seconds > deadline_ms / 1000 + GRACE_SECONDS:
-            raise AdminError(f"{admin.address} still has {state['connections']} connections after {seconds:.0f} s")
-        time.sleep(POLL_SECONDS)
-        state = admin.get("/drain")
-        if state["connections"] != progress[-1][1]:
-            progress.append((round(time.monotonic() - started, 2), state["connections"]))
-    return state, progress
+class Drain:
+    """One drain: its last state, and how the connections went."""
+
+    def __init__(self, admin):
+        self.admin = admin
+        self.began = time.monotonic()
+        self.state = look(admin)
+        self.progress = []
+        self.note = ""
+
+    def empty(self, spread_ms, deadline_ms):
+        """Start it and wait for its end."""
+        last = self.state
+        try:
+            self._saw(self.admin.call("POST", "/drain", {"spread_ms": spread_ms, "deadline_ms": deadline_ms}))
+            while self.state["connections"] > 0:
+                last = self.state
+                self._expect_end(deadline_ms / 1000 + GRACE_SECONDS)
+                time.sleep(POLL_SECONDS)
+                self._saw(self.admin.get("/drain"))
+        except AdminError as error:
+            # Not a failure of the drain: nobody can be left on a replica that is no more.
+            self.state = GONE | {"moved": last["moved"], "forced": last["forced"] + last["connections"]}
+            self.note = f"{self.admin.address} went away in its drain, with {last['connections']} connections: {error}"
+
+    def _saw(self, state):
+        self.state = state
+        if not self.progress or state["connections"] != self.progress[-1][1]:
+            self.progress.append((round(time.monotonic() - self.began, 2), state["connections"]))
+
+    def _expect_end(self, limit):
+        if time.monotonic() - self.began > limit:
+            left = self.state["connections"]
+            raise StuckError(f"{self.admin.address} still has {left} connections after {limit:.0f} s")
+
+
+class StuckError(Exception):
+    """A replica that keeps its connections past its own deadline."""
+
+
+def look(admin):
+    """The drain as the replica tells it."""
+    try:
+        return admin.get("/drain")
+    except AdminError:
+        return GONE
+
+
+def take_out(drain, server, params):
+    """HAProxy first, or the clients that leave could come straight back."""
+    server.converge("drain", False, 0, None)
+    if drain.state["phase"] != "gone":
+        drain.empty(params["spread_ms"], params["deadline_ms"])
+    server.timeout = REQUESTS_SECONDS
+    server.deadline = time.monotonic() + REQUESTS_SECONDS
+    server.converge("maint", True, 0, 0)
+
+
+def take_back(drain, server):
+    drain.state = drain.admin.call("DELETE", "/drain")
+    server.converge("ready", True, 0, None)
+
+
+def reached(wanted, admin, state):
+    """Whether there is nothing to do: HAProxy's word and the replica's must both say so."""
+    if wanted == "ready":
+        return admin == "ready" and state["phase"] == "ready"
+    return admin == "maint" and state["phase"] in ("draining", "gone") and state["connections"] == 0
 
 
 def run(module):
     params = module.params
-    started = time.monotonic()
-    admin = Admin(params["address"], params["port"])
-    state, progress = admin.get("/drain"), []
-    drained = state["phase"] == "draining" and state["connections"] == 0
-    changed = not drained if params["state"] == "drained" else state["phase"] == "draining"
-    if changed and not module.check_mode:
+    runtime = Runtime(params["socket"])
+    server = Server(runtime, params["backend"], params["server"], params["timeout"])
+    before = server.row()["admin"]
+    drain = Drain(Admin(params["address"], params["port"]))
+    changed = not reached(params["state"], before, drain.state)
+    if not module.check_mode:
         if params["state"] == "drained":
-            state, progress = drain(admin, params["spread_ms"], params["deadline_ms"])
+            take_out(drain, server, params)
         else:
-            state = admin.call("DELETE", "/drain")
+            take_back(drain, server)
+        if changed and params["state_file"]:
+            runtime.save(params["state_file"])
     module.exit_json(
         changed=changed,
-        moved=state["moved"],
-        forced=state["forced"],
-        connections=state["connections"],
-        progress=progress,
-        seconds=round(time.monotonic() - started, 3),
+        moved=drain.state["moved"],
+        forced=drain.state["forced"],
+        connections=drain.state["connections"],
+        progress=drain.progress,
+        seconds=round(time.monotonic() - drain.began, 3),
+        **({"note": drain.note} if drain.note else {}),
     )
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
+            "socket": {"type": "path", "required": True},
+            "backend": {"type": "str", "default": "replicas"},
+            "server": {"type": "str", "required": True},
             "address": {"type": "str", "required": True},
             "port": {"type": "int", "default": 8090},
             "state": {"type": "str", "default": "drained", "choices": ["drained", "ready"]},
             "spread_ms": {"type": "int", "default": 3000},
             "deadline_ms": {"type": "int", "default": 20000},
+            "timeout": {"type": "float", "default": 20},
+            "state_file": {"type": "path"},
         },
         supports_check_mode=True,
     )
     try:
         run(module)
-    except AdminError as error:
+    except (AdminError, HaproxyError, StuckError) as error:
         module.fail_json(msg=str(error))
 
 

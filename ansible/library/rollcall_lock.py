@@ -1,14 +1,19 @@
 #!/usr/bin/python
 # Apache-2.0
-"""One roll at a time."""
+"""One deploy at a time."""
 
 DOCUMENTATION = r"""
 module: rollcall_lock
-short_description: A lock that names its owner
+short_description: A lock that names its owner, and knows when that owner is gone
+description:
+  - The lock names who holds it, where, since when, what for, and the C(ansible-playbook) process it belongs to.
+  - If that process ran on this host and is gone, the deploy was interrupted. The lock is then taken over, and said so.
+    Whether a process of another host lives cannot be known here, so such a lock stays.
 options:
   path: {description: The lock file., type: path, required: true}
   state: {description: Take it or give it back., type: str, default: held, choices: [held, free]}
   purpose: {description: What for., type: str, default: a roll}
+  deploy: {description: With C(state=free) give back the lock of this deploy only., type: str}
 author: [Rollcall]
 attributes:
   check_mode: {support: full, description: Fails on a held lock too but takes none.}
@@ -21,40 +26,122 @@ EXAMPLES = r"""
 
 RETURN = r"""
 owner: {description: Who holds or held it., type: dict, returned: when there is or was one}
+note: {description: Whose lock was taken over., type: str, returned: when one was}
+ansible_facts:
+  description:
+    - C(deploy_id) names this deploy. Taken over from an interrupted deploy with the same purpose, it is that one's, so that
+      what it had begun still counts as one deploy.
+  type: dict
+  returned: when held
 """
 
 import contextlib
 import datetime
+import fcntl
 import getpass
 import json
 import os
+import secrets
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
+
+UNREADABLE = {"owner": "someone", "host": "unknown host", "time": "unknown time", "purpose": "an unreadable lock"}
+
+
+@contextlib.contextmanager
+def guarded(path):
+    """Nobody else reads or writes the lock meanwhile; the kernel ends this with the process, whatever happens to it."""
+    with open(path + ".guard", "w", encoding="utf-8") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
 
 
 def read(path):
     """The owner, or nothing where there is no lock."""
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
+            return UNREADABLE | json.load(file)
     except FileNotFoundError:
         return {}
-    except ValueError:
-        return {"owner": "someone", "host": "unknown host", "time": "unknown time", "purpose": "an unreadable lock"}
+    except (ValueError, TypeError):
+        return UNREADABLE
 
 
-def take(path, purpose):
-    """Hold the lock, or say that someone else does: O_EXCL lets exactly one of two succeed."""
+def take(path, purpose, deploy):
+    """Write the lock; whoever reads it sees all of it or none."""
+    pid = playbook_process()
+    now = datetime.datetime.now(datetime.timezone.utc)
     owner = {
         "owner": getpass.getuser(),
         "host": socket.gethostname(),
-        "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "time": now.isoformat(timespec="seconds"),
         "purpose": purpose,
+        "deploy": deploy or f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
+        "pid": pid,
+        "process": identity(pid),
     }
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w") as file:
+    with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(owner, file)
+    os.replace(path + ".new", path)
     return owner
+
+
+def abandoned(held):
+    """Whether the process that took the lock ran here and is gone."""
+    here = held["host"] == socket.gethostname()
+    return here and bool(held.get("process")) and identity(held["pid"]) != held["process"]
+
+
+def identity(pid):
+    """What tells a process from a later one with its number; nothing if there is no such process."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+            boot = file.read().strip()
+        return f"{boot} {_status(pid)[19]}"
+    except (OSError, TypeError):
+        return ""
+
+
+def playbook_process():
+    """The ansible-playbook that this module runs for. It forks, so the topmost of that name counts."""
+    pid = found = os.getppid()
+    with contextlib.suppress(OSError):
+        while pid > 1:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                program = [os.path.basename(part) for part in file.read().split(b"\0")[:2]]
+            found = pid if b"ansible-playbook" in program else found
+            pid = int(_status(pid)[1])
+    return found
+
+
+def _status(pid):
+    # The fields after the program's name, which may hold anything. The second is the parent, the 20th the start time.
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return file.read().rpartition(") ")[2].split()
+
+
+def hold(module, path, purpose):
+    held, note, deploy = read(path), {}, None
+    if held and not abandoned(held):
+        module.fail_json(
+            msg="{owner}@{host} has held the lock since {time}: {purpose}. "
+            "If nobody is at it any more: ansible-playbook playbooks/unlock.yml".format(**held),
+        )
+    if held:
+        note = {"note": "took over the lock of {owner}@{host}, {time}, {purpose}: its process {pid} is gone".format(**held)}
+        deploy = held.get("deploy") if held["purpose"] == purpose else None
+    owner = {"deploy": "check"} if module.check_mode else take(path, purpose, deploy)
+    # Not a change: it is gone when the play ends, and a roll that has nothing to do must report changed=0.
+    module.exit_json(changed=False, owner=owner, ansible_facts={"deploy_id": owner["deploy"]}, **note)
+
+
+def free(module, path, deploy):
+    held = read(path)
+    ours = bool(held) and deploy in (None, held.get("deploy"))
+    if ours and not module.check_mode:
+        os.unlink(path)
+    module.exit_json(changed=ours, owner=held)
 
 
 def main():
@@ -63,29 +150,23 @@ def main():
             "path": {"type": "path", "required": True},
             "state": {"type": "str", "default": "held", "choices": ["held", "free"]},
             "purpose": {"type": "str", "default": "a roll"},
+            "deploy": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    path, held = module.params["path"], read(module.params["path"])
-    if module.params["state"] == "free":
-        if held and not module.check_mode:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-        module.exit_json(changed=bool(held), owner=held)
+    params = module.params
     try:
-        if held:
-            raise FileExistsError
-        owner = {} if module.check_mode else take(path, module.params["purpose"])
-    except FileExistsError:
-        held = held or read(path)
-        module.fail_json(
-            msg="{owner}@{host} has held the lock since {time}: {purpose}. "
-            "If nobody is at it any more: ansible-playbook playbooks/unlock.yml".format(**held),
-        )
+        with guarded(params["path"]):
+            if params["state"] == "free":
+                free(module, params["path"], params["deploy"])
+            hold(module, params["path"], params["purpose"])
+    except FileNotFoundError:
+        directory = os.path.dirname(params["path"])
+        if params["state"] == "free":
+            module.exit_json(changed=False, owner={})
+        module.fail_json(msg=f"there is no {directory}: the stack is not there. playbooks/site.yml starts it.")
     except OSError as error:
-        module.fail_json(msg=f"cannot take the lock: {error}. Is the stack up? playbooks/site.yml starts it.")
-    # Not a change: it is gone when the play ends, and a roll that has nothing to do must report changed=0.
-    module.exit_json(changed=False, owner=owner)
+        module.fail_json(msg=f"cannot use the lock: {error}")
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ up: {description: Number of replicas with a slot that serves., type: int, return
 replicas:
   description:
     - For each replica C(serving) (the slot that clients are sent to, or that would be the one), C(idle) (the other),
-      C(up) (whether the first really serves), C(stray) (whether the second runs or gets clients), C(release) (of the
-      first), C(kept) (the release of the second) and C(slots).
-    - A slot has C(server), C(address), C(container), C(running), C(release), C(spec), C(started), C(admin), C(status),
-      C(phase) and C(connections).
+      C(up) (whether the first really serves), C(unproven) (whether the second holds something a roll had not finished
+      with), C(needs_repair) (that, or the first runs and does not serve, or the second runs or gets clients), C(kept)
+      (the release of the second), of the first C(server), C(address), C(release), C(spec) and C(deploy), and C(slots).
+    - A slot has C(server), C(address), C(container), C(running), C(release), C(spec), C(deploy), C(aside) (the release
+      set aside), C(started), C(admin), C(status), C(phase) and C(connections).
   type: dict
   returned: success
 """
@@ -44,6 +45,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rollcall_admin import Admin, AdminError
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 
+# What rollcall_container appends to the name of a container that makes way for another release.
+ASIDE = "-aside"
+
 
 def containers(module, project):
     """(replica, slot) -> `docker inspect` of the container that fills it."""
@@ -53,14 +57,10 @@ def containers(module, project):
     if not ids.split():
         return {}
     _, inspected, _ = module.run_command([docker, "inspect", *ids.split()], check_rc=True)
-    found = {}
-    for container in json.loads(inspected):
-        labels = container["Config"]["Labels"]
-        found[labels["rollcall.replica"], labels["rollcall.slot"]] = container
-    return found
+    return {container["Name"].lstrip("/"): container for container in json.loads(inspected)}
 
 
-def describe(server, address, container, row):
+def describe(server, address, container, aside, row):
     """One slot, with the words of all three witnesses."""
     labels = container["Config"]["Labels"] if container else {}
     running = bool(container) and container["State"]["Running"]
@@ -71,6 +71,8 @@ def describe(server, address, container, row):
         "running": running,
         "release": labels.get("rollcall.release", ""),
         "spec": labels.get("rollcall.spec", ""),
+        "deploy": labels.get("rollcall.deploy", ""),
+        "aside": aside["Config"]["Labels"].get("rollcall.release", "") if aside else "",
         "started": container["State"]["StartedAt"] if running else "",
         "admin": row["admin"],
         "status": row["status"],
@@ -94,21 +96,27 @@ def serves(slot):
 
 
 def replica(slots):
-    """Tell the two slots apart. Of two that serve, an interrupted roll had just proven the one started last."""
+    """Tell the two slots apart. Of two that serve, a roll was trying the newer one; it drains the older when it trusts it."""
 
     def claim(slot):
-        return serves(slot), slot["running"], slot["admin"] == "ready", slot["started"]
+        return serves(slot), slot["running"], slot["admin"] == "ready"
 
-    # `max` keeps the first of equals, so that nothing at all means the first slot.
-    serving = max(slots, key=lambda name: claim(slots[name]))
+    # `max` keeps the first of equals: the older of two that run, the first slot if there is nothing at all.
+    oldest_first = sorted(slots, key=lambda name: slots[name]["started"])
+    serving = max(oldest_first, key=lambda name: claim(slots[name]))
     idle = next(name for name in slots if name != serving)
+    up = serves(slots[serving])
+    asleep = slots[serving]["running"] and not up
+    stray = slots[idle]["running"] or slots[idle]["admin"] != "maint"
+    unproven = slots[idle]["aside"] != ""
     return {
         "serving": serving,
         "idle": idle,
-        "up": serves(slots[serving]),
-        "stray": slots[idle]["running"] or slots[idle]["admin"] != "maint",
-        "release": slots[serving]["release"],
+        "up": up,
+        "unproven": unproven,
+        "needs_repair": asleep or stray or unproven,
         "kept": slots[idle]["release"],
+        **{fact: slots[serving][fact] for fact in ("server", "address", "release", "spec", "deploy")},
         "slots": slots,
     }
 
@@ -127,9 +135,14 @@ def main():
     try:
         rows = Runtime(params["socket"]).servers(params["backend"])
         found = containers(module, params["project"])
+
+        def witnesses(server, address):
+            container = f"{params['project']}-{server}"
+            return describe(server, address, found.get(container), found.get(container + ASIDE), rows[server])
+
         replicas = {
             name: replica({
-                slot: describe(f"{name}-{slot}", address, found.get((name, slot)), rows[f"{name}-{slot}"])
+                slot: witnesses(f"{name}-{slot}", address)
                 for slot, address in slots.items()
             })
             for name, slots in params["slots"].items()

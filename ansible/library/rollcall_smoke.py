@@ -11,6 +11,7 @@ description:
 options:
   address: {description: Address of the slot., type: str, required: true}
   port: {description: Its public port., type: int, default: 8080}
+  admin_port: {description: Port of its admin listener., type: int, default: 8090}
   release: {description: The release it must report., type: str, required: true}
   room: {description: Room to talk in., type: str, default: rollcall-smoke}
   timeout: {description: Seconds to wait for any one answer., type: float, default: 5}
@@ -29,6 +30,7 @@ messages: {description: IDs of the messages sent., type: list, returned: success
 seconds: {description: Time this took., type: float, returned: always}
 """
 
+import contextlib
 import json
 import secrets
 import time
@@ -55,19 +57,10 @@ class SmokeError(Exception):
 class Client:
     """One connection of the smoke client."""
 
-    def __init__(self, params, key, why, after=None):
+    def __init__(self, socket, params):
+        self.socket = socket
         self.timeout = params["timeout"]
         self.room = params["room"]
-        url = f"ws://{params['address']}:{params['port']}/api/v1/ws"
-        self.socket = connect(url, open_timeout=self.timeout, proxy=None)
-        room = {"room": self.room} | ({"after": after} if after else {})
-        self.send("hello", v=1, client=key, name="smoke", why=why, rooms=[room])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
 
     def send(self, kind, **fields):
         self.socket.send(json.dumps({"type": kind} | fields))
@@ -83,6 +76,17 @@ class Client:
 
     def until_live(self):
         return self.collect(lambda frame: frame["type"] == "live")
+
+
+@contextlib.contextmanager
+def connected(params, key, why, after=None):
+    """A client that has said hello."""
+    url = f"ws://{params['address']}:{params['port']}/api/v1/ws"
+    with connect(url, open_timeout=params["timeout"], proxy=None) as socket:
+        client = Client(socket, params)
+        room = {"room": client.room} | ({"after": after} if after else {})
+        client.send("hello", v=1, client=key, name="smoke", why=why, rooms=[room])
+        yield client
 
 
 def messages(frames):
@@ -117,12 +121,12 @@ def expect_chain(delivered, cursor):
 
 def smoke(params):
     key = secrets.token_hex(16)
-    found = Admin(params["address"], params["port"], params["timeout"]).get("/livez").get("release")
+    found = Admin(params["address"], params["admin_port"], params["timeout"]).get("/livez").get("release")
     if found != params["release"]:
         raise SmokeError(f"serves release {found}, not {params['release']}")
-    with Client(params, key, "fresh") as client:
+    with connected(params, key, "fresh") as client:
         sent = talk(client)
-    with Client(params, key, "resume", after=sent[0]["id"]) as client:
+    with connected(params, key, "resume", after=sent[0]["id"]) as client:
         resumed = messages(client.until_live())
         client.send("bye")
     if [message["id"] for message in resumed] != [message["id"] for message in sent[1:]]:
@@ -135,6 +139,7 @@ def main():
         argument_spec={
             "address": {"type": "str", "required": True},
             "port": {"type": "int", "default": 8080},
+            "admin_port": {"type": "int", "default": 8090},
             "release": {"type": "str", "required": True},
             "room": {"type": "str", "default": "rollcall-smoke"},
             "timeout": {"type": "float", "default": 5},

@@ -22,7 +22,16 @@ class Admin:
         return self.call("GET", path)
 
     def call(self, method, path, body=None):
-        """The JSON answer to a request. No proxy of the environment ever stands between us and a container."""
+        """The JSON answer to a request."""
+        where, content = self._ask(method, path, body)
+        return _parse(where, content)
+
+    def text(self, path):
+        """The answer to a GET as it is."""
+        return self._ask("GET", path)[1].decode(errors="replace")
+
+    def _ask(self, method, path, body=None):
+        # No proxy of the environment ever stands between us and a container.
         where = f"{method} http://{self.address}:{self.port}{path}"
         connection = http.client.HTTPConnection(self.address, self.port, timeout=self.timeout)
         try:
@@ -36,7 +45,7 @@ class Admin:
             connection.close()
         if response.status != 200:
             raise AdminError(f"{where}: status {response.status}")
-        return _parse(where, content)
+        return where, content
 
 
 def _parse(where, content):

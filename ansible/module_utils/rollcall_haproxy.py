@@ -12,7 +12,11 @@ import time
 MAINT_BITS = 0x01 | 0x02 | 0x20
 DRAIN_BITS = 0x08 | 0x10
 
+# The status that HAProxy shows for a state that it has reached. `UP 1/2` or `DRAIN 1/2`, its benefit of the doubt, is not it.
+EXACT = {"ready": "UP", "drain": "DRAIN", "maint": "MAINT"}
+
 PATIENCE_SECONDS = 2
+POLL_SECONDS = 0.05
 
 
 class HaproxyError(Exception):
@@ -32,6 +36,8 @@ class Runtime:
             with self._connect() as connection:
                 connection.sendall(command.encode() + b"\n")
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise HaproxyError(f"no HAProxy runs at {self.path}") from error
         except OSError as error:
             raise HaproxyError(f"HAProxy does not answer at {self.path}: {error}") from error
 
@@ -86,6 +92,55 @@ class Runtime:
         lines = self.ask("show servers state").splitlines()[1:]
         rows = csv.DictReader((line.removeprefix("# ") for line in lines if line), delimiter=" ")
         return {row["srv_name"]: _admin(int(row["srv_admin_state"])) for row in rows if row["be_name"] == backend}
+
+
+class Server:
+    """One server and the time left to see it as wanted."""
+
+    def __init__(self, runtime, backend, name, timeout):
+        self.runtime = runtime
+        self.backend = backend
+        self.name = name
+        self.timeout = timeout
+        self.deadline = time.monotonic() + timeout
+
+    def row(self):
+        return self.runtime.server(self.backend, self.name)
+
+    def converge(self, state, wait, hold, connections):
+        """Order the state, then wait for it."""
+        before = self.row()["admin"]
+        if before == "maint" and state == "ready":
+            self.runtime.set_state(self.backend, self.name, "drain")
+            self.wait_for("drain", 0, None)
+        if before != state:
+            self.runtime.set_state(self.backend, self.name, state)
+        if wait:
+            self.wait_for(state, hold, connections)
+
+    def wait_for(self, state, hold, connections):
+        """Until the status is exact for `hold` seconds on end; a flap starts them anew."""
+        since, downs = None, None
+        while True:
+            row = self.row()
+            steady = row["status"] == EXACT[state] and row["chkdown"] == downs
+            downs = row["chkdown"]
+            since = (since or time.monotonic()) if steady else None
+            held = steady and time.monotonic() - since >= hold
+            if held and (connections is None or int(row["scur"]) <= connections):
+                return
+            if time.monotonic() > self.deadline:
+                raise HaproxyError(self._late(row, state, hold, connections))
+            time.sleep(POLL_SECONDS)
+
+    def _late(self, row, state, hold, connections):
+        wanted = EXACT[state] + (f" for {hold:g} s" if hold else "")
+        wanted += "" if connections is None else f" with at most {connections} connections"
+        check = " ".join(filter(None, [row["check_status"], row["check_code"], row["last_chk"]])) or "none yet"
+        return (
+            f"{self.backend}/{self.name} was not {wanted} within {self.timeout:g} s: "
+            f"status {row['status']}, {row['scur']} connections, last check {check}"
+        )
 
 
 def _admin(bits):

@@ -49,7 +49,7 @@ def load(name):
 def run(capsys):
     """Run a module with arguments; returns what it printed for Ansible."""
 
-    def run(name, check=False, **arguments):
+    def run(name, /, check=False, **arguments):
         with patch_module_args(arguments | {"_ansible_check_mode": check}), pytest.raises(SystemExit):
             load(name).main()
         return json.loads(capsys.readouterr().out)
@@ -146,6 +146,10 @@ class Haproxy:
         from ansible.module_utils.rollcall_haproxy import Runtime
 
         return Runtime(self.socket).server("replicas", server)["status"]
+
+    def serves(self, server):
+        """Wait until it does, without a doubt."""
+        wait_until(lambda: self.status(server) == "UP")
 
     def remove(self):
         self.blue.stop()

@@ -85,4 +85,4 @@ def test_an_unknown_server_is_an_error_that_names_the_known(haproxy, run):
 
 def test_no_haproxy_is_one_plain_line(tmp_path, run):
     result = run("haproxy_server", socket=str(tmp_path / "none.sock"), server="r1-blue", state="ready")
-    assert result["failed"] and "does not answer" in result["msg"] and "\n" not in result["msg"]
+    assert result["failed"] and "no HAProxy runs" in result["msg"] and "\n" not in result["msg"]

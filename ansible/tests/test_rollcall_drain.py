@@ -1,3 +1,4 @@
+import pytest
 from conftest import load
 
 
@@ -23,46 +24,78 @@ def replica(toy, left, phase="ready"):
     return state
 
 
-def test_waits_until_the_last_connection_has_moved(toy, run):
-    replica(toy, left=3)
-    result = run("rollcall_drain", address="127.0.0.1", port=toy.port)
+@pytest.fixture
+def blue(haproxy):
+    """Arguments for the slot that serves."""
+    haproxy.serves("r1-blue")
+    return {"socket": haproxy.socket, "server": "r1-blue", "address": "127.0.0.1", "port": haproxy.blue.port}
+
+
+def test_waits_until_the_last_connection_has_moved(haproxy, run, blue):
+    replica(haproxy.blue, left=3)
+    result = run("rollcall_drain", **blue, state_file=str(haproxy.state_file))
     assert (result["changed"], result["moved"], result["forced"], result["connections"]) == (True, 3, 0, 0)
     assert [left for _, left in result["progress"]] == [3, 2, 1, 0]
+    assert haproxy.status("r1-blue") == "MAINT" and "r1-blue" in haproxy.state_file.read_text()
 
 
-def test_a_drained_replica_is_left_alone(toy, run):
-    replica(toy, left=0, phase="draining")
-    assert not run("rollcall_drain", address="127.0.0.1", port=toy.port)["changed"]
-    assert all(method == "GET" for method, _ in toy.asked)
+def test_haproxy_sends_nobody_new_before_the_replica_lets_go(haproxy, run, blue):
+    seen = []
+    state = replica(haproxy.blue, left=1)
+
+    def begin():
+        seen.append(haproxy.status("r1-blue"))
+        return state | {"phase": "draining"}
+
+    haproxy.blue.answers["POST", "/drain"] = begin
+    run("rollcall_drain", **blue)
+    assert seen == ["DRAIN"]
 
 
-def test_a_replica_that_keeps_its_connections_past_the_deadline_is_an_error(toy, run, monkeypatch):
+def test_a_drained_slot_is_left_alone(haproxy, run, blue):
+    replica(haproxy.blue, left=0)
+    assert run("rollcall_drain", **blue)["changed"]
+    assert not run("rollcall_drain", **blue)["changed"]
+
+
+def test_a_replica_that_keeps_its_connections_past_the_deadline_is_an_error(toy, monkeypatch):
     stuck = {"phase": "draining", "connections": 2, "moved": 0, "forced": 0}
     toy.answers = {("POST", "/drain"): lambda: stuck, ("GET", "/drain"): lambda: stuck}
     module = load("rollcall_drain")
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
-    try:
-        module.drain(module.Admin("127.0.0.1", toy.port), 0, 100)
-    except module.AdminError as error:
-        assert "still has 2 connections" in str(error)
-    else:
-        raise AssertionError("took a stuck drain for a finished one")
+    with pytest.raises(module.StuckError, match="still has 2 connections"):
+        module.Drain(module.Admin("127.0.0.1", toy.port)).empty(0, 100)
 
 
-def test_a_drain_can_be_taken_back(toy, run):
-    state = replica(toy, left=5, phase="draining")
-    assert run("rollcall_drain", address="127.0.0.1", port=toy.port, state="ready")["changed"]
-    assert state["phase"] == "ready"
-    assert not run("rollcall_drain", address="127.0.0.1", port=toy.port, state="ready")["changed"]
+def test_a_replica_that_dies_in_its_drain_has_nobody_left_to_move(toy):
+    state = replica(toy, left=5)
+    state["moved"] = 2
+    toy.answers["GET", "/drain"] = lambda: state
+    module = load("rollcall_drain")
+    drain = module.Drain(module.Admin("127.0.0.1", toy.port))
+    toy.answers["POST", "/drain"] = lambda: toy.refuse.add("/drain") or state
+    drain.empty(0, 1000)
+    assert (drain.state["moved"], drain.state["forced"], drain.state["connections"]) == (2, 5, 0)
+    assert "went away in its drain" in drain.note
 
 
-def test_check_mode_only_looks(toy, run):
-    state = replica(toy, left=3)
-    assert run("rollcall_drain", check=True, address="127.0.0.1", port=toy.port)["changed"]
-    assert state["phase"] == "ready" and all(method == "GET" for method, _ in toy.asked)
+def test_a_dead_slot_is_only_taken_out_of_haproxy(haproxy, run, blue):
+    haproxy.blue.stop()
+    result = run("rollcall_drain", **blue)
+    assert (result["changed"], result["forced"]) == (True, 0)
+    assert haproxy.status("r1-blue") == "MAINT"
 
 
-def test_a_replica_that_is_gone_is_one_plain_line(toy, run):
-    toy.stop()
-    result = run("rollcall_drain", address="127.0.0.1", port=toy.port)
-    assert result["failed"] and f"http://127.0.0.1:{toy.port}/drain" in result["msg"]
+def test_a_drain_can_be_taken_back(haproxy, run, blue):
+    state = replica(haproxy.blue, left=0)
+    run("rollcall_drain", **blue)
+    assert run("rollcall_drain", **blue, state="ready")["changed"]
+    assert state["phase"] == "ready" and haproxy.status("r1-blue") == "UP"
+    assert not run("rollcall_drain", **blue, state="ready")["changed"]
+
+
+def test_check_mode_only_looks(haproxy, run, blue):
+    state = replica(haproxy.blue, left=3)
+    assert run("rollcall_drain", check=True, **blue)["changed"]
+    assert state["phase"] == "ready" and haproxy.status("r1-blue") == "UP"
+    assert not any(method == "POST" for method, _ in haproxy.blue.asked)

@@ -1,25 +1,86 @@
-def test_one_holds_it_and_the_other_learns_who(tmp_path, run):
-    path = str(tmp_path / "lock")
-    assert "failed" not in run("rollcall_lock", path=path, purpose="rolling to 1.1.0")
-    second = run("rollcall_lock", path=path)
-    assert second["failed"] and "rolling to 1.1.0" in second["msg"] and "unlock.yml" in second["msg"]
-    assert run("rollcall_lock", path=path, state="free")["changed"]
-    assert not run("rollcall_lock", path=path, state="free")["changed"]
-    assert "failed" not in run("rollcall_lock", path=path)
+import json
+import os
+import subprocess
+
+import pytest
+from conftest import load
 
 
-def test_check_mode_takes_nothing(tmp_path, run):
-    path = tmp_path / "lock"
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "lock"
+
+
+def held_by(path, **changes):
+    """A lock as this process takes it, but for the changes."""
+    owner = load("rollcall_lock").take(str(path), "rolling to 1.1.0", None)
+    path.write_text(json.dumps(owner | changes))
+    return owner
+
+
+def test_one_holds_it_and_the_other_learns_who(path, run):
+    assert "failed" not in run("rollcall_lock", path=str(path), purpose="rolling to 1.1.0")
+    second = run("rollcall_lock", path=str(path))
+    owner = json.loads(path.read_text())
+    for fact in ("owner", "host", "time", "purpose"):
+        assert owner[fact] in second["msg"]
+    assert second["failed"] and "unlock.yml" in second["msg"]
+    assert run("rollcall_lock", path=str(path), state="free")["changed"]
+    assert not run("rollcall_lock", path=str(path), state="free")["changed"]
+    assert "failed" not in run("rollcall_lock", path=str(path))
+
+
+def test_a_lock_whose_process_is_gone_is_taken_over_and_said_so(path, run):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    before = held_by(path, pid=gone.pid)
+    result = run("rollcall_lock", path=str(path), purpose="rolling to 1.1.0")
+    assert "failed" not in result and f"process {gone.pid} is gone" in result["note"]
+    # The same purpose goes on with the same deploy.
+    assert result["ansible_facts"]["deploy_id"] == before["deploy"]
+
+
+def test_another_purpose_is_another_deploy(path, run):
+    before = held_by(path, process="another start")
+    result = run("rollcall_lock", path=str(path), purpose="rolling back")
+    assert "failed" not in result and result["ansible_facts"]["deploy_id"] != before["deploy"]
+
+
+def test_a_process_that_only_has_the_number_is_not_the_owner(path, run):
+    held_by(path, pid=os.getpid(), process="another boot 1")
+    assert "failed" not in run("rollcall_lock", path=str(path))
+
+
+def test_a_lock_from_another_host_is_never_taken_over(path, run):
+    held_by(path, host="elsewhere", pid=2**22, process="another start")
+    result = run("rollcall_lock", path=str(path))
+    assert result["failed"] and "@elsewhere" in result["msg"]
+
+
+def test_a_lock_that_names_no_process_is_never_taken_over(path, run):
+    held_by(path, pid=None, process="")
+    assert run("rollcall_lock", path=str(path))["failed"]
+
+
+def test_a_deploy_gives_back_only_its_own_lock(path, run):
+    held_by(path, deploy="another")
+    assert not run("rollcall_lock", path=str(path), state="free", deploy="mine")["changed"]
+    assert path.exists()
+    assert run("rollcall_lock", path=str(path), state="free", deploy="another")["changed"]
+
+
+def test_check_mode_takes_nothing(path, run):
     assert "failed" not in run("rollcall_lock", check=True, path=str(path))
     assert not path.exists()
 
 
-def test_half_a_lock_is_a_lock(tmp_path, run):
-    path = tmp_path / "lock"
+def test_half_a_lock_is_a_lock(path, run):
     path.write_text("{")
     assert run("rollcall_lock", path=str(path))["failed"]
 
 
 def test_no_stack_is_one_plain_line(tmp_path, run):
-    result = run("rollcall_lock", path=str(tmp_path / "none" / "lock"))
+    path = str(tmp_path / "none" / "lock")
+    result = run("rollcall_lock", path=path)
     assert result["failed"] and "site.yml" in result["msg"]
+    assert "failed" not in run("rollcall_lock", path=path, state="free")

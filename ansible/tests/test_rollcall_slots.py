@@ -3,9 +3,15 @@
 import pytest
 from conftest import load
 
-ABSENT = {"running": False, "release": "", "admin": "maint", "status": "MAINT", "phase": "stopped", "started": ""}
+ABSENT = {
+    **dict.fromkeys(("server", "address", "release", "spec", "deploy", "aside", "started"), ""),
+    "running": False,
+    "admin": "maint",
+    "status": "MAINT",
+    "phase": "stopped",
+}
 KEPT = ABSENT | {"release": "1.0.0"}
-SERVES = {
+SERVES = ABSENT | {
     "running": True,
     "release": "1.0.0",
     "admin": "ready",
@@ -20,22 +26,30 @@ IN_MAINT = {"admin": "maint", "status": "MAINT"}
 
 
 @pytest.mark.parametrize(
-    ("blue", "green", "serving", "up", "stray"),
+    ("blue", "green", "serving", "up", "repair"),
     [
         pytest.param(ABSENT, ABSENT, "blue", False, False, id="nothing yet"),
         pytest.param(SERVES, KEPT, "blue", True, False, id="at rest"),
         pytest.param(KEPT, NEWER, "green", True, False, id="at rest after a roll"),
         pytest.param(SERVES, NEWER | IN_MAINT, "blue", True, True, id="new slot started"),
         pytest.param(SERVES, NEWER | IN_DRAIN, "blue", True, True, id="new slot passes its check"),
-        pytest.param(SERVES, NEWER, "green", True, True, id="both serve"),
+        pytest.param(SERVES, NEWER, "blue", True, True, id="both serve, and the new one is still watched"),
         pytest.param(SERVES | IN_DRAIN, NEWER, "green", True, True, id="old slot gets no more clients"),
         pytest.param(SERVES | DRAINING, NEWER, "green", True, True, id="old slot drains"),
         pytest.param(SERVES | IN_MAINT, NEWER, "green", True, True, id="old slot empty"),
-        pytest.param(SERVES | DRAINING, KEPT, "blue", False, False, id="rescue interrupted"),
+        pytest.param(SERVES | DRAINING, KEPT, "blue", False, True, id="rescue interrupted"),
         pytest.param(ABSENT | {"admin": "ready", "status": "DOWN"}, KEPT, "blue", False, False, id="serving slot died"),
         pytest.param(KEPT, ABSENT | {"admin": "ready", "status": "DOWN"}, "green", False, False, id="died after a roll"),
     ],
 )
-def test_which_slot_serves(blue, green, serving, up, stray):
+def test_which_slot_serves(blue, green, serving, up, repair):
     replica = load("rollcall_slots").replica({"blue": blue, "green": green})
-    assert (replica["serving"], replica["up"], replica["stray"]) == (serving, up, stray)
+    assert (replica["serving"], replica["up"], replica["needs_repair"]) == (serving, up, repair)
+
+
+def test_what_a_roll_had_not_finished_with_is_told():
+    slots = {"blue": SERVES, "green": KEPT | {"aside": "0.9.0"}}
+    assert load("rollcall_slots").replica(slots)["unproven"]
+    # In the slot that serves it is only what the roll will drop at its end.
+    slots = {"blue": SERVES | {"aside": "0.9.0"}, "green": KEPT}
+    assert not load("rollcall_slots").replica(slots)["unproven"]

@@ -1,58 +1,24 @@
 # Apache-2.0
-"""A roll that an audience can follow, and its report."""
+"""A roll that an audience can follow."""
 
 DOCUMENTATION = r"""
 name: rollcall
 type: stdout
 short_description: Phases and seconds of each replica as they happen
 description:
-  - For a play with C(show_phases) it prints one line a replica that grows as the phases pass, and what went wrong.
-    A task belongs to the phase that its variable C(replica_phase) names.
-  - After a roll it writes a report with the seconds of each phase.
+  - For a play with C(show_phases) it prints one line for the replicas whose turn it is, which grows as the phases pass,
+    and what went wrong. A task belongs to the phase that its variable C(replica_phase) names, or its play's C(show_as).
+    What a module returns as C(note) gets a line of its own.
   - Everything else, and everything with C(-v), is Ansible's default output.
 extends_documentation_fragment: [default_callback, result_format_callback]
 """
 
-import json
 import time
-from pathlib import Path
 
 from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
 
-REPORT = Path(__file__).parents[3] / "reports" / "rolling-update.json"
-
-
-class Replica:
-    """What one replica's turn took."""
-
-    def __init__(self, name, began):
-        self.name = name
-        self.began = self.marked = began
-        self.phases = {}
-        self.waited = 0.0
-        self.drained = {}
-
-    def add(self, phase, result):
-        """A task of a phase has ended: the time since the last end is the phase's."""
-        now = time.monotonic()
-        self.phases[phase] = self.phases.get(phase, 0.0) + now - self.marked
-        self.marked = now
-        # Our modules say how long they worked or waited; the rest is what Ansible itself costs.
-        self.waited += result.get("seconds", 0)
-        if "moved" in result:
-            self.drained = {key: result[key] for key in ("moved", "forced")}
-
-    def report(self):
-        seconds = self.marked - self.began
-        return {
-            "replica": self.name,
-            "seconds": round(seconds, 2),
-            "ansible_seconds": round(seconds - self.waited, 2),
-            "phases": {phase: round(spent, 2) for phase, spent in self.phases.items()},
-            "moved": self.drained.get("moved", 0),
-            "forced": self.drained.get("forced", 0),
-        }
+INCLUDES = ("include_tasks", "include_role")
 
 
 class CallbackModule(Default):
@@ -62,47 +28,75 @@ class CallbackModule(Default):
 
     def __init__(self):
         super().__init__()
-        # Of the whole run, and of the present batch of hosts, which `serial` makes one replica.
-        self.began = self.batch_began = time.monotonic()
+        self.began = time.monotonic()
         self.phased = False
+        self.show_as = None
         self.release = ""
-        self.replicas = []
-        self.phase = None
+        self.rolled = set()
         self.told = set()
+        self.notes = []
+        self._new_line()
+
+    def _new_line(self):
+        # The line that grows: whose turn it is, how many phases it names, the present one, since when, and who moved in it.
+        self.hosts, self.phases, self.phase, self.named, self.moved = [], 0, None, False, None
+        self.marked = time.monotonic()
 
     # --- what Ansible tells us ---
 
     def v2_playbook_on_play_start(self, play):
         self._end_line()
-        self.batch_began = time.monotonic()
-        self.phased = bool(play.get_vars().get("show_phases")) and self._display.verbosity == 0
+        variables = play.get_vars()
+        self.phased = bool(variables.get("show_phases")) and self._display.verbosity == 0
+        self.show_as = variables.get("show_as")
         if not self.phased:
             super().v2_playbook_on_play_start(play)
 
     def v2_runner_on_start(self, host, task):
         phase = task.get_vars().get("replica_phase")
-        if phase and phase != self.phase:
-            self._begin_phase(host.get_name(), phase)
+        if not self.phased or not phase or task.action.endswith(INCLUDES):
+            return
+        phase, name = self.show_as or phase, host.get_name()
+        if name not in self.hosts:
+            self._write(f" {name}" if self.hosts else name)
+            self.hosts.append(name)
+        if phase != self.phase:
+            self._begin_phase(phase)
 
     def v2_runner_on_ok(self, result):
-        values = result.result
+        values, host = result.result, result.host.get_name()
+        self._name_phase()
         self.release = values.get("ansible_facts", {}).get("replica_release", self.release)
-        if self.phase:
-            self.replicas[-1].add(self.phase, values)
+        if values.get("ansible_facts", {}).get("roll_turn"):
+            self.rolled.add(host)
+        if "moved" in values:
+            self.moved = (self.moved or 0) + values["moved"]
         if not self.phased:
             super().v2_runner_on_ok(result)
         elif result.task.action.endswith("debug"):
+            self._end_line()
             self._line(values["msg"])
+        elif note := values.get("note") or self._complaint(result):
+            self._tell(f"{host}  {note}" if self.hosts else note)
+
+    @staticmethod
+    def _complaint(result):
+        """What a command said that failed where that is no failure of the play."""
+        values = result.result
+        return f"{' '.join(values['cmd'])}: {values['stderr']}" if values.get("rc") and values.get("cmd") else None
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._end_line()
         if not self.phased:
             super().v2_runner_on_failed(result, ignore_errors)
-        # A failure of all hosts at once is one failure to a reader.
-        elif (message := str(result.result.get("msg"))) not in self.told:
-            self.told.add(message)
-            name = f"{result.host.get_name()}  {result.task.get_name()}: "
-            self._line(("" if result.task.action.endswith("fail") else name) + message, "red")
+            return
+        message = str(result.result.get("msg")).removeprefix("Task failed: ")
+        message = (result.result.get("stderr") or message).strip()
+        # A failure of all hosts at once is one failure to a reader, and so is one that is told again at the end.
+        if not any(message in told or told in message for told in self.told):
+            name = "" if result.task.action.endswith("fail") else f"{result.task.get_name().split(' : ')[-1]}: "
+            self._line(f"{result.host.get_name()}  {name}{message}", "yellow" if ignore_errors else "red")
+        self.told.add(message)
 
     def v2_playbook_on_stats(self, stats):
         self._end_line()
@@ -112,8 +106,6 @@ class CallbackModule(Default):
             changed = sum(stats.summarize(host)["changed"] for host in stats.processed)
             failed = sum(stats.summarize(host)["failures"] for host in stats.processed)
             self._line(self._summary(changed, failed), "red" if failed else "green")
-        if self.release and not context.CLIARGS.get("check"):
-            self._write_report()
 
     # --- what a default line would bury ---
 
@@ -132,28 +124,42 @@ class CallbackModule(Default):
 
     # --- the growing line ---
 
-    def _begin_phase(self, host, phase):
-        if not self.replicas or self.replicas[-1].name != host:
-            self._end_line()
-            self.replicas.append(Replica(host, self.batch_began))
-            self._write(f"{host}  {phase}")
-        else:
-            self._write(f"{self._spent()} · {phase}")
-        self.phase = phase
+    def _begin_phase(self, phase):
+        if self.phase:
+            self._name_phase()
+            self._write(self._spent())
+            self.marked = time.monotonic()
+        self.phase, self.named, self.moved = phase, False, None
+        # Of the first phase it is not known yet how many replicas take part.
+        if self.phases:
+            self._name_phase()
+
+    def _name_phase(self):
+        if self.phase and not self.named:
+            self._write(f" · {self.phase}" if self.phases else f"  {self.phase}")
+            self.named = True
+            self.phases += 1
 
     def _spent(self):
-        replica = self.replicas[-1]
-        spent = f" {replica.phases.get(self.phase, 0):.1f} s"
-        return spent + (f" ({replica.drained['moved']} moved)" if self.phase == "drain" and replica.drained else "")
+        moved = "" if self.moved is None else f" ({self.moved} moved)"
+        return f" {time.monotonic() - self.marked:.1f} s{moved}"
 
     def _end_line(self):
         if self.phase:
+            self._name_phase()
             self._write(self._spent() + "\n")
-        self.phase = None
+        self._new_line()
+        for note in self.notes:
+            self._line(note, "yellow")
+        self.notes = []
+
+    def _tell(self, note):
+        self.notes.append(note)
+        if not self.phase:
+            self._end_line()
 
     def _write(self, text):
-        if self.phased:
-            self._display.display(text, newline=False)
+        self._display.display(text, newline=False)
 
     def _line(self, text, color=None):
         self._display.display(str(text).rstrip(), color=color)
@@ -161,12 +167,8 @@ class CallbackModule(Default):
     # --- the end ---
 
     def _summary(self, changed, failed):
-        rolled = [replica for replica in self.replicas if "stop" in replica.phases]
         seconds = time.monotonic() - self.began
-        what = "failed" if failed else "would be" if context.CLIARGS.get("check") else "done"
-        return f"{what}: {len(rolled)} rolled to {self.release} · changed={changed} · {seconds:.1f} s"
-
-    def _write_report(self):
-        REPORT.parent.mkdir(exist_ok=True)
-        report = {"release": self.release, "replicas": [replica.report() for replica in self.replicas]}
-        REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        if context.CLIARGS.get("check"):
+            return f"check: {changed} would be rolled to {self.release} · {seconds:.1f} s"
+        what = "failed" if failed else f"done: {len(self.rolled)} rolled to {self.release}"
+        return f"{what} · changed={changed} · {seconds:.1f} s"

@@ -22,18 +22,25 @@ const MAX_UNSENT: usize = 1 << 20;
 
 /// The answer to `hello`.
 #[derive(Debug, Clone)]
-pub(crate) struct Welcome {
+pub struct Welcome {
+    /// The client's public ID.
     pub member: String,
+    /// The replica.
     pub replica: String,
+    /// Its release.
     pub release: String,
+    /// How often to ping.
     pub heartbeat: Duration,
+    /// What the server allows.
     pub limits: Limits,
 }
 
 /// Why no connection came about.
 #[derive(Debug)]
-pub(crate) enum DialError {
+pub enum DialError {
+    /// Trying again would not help.
     Final(Final),
+    /// It may go better next time.
     Retry(Loss),
 }
 

@@ -113,7 +113,7 @@ impl Driver {
     }
 
     fn carry_out(&mut self) {
-        while let Some(effect) = self.session.effects.pop_front() {
+        while let Some(effect) = self.session.next_effect() {
             match effect {
                 Effect::Emit(event) => self.untold.push_back(event),
                 Effect::Write(id, frame) => self.write(id, &frame),
@@ -124,7 +124,7 @@ impl Driver {
                 }
                 Effect::End => {
                     self.ended = true;
-                    self.session.effects.clear();
+                    while self.session.next_effect().is_some() {}
                 }
             }
         }

@@ -30,6 +30,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::driver::{Command, Driver};
 
+/// The client without its sockets and clock, for simulations: what [`sim::Session`] decides is all
+/// that there is to it. No promise is made about this part.
+#[doc(hidden)]
+pub mod sim {
+    pub use crate::{
+        connection::{DialError, Welcome},
+        link::LinkId,
+        session::{Effect, Session},
+    };
+}
+
 /// Commands that may wait for the client's task.
 const COMMANDS: usize = 64;
 

@@ -8,7 +8,7 @@ use std::{
 use crate::connection::Welcome;
 
 /// Names a connection between the session and the driver; never used again.
-pub(crate) type LinkId = u64;
+pub type LinkId = u64;
 
 /// How far a connection is into a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

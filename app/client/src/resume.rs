@@ -65,7 +65,8 @@ impl Cursor {
 
     /// The log does not continue from `after`. False if that is no news to this cursor.
     pub fn gap(&mut self, after: EntryId, resumes_at: EntryId, reason: GapReason) -> bool {
-        let at = self.at.unwrap_or(EntryId::ZERO);
+        // Left and not yet back, as for a message.
+        let Some(at) = self.at else { return false };
         let news = match reason {
             GapReason::Trimmed => resumes_at > at,
             GapReason::Rewound => !self
@@ -109,6 +110,14 @@ mod tests {
         let mut resuming = Cursor::new(Some(id(3)));
         resuming.joined(id(7));
         assert_eq!(resuming.at(), Some(id(3)));
+    }
+
+    #[test]
+    fn a_gap_of_the_time_before_a_leave_moves_no_cursor() {
+        let mut cursor = Cursor::new(None);
+        assert!(!cursor.gap(id(2), id(5), GapReason::Trimmed));
+        assert!(!cursor.gap(id(9), id(5), GapReason::Rewound));
+        assert_eq!(cursor.at(), None);
     }
 
     #[test]

@@ -37,12 +37,16 @@ const USUAL_LIMITS: Limits =
 
 /// What the driver has to do.
 #[derive(Debug)]
-pub(crate) enum Effect {
+pub enum Effect {
+    /// Open a connection, say this `hello`, and tell [`Session::dialed`].
     Dial(ClientFrame),
+    /// Send a frame.
     Write(LinkId, ClientFrame),
     /// Close with 1000 and forget.
     Close(LinkId),
+    /// Tell the caller.
     Emit(Event),
+    /// Nothing more will come.
     End,
 }
 
@@ -59,7 +63,8 @@ struct Dial {
     asked: Vec<String>,
 }
 
-pub(crate) struct Session {
+/// One client, over all its connections.
+pub struct Session {
     key: String,
     name: String,
     outbox_capacity: usize,
@@ -81,10 +86,12 @@ pub(crate) struct Session {
     bye_until: Option<Instant>,
     started: Instant,
     last_link: LinkId,
-    pub(crate) effects: VecDeque<Effect>,
+    effects: VecDeque<Effect>,
 }
 
 impl Session {
+    /// A client that wants to connect at once.
+    #[must_use]
     pub fn new(config: &Config, now: Instant) -> Self {
         let capacity = config.outbox;
         let room = |after| Room {
@@ -139,6 +146,11 @@ impl Session {
         self.next = Some(Link::new(self.last_link, welcome, dial.asked, now));
         self.settle(now);
         Some(self.last_link)
+    }
+
+    /// What is to be done next, in order.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
     }
 
     /// A connection ended by itself.

@@ -228,3 +228,21 @@ async fn numbers_and_ids_at_the_edge_are_answered() {
     let (_ahead, frames) = Socket::join(replica.public, &key(), "vault", Some(last)).await;
     assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Gap { .. })), "{frames:?}");
 }
+
+/// A page of the log that was read before the room compared itself with the log, and is handed
+/// over after it, proves nothing: what came between is in neither page nor ring.
+#[test]
+fn no_unseen_message_where_a_repair_overtakes_a_page() {
+    use rollcall_server::room::{Listener, Out, Pull, Room};
+    let room = Room::new("quiet".to_owned());
+    let (seen, missed) = (EntryId::new(1, 0), EntryId::new(2, 0));
+    let listener = std::sync::Arc::new(Listener::new(seen, Out::Wake(Default::default())));
+    room.attach(1, listener.clone(), None);
+    let pull = || room.pull(&listener, |_| true, |_, _| {});
+    assert_eq!(pull(), Pull::NeedPage(seen), "the page is read, and has nothing");
+    room.rewind(missed);
+    listener.place().reached(seen, true);
+    assert_eq!(pull(), Pull::NeedPage(seen), "it must be read again");
+    listener.place().reached(missed, true);
+    assert_eq!(pull(), Pull::Live);
+}

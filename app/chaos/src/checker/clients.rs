@@ -19,6 +19,10 @@ const LISTED: usize = 199;
 pub(super) struct Client {
     /// Its public ID; none before its first connection, and none ever for who only posts.
     pub member: Option<Name>,
+    /// Connections it has had.
+    pub connections: u64,
+    /// When the last was opened, if it was for a move.
+    pub moved_at: Option<u64>,
     /// It reads slowly on purpose: how late it gets things says nothing.
     pub is_slow: bool,
     pub gone: Option<(Gone, Place)>,

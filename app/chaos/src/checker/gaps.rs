@@ -29,6 +29,8 @@ pub(super) struct Broken {
     pub anomaly: Anomaly,
     /// When the client was last told that this room was rewound.
     pub rewound_at: Option<u64>,
+    /// It is on a connection opened for a move, and its cursor has stood there since before.
+    pub is_first_after_move: bool,
 }
 
 impl Gap {
@@ -61,12 +63,23 @@ impl Gap {
 }
 
 impl Broken {
-    /// During a move, the old connection may still bring what the log has lost when the new one has
-    /// told of the loss already. That is refused, rightly, and nothing else is excused.
-    pub fn judge(&self, book: &mut Book, logs: &Logs) {
-        let Self { seat, place, id, expected, got, anomaly, rewound_at } = *self;
-        let is_gone = !logs.of(seat.room).is_some_and(|log| log.has(id));
-        if is_gone && rewound_at.is_some_and(|at| book.faults.explain_gap(true, at)) {
+    /// Two connections may tell of one loss at different times, and nothing else is excused:
+    /// - the old one still brings what the log has lost when the new one has told of the loss;
+    /// - the old one brought it when the new one had been asked for what follows the cursor before
+    ///   it. The client then stands where the log never was, refuses what comes, asks again, and
+    ///   must be told then.
+    pub fn judge(&self, book: &mut Book, logs: &Logs, gaps: &[Gap]) {
+        let Self { seat, place, id, expected, got, anomaly, .. } = *self;
+        let is_gone = |id| !logs.of(seat.room).is_some_and(|log| log.has(id));
+        let was_told = self.rewound_at.is_some_and(|at| book.faults.explain_gap(true, at));
+        let is_told = |gap: &Gap| {
+            let later = gap.place.line > place.line && book.faults.explain_gap(true, place.at);
+            later && gap.seat == seat && gap.rewound && gap.after == expected
+        };
+        if was_told && is_gone(id) {
+            return;
+        }
+        if self.is_first_after_move && is_gone(expected) && gaps.iter().any(is_told) {
             return;
         }
         book.note_at(anomaly, place, |book| {

@@ -51,7 +51,7 @@ pub use self::{
     figures::{Durations, Figures, Recovery},
     report::Report,
 };
-use crate::history::{self, Gone, Id, Record, What};
+use crate::history::{self, Entered, Gone, Id, Record, What};
 
 /// Checks a whole history.
 pub fn check<'a>(records: impl IntoIterator<Item = &'a Record>) -> Report {
@@ -205,7 +205,10 @@ impl Checker {
                 let names = &mut self.book.names;
                 let (client, member) = (names.number(client), names.number(member));
                 self.book.owners.insert(member, client);
-                self.clients.all.entry(client).or_default().member = Some(member);
+                let client = self.clients.all.entry(client).or_default();
+                client.member = Some(member);
+                client.connections += 1;
+                client.moved_at = (why == "move").then_some(self.book.place.at);
             }
             What::Lost { abrupt, .. } => {
                 figures.lost += 1;
@@ -218,10 +221,12 @@ impl Checker {
 
     fn told(&mut self, what: &What) {
         match what {
-            What::Joined { client, room, cursor, present, .. } => {
+            What::Joined { client, room, how, cursor, present } => {
                 let seat = self.seat(client, room);
+                let connection = self.clients.all.entry(seat.client).or_default().connections;
+                let fresh_on = (*how == Entered::Fresh).then_some(connection);
                 let view = self.clients.views.entry(seat).or_default();
-                view.joined(&mut self.book, seat, *cursor);
+                view.joined(&mut self.book, seat, *cursor, fresh_on);
                 view.present = present.iter().map(|it| self.book.names.number(it)).collect();
             }
             What::Members { client, room, present } => {
@@ -251,9 +256,17 @@ impl Checker {
             What::Broken { client, room, id, expected, got } => {
                 let (seat, place) = (self.seat(client, room), self.book.place);
                 let view = self.clients.views.entry(seat).or_default();
-                let (anomaly, rewound_at) = (view.silence(&self.book, place), view.rewound_at);
-                let (id, expected, got) = (*id, *expected, *got);
-                self.broken.push(Broken { seat, place, id, expected, got, anomaly, rewound_at });
+                let moved_at = self.clients.all.get(&seat.client).and_then(|it| it.moved_at);
+                self.broken.push(Broken {
+                    seat,
+                    place,
+                    id: *id,
+                    expected: *expected,
+                    got: *got,
+                    anomaly: view.silence(&self.book, place),
+                    rewound_at: view.rewound_at,
+                    is_first_after_move: moved_at.is_some_and(|at| view.cursor_at <= at),
+                });
             }
             _ => {}
         }
@@ -353,7 +366,7 @@ impl Checker {
         logs.find_lost(book, entries);
         logs.find_passed_over(book, entries);
         self.gaps.iter().for_each(|gap| gap.judge(book, logs));
-        self.broken.iter().for_each(|broken| broken.judge(book, logs));
+        self.broken.iter().for_each(|broken| broken.judge(book, logs, &self.gaps));
         clients.find_unseen(book, logs, entries, healed);
         clients.find_wrong_views(book, healed);
         for (place, room, replica, present) in &self.observed {

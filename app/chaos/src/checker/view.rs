@@ -30,13 +30,15 @@ pub(super) struct View {
     pub stay: Stay,
     /// Where this stay began: everything after it is due.
     pub first: Id,
+    /// The client's connection on which it began afresh, if it did; counted from 1.
+    began_on: Option<u64>,
     cursor: Id,
-    /// When the cursor was last known to be part of the log.
-    cursor_at: u64,
+    /// When it was put there.
+    pub cursor_at: u64,
     /// All of this stay.
     pub heard: Vec<EntryIndex>,
-    /// How many of them came before the last rewind: of another history since.
-    before_rewind: usize,
+    /// How many of them came before the last gap after a cut: perhaps of another history.
+    before_cut: usize,
     /// Each sender's last message since then, and its number.
     last: HashMap<Name, (OpIndex, u64)>,
     /// Each sender's last message before then.
@@ -73,14 +75,16 @@ impl View {
         self.stay = Stay::Out;
     }
 
-    pub fn joined(&mut self, book: &mut Book, seat: Seat, cursor: Id) {
+    /// Told on the client's connection of this number, afresh or after its cursor.
+    pub fn joined(&mut self, book: &mut Book, seat: Seat, cursor: Id, fresh_on: Option<u64>) {
         match self.stay {
             Stay::Out => return,
-            Stay::Entering => {
-                self.stay = Stay::In;
-                self.first = cursor;
-            }
+            Stay::Entering => self.begin(cursor, fresh_on),
             Stay::In if cursor == self.cursor => return,
+            // The answer to the time before it left came late, and this is the one it waited for.
+            Stay::In if fresh_on.is_some() && fresh_on == self.began_on => {
+                self.begin(cursor, fresh_on);
+            }
             // Another connection of the same stay goes on where the one before was.
             Stay::In => self.broke(book, |view, book| {
                 let who = seat.describe(book);
@@ -88,6 +92,12 @@ impl View {
             }),
         }
         self.move_to(cursor, book.place.at);
+    }
+
+    fn begin(&mut self, cursor: Id, fresh_on: Option<u64>) {
+        self.stay = Stay::In;
+        self.first = cursor;
+        self.began_on = fresh_on;
     }
 
     pub fn message(&mut self, book: &mut Book, seat: Seat, entries: &Entries, index: EntryIndex) {
@@ -121,14 +131,15 @@ impl View {
         } else {
             self.gaps.push((after.min(self.cursor), resumes_at));
         }
-        // What a client had of a lost history may come again under other IDs; but only then.
-        if rewound && book.faults.explain_gap(true, book.place.at) {
+        // What a client had of a lost history may come again under other IDs; but only then. A log
+        // that was cut, went on and was trimmed after that looks trimmed to who comes back late.
+        if book.faults.explain_gap(true, book.place.at) {
             for (sender, (op, _)) in self.last.drain() {
                 let turn = book.operations.get(op).turn;
                 let lost = self.lost.entry(sender).or_default();
                 *lost = turn.max(*lost);
             }
-            self.before_rewind = self.heard.len();
+            self.before_cut = self.heard.len();
         }
         self.move_to(resumes_at, book.place.at);
     }
@@ -170,7 +181,7 @@ impl View {
         if self.lost.get(&sender).is_some_and(|lost| turn <= *lost) {
             // A retry, or a copy that a frozen replica still held, can bring it back as another
             // entry: the log that knew it is gone. But only if it was sent before that.
-            let had = self.find(entries, op, ..self.before_rewind);
+            let had = self.find(entries, op, ..self.before_cut);
             if had.is_some() && (had == Some(entry.id) || !book.was_cut_since(sent)) {
                 return twice(book, seat, entry, had);
             }
@@ -184,7 +195,7 @@ impl View {
         if turn < last_turn {
             self.last.insert(sender, (last, last_n));
         }
-        let had = self.find(entries, op, self.before_rewind..);
+        let had = self.find(entries, op, self.before_cut..);
         if had.is_some() {
             return twice(book, seat, entry, had);
         }

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use rollcall_protocol::{EntryId, ErrorCode, Message, RejectCode, ServerFrame};
+use rollcall_protocol::{
+    ClientFrame, EntryId, ErrorCode, JoinStatus, Message, RejectCode, ServerFrame,
+};
 
 use super::{Effect, Session};
 use crate::{
     event::{Event, Loss},
     link::{Link, LinkId, Stage},
     outbox::Refusal,
-    resume::Seen,
+    resume::{Cursor, Seen},
 };
 
 impl Session {
@@ -82,8 +84,22 @@ impl Session {
         let ServerFrame::Joined { room: name, head, status, present, members } = frame else {
             return;
         };
+        let is_again = self.link(id).is_some_and(|link| link.is_joined(&name));
         let Some(room) = self.rooms.get_mut(&name).filter(|room| room.wanted) else { return };
-        room.cursor.joined(head);
+        if room.cursor.at().is_none() && status != JoinStatus::Fresh {
+            // The answer to a cursor from the time before a leave: where it goes on is not where
+            // this client wants to begin. Asked again, it begins at the head.
+            if self.link(id).is_some_and(|link| link.stages.remove(&name).is_some()) {
+                self.effects.push_back(Effect::Write(id, ClientFrame::Leave { room: name }));
+            }
+            return;
+        }
+        if is_again && status == JoinStatus::Fresh {
+            // Left and entered again: the first answer was that to the time before, come late.
+            room.cursor = Cursor::new(Some(head));
+        } else {
+            room.cursor.joined(head);
+        }
         let cursor = room.cursor.at().unwrap_or(head);
         self.set_stage(id, &name, Stage::Joined);
         self.emit(Event::Joined { room: name, head, cursor, status, present, members });

@@ -107,7 +107,7 @@ impl World {
     }
 
     fn carry_out(&mut self) {
-        while let Some(effect) = self.session.effects.pop_front() {
+        while let Some(effect) = self.session.next_effect() {
             match effect {
                 Effect::Dial(hello) => self.dial = Some(hello),
                 Effect::Write(id, frame) => {
@@ -308,6 +308,50 @@ fn append(log: &mut Vec<(String, Option<u64>)>, n: u64, text: String) -> ServerF
         log.push((text, Some(n)));
     }
     ServerFrame::Ack { room, n, id: None, duplicate }
+}
+
+fn joined(head: usize, status: JoinStatus) -> ServerFrame {
+    let (room, head) = (ROOM.to_owned(), World::id(head));
+    ServerFrame::Joined { room, head, status, present: 0, members: Vec::new() }
+}
+
+/// A `hello` may carry a cursor of a room that was left and entered again before its answer came:
+/// the head that the answer names is not where the messages after it begin.
+#[test]
+fn no_skipped_message_after_a_return_while_connecting() {
+    let mut world = World::new();
+    world.step(&Step::Dial { ok: true });
+    let (id, now) = (world.link(0).expect("a connection"), world.now);
+    world.session.leave(ROOM, now);
+    world.session.join(ROOM.to_owned(), None, now);
+    world.session.frame(id, joined(3, JoinStatus::Resumed), now);
+    assert_eq!(world.session.rooms[ROOM].cursor.at(), None);
+    let asked = world.session.effects.iter().rev().take(2).rev().collect::<Vec<_>>();
+    assert!(
+        matches!(
+            asked[..],
+            [
+                Effect::Write(_, ClientFrame::Leave { .. }),
+                Effect::Write(_, ClientFrame::Join { after: None, .. }),
+            ]
+        ),
+        "{asked:?}"
+    );
+}
+
+/// The answer to the first time in a room may come when the client has left and entered it again.
+#[test]
+fn no_skipped_message_after_a_quick_return() {
+    let mut world = World::new();
+    world.step(&Step::Dial { ok: true });
+    let (id, now) = (world.link(0).expect("a connection"), world.now);
+    world.session.leave(ROOM, now);
+    world.session.join(ROOM.to_owned(), None, now);
+    world.session.frame(id, joined(3, JoinStatus::Fresh), now);
+    world.session.frame(id, joined(5, JoinStatus::Fresh), now);
+    world.session.frame(id, ServerFrame::Live { room: ROOM.to_owned(), id: World::id(5) }, now);
+    assert_eq!(world.session.rooms[ROOM].cursor.at(), Some(World::id(5)));
+    world.carry_out(); // panics at a broken chain
 }
 
 proptest! {

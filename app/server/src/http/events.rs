@@ -176,10 +176,9 @@ impl Follower {
         }
         let frames: Vec<_> = page.entries.into_iter().map(Frame::new).collect();
         self.queue.extend(frames.iter().map(message_event));
-        let mut place = self.listener.place();
         let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);
-        place.cursor = frames.last().map_or(resumes_at, |frame| frame.id);
-        place.at_log_end = frames.len() < PAGE;
+        let reached = frames.last().map_or(resumes_at, |frame| frame.id);
+        self.listener.place().reached(reached, frames.len() < PAGE);
     }
 
     /// Until there may be something new. None when it is this stream's moment to end.

@@ -48,11 +48,32 @@ pub struct Place {
     /// The last entry that was handed to the connection.
     pub cursor: EntryId,
     /// The log was read to its end at this cursor, or at one before it.
-    pub at_log_end: bool,
+    at_log_end: bool,
+    /// Nothing made the listener check again since it needed the page that is being read.
+    page_counts: bool,
     /// Catch-up is done: the room hands over what comes next.
     pub live: bool,
     /// A presence frame had to be skipped: the connection needs the whole list.
     pub presence_stale: bool,
+}
+
+impl Place {
+    /// A page of the log was handed over up to `cursor`, perhaps the log's end.
+    ///
+    /// If the listener had to check again meanwhile, the page may be older than what the ring has
+    /// forgotten since, so its end proves nothing.
+    pub fn reached(&mut self, cursor: EntryId, at_log_end: bool) {
+        self.cursor = cursor;
+        self.at_log_end = at_log_end && self.page_counts;
+    }
+
+    pub(super) fn is_at_log_end(&self) -> bool {
+        self.at_log_end
+    }
+
+    pub(super) fn needs_page(&mut self) {
+        self.page_counts = true;
+    }
 }
 
 impl Listener {
@@ -73,6 +94,7 @@ impl Listener {
         let mut place = self.place();
         place.live = false;
         place.at_log_end = false;
+        place.page_counts = false;
         drop(place);
         self.wake();
     }

@@ -31,6 +31,7 @@ pub use self::{
     ring::Frame,
 };
 use crate::{
+    log::{Page, splice},
     metrics::Metrics,
     mutants,
     presence::Snapshot,
@@ -90,7 +91,10 @@ pub enum Pull {
 }
 
 impl Room {
-    fn new(name: String) -> Self {
+    /// A room that nobody is in yet.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new(name: String) -> Self {
         let state = State {
             early: Some(Vec::new()),
             empty_since: Some(Instant::now()),
@@ -168,13 +172,39 @@ impl Room {
                 }
             }
             After::Head => {}
-            After::Beyond if place.at_log_end => {}
-            After::Beyond | After::Unknown => return Pull::NeedPage(place.cursor),
+            After::Beyond if place.is_at_log_end() => {}
+            After::Beyond | After::Unknown => {
+                place.needs_page();
+                return Pull::NeedPage(place.cursor);
+            }
         }
         place.live = true;
         let stale = std::mem::take(&mut place.presence_stale);
         on_live(place.cursor, stale.then(|| state.list_members(None)));
         Pull::Live
+    }
+
+    /// Whether the ring continues `cursor`, or ends there: the log need not be asked.
+    #[must_use]
+    pub fn proves(&self, cursor: EntryId) -> bool {
+        matches!(self.state().ring.after(cursor), After::Frames(_) | After::Head)
+    }
+
+    /// The ring's newest entry.
+    #[must_use]
+    pub fn newest(&self) -> Option<EntryId> {
+        self.state().ring.last()
+    }
+
+    /// Continues the ring from `newest` with what the log has after it, or starts anew where the
+    /// log ends. A page of `full` entries may not be all.
+    pub fn bridge(&self, newest: Option<EntryId>, page: Page, full: usize) {
+        let continues = newest.is_some_and(|newest| splice::gap(newest, &page).is_none());
+        if continues && page.entries.len() < full {
+            page.entries.into_iter().for_each(|message| self.push(message));
+        } else {
+            self.rewind(page.last);
+        }
     }
 
     /// Whether the ring has newer frames that do not continue `cursor`.
@@ -193,7 +223,9 @@ impl Room {
         state.listeners.values().for_each(|listener| listener.recheck());
     }
 
-    fn push(&self, message: Message) {
+    /// The feed's next message.
+    #[doc(hidden)]
+    pub fn push(&self, message: Message) {
         let mut state = self.state();
         let frame = Frame::new(message);
         state.head = state.head.max(frame.id);

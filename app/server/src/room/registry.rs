@@ -158,9 +158,7 @@ impl Rooms {
     }
 
     async fn locate(&self, room: &Room, cursor: EntryId) -> Result<Start, LogError> {
-        use super::ring::After;
-        let proven = matches!(room.state().ring.after(cursor), After::Frames(_) | After::Head);
-        if proven {
+        if room.proves(cursor) {
             return Ok(Start::Resumed(cursor));
         }
         let page = self.inner.log.read_after(&room.name, cursor, 1).await?;
@@ -222,15 +220,10 @@ impl Rooms {
         if room.loaded.initialized() {
             room.settle(self.inner.presence.snapshot(&room.name).await?);
         }
-        let last = room.state().ring.last();
-        let page =
-            self.inner.log.read_after(&room.name, last.unwrap_or_default(), REPAIR_PAGE).await?;
-        let bridged = last.is_some_and(|last| splice::gap(last, &page).is_none());
-        if bridged && page.entries.len() < REPAIR_PAGE {
-            page.entries.into_iter().for_each(|message| room.push(message));
-        } else {
-            room.rewind(page.last);
-        }
+        let newest = room.newest();
+        let from = newest.unwrap_or_default();
+        let page = self.inner.log.read_after(&room.name, from, REPAIR_PAGE).await?;
+        room.bridge(newest, page, REPAIR_PAGE);
         Ok(())
     }
 

@@ -190,10 +190,7 @@ impl Connection {
             }
             reached = frame.id;
         }
-        let mut place = joined.listener.place();
-        place.cursor = reached;
-        place.at_log_end = at_log_end;
-        drop(place);
+        joined.listener.place().reached(reached, at_log_end);
         if let Some(gap) = gap {
             self.count_gap(gap.reason);
         }

@@ -1,6 +1,9 @@
 //! What destruction excuses, and where the excuse ends.
 
-use super::{NOTHING, chat, tale::id};
+use super::{
+    NOTHING, chat,
+    tale::{Line, id},
+};
 use crate::history::{Loss, What};
 
 #[test]
@@ -152,4 +155,32 @@ fn an_old_connection_may_bring_what_the_log_has_lost_and_is_refused() {
     };
     assert_eq!(brings(5), NOTHING);
     assert_eq!(brings(6), ["skipped-message"], "what the log has must not be refused");
+}
+
+#[test]
+fn a_cursor_that_an_old_connection_took_out_of_the_log_must_be_told_on_the_next() {
+    let ends = |why: &str, told: bool| {
+        let mut tale = chat();
+        tale.invoke("ann", 5).append(5).ok(5).hear("ann", 5).flush();
+        tale.hear_line("bob", &Line { id: id(50), prev: id(40), who: "ann".into(), n: 3, op: 5 });
+        tale.connect("bob", why).joined("bob", id(50));
+        tale.invoke("ann", 6).append(6).ok(6).gap("ann", 50, 0).hear("ann", 6);
+        tale.broken("bob", 60, 50, 0).connect("bob", "resume").joined("bob", id(50));
+        if told {
+            tale.gap("bob", 50, 0).hear("bob", 6);
+        }
+        tale.verdict()
+    };
+    assert_eq!(ends("move", true), NOTHING);
+    assert_eq!(ends("resume", true), ["skipped-message"], "a single connection tells at once");
+    assert_eq!(ends("move", false), ["skipped-message", "unseen"]);
+}
+
+#[test]
+fn a_flush_and_a_trim_after_it_look_like_a_trim() {
+    let mut tale = chat();
+    tale.invoke("ann", 5).append(5).both_hear(5).flush();
+    tale.invoke("bob", 6).append(6).info(6).trim(1).append_as(5, id(70)).ok(5);
+    tale.gap("ann", 50, 60).gap("bob", 50, 60).both_hear(5);
+    assert_eq!(tale.verdict(), NOTHING);
 }

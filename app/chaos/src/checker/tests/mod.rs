@@ -6,7 +6,7 @@ mod tale;
 use tale::{DEN, Tale, hash, id, member, names};
 
 use super::check;
-use crate::history::{Gone, Op, Record, What};
+use crate::history::{Entered, Gone, Op, Record, What};
 
 const NOTHING: [&str; 0] = [];
 
@@ -209,6 +209,23 @@ fn who_left_is_owed_nothing_until_it_is_back() {
     tale.here.push("bob".to_owned());
     tale.tell(join).joined("bob", id(50));
     assert_eq!(tale.say("ann", 6).verdict(), NOTHING);
+}
+
+#[test]
+fn a_late_answer_may_begin_a_stay_and_the_right_one_begins_it_again() {
+    let again = |reconnects: bool| {
+        let mut tale = chat();
+        tale.leave("bob").invoke("ann", 5).append(5).ok(5).hear("ann", 5);
+        tale.here.push("bob".to_owned());
+        tale.tell(What::Join { client: "bob".to_owned(), room: DEN.to_owned() });
+        tale.joined_as("bob", id(40), Entered::Fresh);
+        if reconnects {
+            tale.connect("bob", "resume");
+        }
+        tale.joined_as("bob", id(50), Entered::Fresh).say("ann", 6).verdict()
+    };
+    assert_eq!(again(false), NOTHING);
+    assert_eq!(again(true), ["skipped-message", "unseen"], "on another connection it goes on");
 }
 
 #[test]

@@ -88,7 +88,11 @@ impl Tale {
     }
 
     pub fn joined(&mut self, who: &str, cursor: Id) -> &mut Self {
-        let (client, room, how) = (who.to_owned(), DEN.to_owned(), Entered::Resumed);
+        self.joined_as(who, cursor, Entered::Resumed)
+    }
+
+    pub fn joined_as(&mut self, who: &str, cursor: Id, how: Entered) -> &mut Self {
+        let (client, room) = (who.to_owned(), DEN.to_owned());
         let present = self.here.iter().map(|who| member(who)).collect();
         self.tell(What::Joined { client: client.clone(), room, how, cursor, present });
         for other in self.here.clone() {

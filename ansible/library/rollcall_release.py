@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Apache-2.0
+"""Which image a release is, and whether it may be rolled out."""
+
+DOCUMENTATION = r"""
+module: rollcall_release
+short_description: Pin a release to its image, or mark it bad
+description:
+  - C(found) pins the release to the image's ID, so that a tag that somebody moves during the roll changes nothing.
+    It refuses a release that was never built, and one whose image a canary found bad.
+  - C(bad) marks the image. Built again, the release has another image, and a clean slate.
+options:
+  image: {description: Name of the image, without its tag., type: str}
+  release: {description: The release, which is the tag., type: str, required: true}
+  env: {description: Environment that the containers get., type: dict, default: {}}
+  marks: {description: File with the bad images of this control machine., type: path, required: true}
+  force: {description: Roll out a bad release all the same., type: bool, default: false}
+  state: {description: Find the release or mark it., type: str, default: found, choices: [found, bad]}
+  id: {description: The image's ID, to mark., type: str}
+  reason: {description: Why it is bad., type: str}
+author: [Rollcall]
+attributes:
+  check_mode: {support: full, description: Marks nothing.}
+"""
+
+EXAMPLES = r"""
+- name: Find the release
+  rollcall_release: {image: rollcall-server, release: 1.1.0, marks: /path/bad-releases.json}
+"""
+
+RETURN = r"""
+ansible_facts:
+  description:
+    - C(replica_release), its C(replica_image) by ID, and C(replica_spec), image and environment together; a slot that
+      has the same spec needs no roll.
+  type: dict
+  returned: when found
+"""
+
+import datetime
+import hashlib
+import json
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def read(path):
+    """Image ID -> why it is bad."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return {}
+
+
+def mark(path, image, release, reason):
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    marks = read(path) | {image: {"release": release, "time": now, "reason": reason}}
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(marks, file, indent=2)
+    os.replace(path + ".new", path)
+
+
+def find(module, params):
+    name = f"{params['image']}:{params['release']}"
+    docker = module.get_bin_path("docker", required=True)
+    code, found, error = module.run_command([docker, "image", "inspect", "--format", "{{.Id}}", name])
+    if code != 0 and "No such image" in error:
+        module.fail_json(
+            msg=f"there is no image {name} on this machine. "
+            "Build it with scripts/build, or name one that exists with -e release=…"
+        )
+    if code != 0:
+        module.fail_json(msg=f"Docker does not tell about {name}: {error.strip()}")
+    return found.strip()
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "image": {"type": "str"},
+            "release": {"type": "str", "required": True},
+            "env": {"type": "dict", "default": {}},
+            "marks": {"type": "path", "required": True},
+            "force": {"type": "bool", "default": False},
+            "state": {"type": "str", "default": "found", "choices": ["found", "bad"]},
+            "id": {"type": "str"},
+            "reason": {"type": "str"},
+        },
+        required_if=[("state", "found", ["image"]), ("state", "bad", ["id", "reason"])],
+        supports_check_mode=True,
+    )
+    params = module.params
+    if params["state"] == "bad":
+        if not module.check_mode:
+            mark(params["marks"], params["id"], params["release"], params["reason"])
+        module.exit_json(changed=True)
+    image = find(module, params)
+    bad = read(params["marks"]).get(image)
+    if bad and not params["force"]:
+        module.fail_json(
+            msg=f"release {params['release']} is marked bad since {bad['time']}: {bad['reason']}. "
+            "Roll it out all the same with -e force=true"
+        )
+    spec = hashlib.sha1((image + json.dumps(params["env"], sort_keys=True)).encode()).hexdigest()
+    facts = {"replica_image": image, "replica_release": params["release"], "replica_spec": spec}
+    module.exit_json(changed=False, ansible_facts=facts)
+
+
+if __name__ == "__main__":
+    main()

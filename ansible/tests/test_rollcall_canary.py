@@ -1,0 +1,142 @@
+"""Toys that answer and count like replicas, one of them worse than the others."""
+
+import http.server
+import threading
+import time
+
+import pytest
+from conftest import free_port, load
+
+METRICS = """# HELP rollcall_http_requests_total HTTP requests, by status class.
+rollcall_http_requests_total{{status="2xx"}} {good}
+rollcall_http_requests_total{{status="5xx"}} {bad}
+rollcall_messages_in_total{{outcome="rejected"}} 1000
+rollcall_messages_in_total{{outcome="failed"}} 0
+rollcall_http_request_seconds_bucket{{le="0.5"}} {all}
+rollcall_http_request_seconds_sum {seconds}
+rollcall_http_request_seconds_count {all}
+"""
+
+
+class Counting:
+    """A replica that fails every so many requests, and takes its time. Public and admin listener in one."""
+
+    def __init__(self, fail_every=0, seconds=0.0, counts=True):
+        self.port, self.fail_every, self.seconds, self.counts = free_port(), fail_every, seconds, counts
+        self.good = self.bad = self.spent = 0
+        self.lock = threading.Lock()
+        counting = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                status, body = (200, counting.metrics()) if self.path == "/metrics" else counting.serve()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def serve(self):
+        time.sleep(self.seconds)
+        with self.lock:
+            fails = self.fail_every and (self.good + self.bad + 1) % self.fail_every == 0
+            self.good, self.bad = self.good + (not fails), self.bad + bool(fails)
+            self.spent += self.seconds
+        return 500 if fails else 200, b"{}"
+
+    def metrics(self):
+        if not self.counts:
+            return b"rollcall_connections 3\n"
+        everything = self.good + self.bad
+        return METRICS.format(good=self.good, bad=self.bad, all=everything, seconds=self.spent).encode()
+
+
+@pytest.fixture
+def compare():
+    """The module's verdict on two toys. Each has its own port, so the one that both listeners share is told by name."""
+    toys = []
+
+    def compare(canary, control, **params):
+        module = load("rollcall_canary")
+        ports = {"canary": canary.port, "control": control.port}
+        toys.extend((canary, control))
+
+        class OnOwnPort(module.Watched):
+            def __init__(self, slot, params):
+                port = ports[slot["server"]]
+                super().__init__(slot, params | {"port": port, "admin_port": port})
+                self.params = params | {"port": port}
+
+            def probe(self, _, until):
+                super().probe(self.params, until)
+
+        module.Watched = OnOwnPort
+        slots = [{"server": name, "address": "127.0.0.1"} for name in ports]
+        defaults = {"seconds": 1.0, "probes_per_second": 200, "min_samples": 50, "room": "canary"}
+        defaults |= {"error_ratio": 3, "error_floor": 0.015, "latency_ratio": 3, "latency_floor_ms": 5}
+        return module.compare(defaults | {"canary": slots[0], "controls": slots[1:]} | params)
+
+    yield compare
+    for toy in toys:
+        toy.server.shutdown()
+        toy.server.server_close()
+
+
+def test_as_good_as_the_control_is_good(compare):
+    result = compare(Counting(), Counting())
+    assert (result["verdict"], result["source"]) == ("good", "metrics")
+    # The rejected sends that the toys tell of are older than the window, and their senders' doing.
+    assert result["canary"]["errors"] == 0 and result["canary"]["requests"] >= 50
+
+
+def test_five_percent_errors_are_bad(compare):
+    result = compare(Counting(fail_every=20), Counting())
+    assert result["verdict"] == "bad" and "requests failed" in result["msg"]
+
+
+def test_the_same_errors_on_both_sides_are_not_the_release_s(compare):
+    assert compare(Counting(fail_every=20), Counting(fail_every=20))["verdict"] == "good"
+
+
+def test_ten_times_slower_is_bad(compare):
+    result = compare(Counting(seconds=0.05), Counting(seconds=0.005))
+    assert result["verdict"] == "bad" and "a request takes" in result["msg"]
+
+
+def test_ten_times_slower_than_nothing_is_nothing(compare):
+    assert compare(Counting(seconds=0.003), Counting(seconds=0.0003))["verdict"] == "good"
+
+
+def test_so_slow_that_there_are_few_samples_is_bad_all_the_same(compare):
+    assert compare(Counting(seconds=0.3), Counting())["verdict"] == "bad"
+
+
+def test_too_few_requests_prove_nothing_and_say_so(compare):
+    result = compare(Counting(fail_every=2), Counting(), probes_per_second=8)
+    assert result["verdict"] == "unknown" and "prove nothing" in result["note"]
+
+
+def test_nothing_to_compare_with_is_said(compare):
+    assert compare(Counting(), Counting(), controls=[])["verdict"] == "unknown"
+
+
+def test_a_release_that_counts_nothing_is_judged_by_the_answers(compare):
+    result = compare(Counting(fail_every=20), Counting(counts=False))
+    assert (result["verdict"], result["source"]) == ("bad", "probes")
+
+
+def test_a_canary_that_is_gone_fails_without_a_verdict(run, toy):
+    toy.stop()
+    slot = {"server": "r1-green", "address": "127.0.0.1"}
+    result = run("rollcall_canary", canary=slot, controls=[slot], port=toy.port, admin_port=toy.port)
+    assert result["failed"] and result["verdict"] == "unknown" and "r1-green does not answer" in result["msg"]

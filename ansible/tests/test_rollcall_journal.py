@@ -1,0 +1,86 @@
+"""The callback plugins, in a real playbook run of toy phases."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, wait_until
+
+PLAYBOOK = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars: {{show_phases: true}}
+  tasks:
+    - rollcall_lock: {{path: "{lock}", purpose: rolling to 1.1.0}}
+    - set_fact: {{replica_release: 1.1.0}}
+    - command: "true"
+      vars: {{replica_phase: start}}
+    - command: "{drain}"
+      vars: {{replica_phase: drain}}
+    - command: "true"
+      vars: {{replica_phase: stop}}
+"""
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Start the playbook with a command for its drain; the plugins write their report beside it."""
+    (tmp_path / "plugins").mkdir()
+    for plugin in (ROOT / "plugins" / "callback").glob("*.py"):
+        text = plugin.read_text().replace("Path(__file__).parents[3]", f"Path({str(tmp_path)!r})")
+        (tmp_path / "plugins" / plugin.name).write_text(text)
+
+    def play(drain):
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(PLAYBOOK.format(lock=tmp_path / "lock", drain=drain))
+        command = [Path(sys.executable).with_name("ansible-playbook"), playbook]
+        env = os.environ | {"ANSIBLE_CALLBACK_PLUGINS": str(tmp_path / "plugins"), "ANSIBLE_NOCOLOR": "1"}
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    return play
+
+
+def lines(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "deploys.jsonl").read_text().splitlines()]
+
+
+def test_every_step_is_a_line_and_the_deploy_is_the_last(tmp_path, play):
+    output, _ = play("true").communicate()
+    steps = lines(tmp_path)
+    assert [step["phase"] for step in steps] == ["start", "drain", "stop", "deploy"]
+    for step in steps:
+        assert step["deploy"] and "@" in step["who"] and step["release"] == "1.1.0" and step["time"] and step["seconds"] >= 0
+    assert [step["outcome"] for step in steps] == ["ok", "ok", "ok", "done"]
+    assert "replica    start  drain  stop" in output and "localhost  start" in output
+    report = json.loads((tmp_path / "reports" / "rolling-update.json").read_text())
+    assert list(report["replicas"][0]["phases"]) == ["start", "drain", "stop"]
+
+
+def test_a_failure_is_written_with_its_reason(tmp_path, play):
+    output, _ = play("false").communicate()
+    step, deploy = lines(tmp_path)[-2:]
+    assert (step["phase"], step["outcome"], deploy["outcome"]) == ("drain", "failed", "failed")
+    assert "non-zero return code" in step["reason"] and "undone" in output
+
+
+def test_an_interrupt_is_written_and_says_what_to_do(tmp_path, play):
+    slow, begun = tmp_path / "slow", tmp_path / "begun"
+    slow.write_text(f"#!/bin/sh\ntouch {begun}\nexec sleep 30\n")
+    slow.chmod(0o755)
+    running = play(slow)
+    wait_until(begun.exists, seconds=30)
+    running.send_signal(signal.SIGINT)
+    output, _ = running.communicate()
+    assert lines(tmp_path)[-1]["outcome"] == "interrupted"
+    assert "Interrupted in localhost's drain. Run the same command again" in output
+
+
+def test_a_refused_deploy_is_written_too(tmp_path, play):
+    (tmp_path / "lock").write_text("{")
+    output, _ = play("true").communicate()
+    assert [step["outcome"] for step in lines(tmp_path)] == ["refused"] and "unlock.yml" in output

@@ -1,0 +1,29 @@
+import subprocess
+
+ROW = {"image": "rollcall-haproxy", "release": "3.0", "env": {"A": "1"}}
+
+
+def test_a_release_is_pinned_to_its_image(tmp_path, run):
+    marks = str(tmp_path / "bad.json")
+    facts = run("rollcall_release", **ROW, marks=marks)["ansible_facts"]
+    image = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Id}}", "rollcall-haproxy:3.0"],
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()
+    assert (facts["replica_image"], facts["replica_release"]) == (image, "3.0")
+    other = run("rollcall_release", **ROW | {"env": {"A": "2"}}, marks=marks)["ansible_facts"]
+    assert other["replica_spec"] != facts["replica_spec"]
+
+
+def test_a_release_that_was_never_built_is_refused(tmp_path, run):
+    result = run("rollcall_release", image="rollcall-haproxy", release="none", marks=str(tmp_path / "bad.json"))
+    assert result["failed"] and "no image rollcall-haproxy:none" in result["msg"]
+
+
+def test_a_bad_release_is_refused_by_its_image_unless_forced(tmp_path, run):
+    marks = str(tmp_path / "bad.json")
+    image = run("rollcall_release", **ROW, marks=marks)["ansible_facts"]["replica_image"]
+    run("rollcall_release", state="bad", release="3.0", id=image, reason="5 % errors", marks=marks)
+    result = run("rollcall_release", **ROW, marks=marks)
+    assert result["failed"] and "5 % errors" in result["msg"] and "force=true" in result["msg"]
+    assert "failed" not in run("rollcall_release", **ROW, marks=marks, force=True)
