@@ -1,0 +1,130 @@
+//! The audience of a drill: `rollcall-bots run`, whose command lasts as long as the drill does.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use tokio::{
+    process::{Child, Command},
+    time::sleep,
+};
+
+use super::Scene;
+
+const CLIENTS: &str = "60";
+/// To connect all of them, and a moment in which nothing happens.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the audience must not notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// Nothing moved at all.
+    Untouched,
+    /// A roll: everybody moves, and no request or connection is lost.
+    Unnoticed,
+    /// Something dies: nothing is lost, and everybody is back in the end.
+    NothingLost,
+}
+
+/// Clients that talk while a drill goes on.
+pub struct Audience {
+    bots: Child,
+    /// The command waits until this file is gone.
+    curtain: PathBuf,
+    report: PathBuf,
+}
+
+/// What they say of it.
+#[derive(Debug, Deserialize)]
+pub struct Report {
+    pub lost: u64,
+    pub messages_sent: u64,
+    pub requests: u64,
+    pub failed_requests: u64,
+    duplicated: u64,
+    reordered: u64,
+    gaps: u64,
+    absent: u64,
+    failed_sends: u64,
+    forced_closes: u64,
+    abrupt_closes: u64,
+    moves_per_client: f64,
+    details: Vec<String>,
+}
+
+impl Audience {
+    /// Returns when all are live and the drill may begin.
+    pub async fn gather(scene: &Scene) -> anyhow::Result<Self> {
+        let (curtain, report) = (scene.file("drill.curtain"), scene.file("drill-audience.json"));
+        let _stale = fs::remove_file(&report);
+        let _stale = fs::remove_file(&curtain);
+        // The curtain rises with the command, when all are live, and falls with the drill.
+        let wait =
+            format!("touch '{0}'; while [ -e '{0}' ]; do sleep 0.1; done", curtain.display());
+        let redis = format!("redis://{}:6379", scene.stack.redis_address());
+        let mut command = Command::new(&scene.bots);
+        command
+            .args(["run", "--url", &scene.stack.url(), "--redis", &redis, "--clients", CLIENTS])
+            .args(["--promise", "roll", "--baseline-seconds", "1", "--report"])
+            .arg(&report)
+            .args(["--", "sh", "-c", &wait])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let mut bots = command.spawn().context("no rollcall-bots; scripts/build?")?;
+        let until = Instant::now() + PATIENCE;
+        while !curtain.exists() {
+            if bots.try_wait()?.is_some() || Instant::now() > until {
+                bail!("the audience did not gather; rollcall-bots run says why");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(Self { bots, curtain, report })
+    }
+
+    /// Ends the command and hears what they have to say.
+    pub async fn dismiss(mut self) -> anyhow::Result<Report> {
+        fs::remove_file(&self.curtain)?;
+        // Its verdict is for a roll that succeeds; the drill's own is made from the figures.
+        self.bots.wait().await?;
+        let text = fs::read_to_string(&self.report).context("the audience wrote no report")?;
+        Ok(serde_json::from_str(&text)?)
+    }
+}
+
+impl Report {
+    /// What was promised and did not hold, in words.
+    pub fn broken(&self, promise: Promise) -> Vec<String> {
+        let mut none = vec![
+            ("lost", self.lost),
+            ("duplicated", self.duplicated),
+            ("reordered", self.reordered),
+            ("gaps", self.gaps),
+            ("clients absent", self.absent),
+            ("failed sends", self.failed_sends),
+        ];
+        if promise != Promise::NothingLost {
+            none.extend([
+                ("failed requests", self.failed_requests),
+                ("forced closes", self.forced_closes),
+                ("abrupt closes", self.abrupt_closes),
+            ]);
+        }
+        if promise == Promise::Untouched {
+            none.push(("moves per client", self.moves_per_client.ceil() as u64));
+        }
+        let broken = none.into_iter().filter(|(_, count)| *count > 0);
+        let mut words: Vec<String> =
+            broken.map(|(what, count)| format!("{count} {what}")).collect();
+        if !words.is_empty() {
+            words.extend(self.details.iter().take(3).cloned());
+        }
+        words
+    }
+}

@@ -1,0 +1,68 @@
+//! What dies in the middle of a roll.
+
+use std::future::Future;
+
+use anyhow::ensure;
+
+use super::{Scene, scene::RELEASES};
+use crate::cluster::{Ended, Playbook, docker::docker};
+
+/// Rolls, and does `harm` when the first replica is through. It may complete or put everything back.
+async fn rolled_under(
+    scene: &Scene,
+    roll: Playbook,
+    harm: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Ended> {
+    let journal = scene.journal();
+    let (rolled, harmed) = tokio::join!(roll.run(), async {
+        // The drain's line is written when the stop has begun.
+        journal.wait_for("r1", "drain").await?;
+        harm.await
+    });
+    harmed?;
+    rolled
+}
+
+async fn complete_or_back(scene: &Scene, ended: &Ended) -> anyhow::Result<String> {
+    let serving = scene.serving().await?;
+    let one = RELEASES.iter().any(|release| serving.values().all(|it| it == release));
+    ensure!(serving.len() == 3 && one, "left in between: {serving:?}\n{}", ended.tail(12));
+    ended.line(if ended.status.success() { "done: " } else { "Failed. " })
+}
+
+/// Twice: a roll that needs all replicas goes back, one that can do with two completes.
+pub async fn replica_killed(scene: &Scene) -> anyhow::Result<String> {
+    let kill = async |release: &str, min_ready: &str| {
+        let victim = scene.stack.serving("r3").await?.container;
+        let roll = scene.roll(release).set("rollcall_min_ready", min_ready);
+        let harm = async { docker(&["kill", "--signal", "KILL", &victim]).await.map(drop) };
+        rolled_under(scene, roll, harm).await
+    };
+    let release = scene.other_release().await?;
+    let before = scene.containers().await?;
+    let back = kill(release, "3").await?;
+    back.expect_failure()?;
+    let line = back.line("a roll needs 3")?;
+    // The operator's part: what was killed is started again.
+    scene.stack.up(release).await?;
+    scene.expect_as_before(&before).await?;
+    kill(release, "2").await?.expect_success()?;
+    scene.expect_serving(release).await?;
+    Ok(line)
+}
+
+pub async fn redis_restarted(scene: &Scene) -> anyhow::Result<String> {
+    let redis = scene.stack.container("redis");
+    let harm = async { docker(&["restart", &redis]).await.map(drop) };
+    let roll = scene.roll(scene.other_release().await?);
+    let ended = rolled_under(scene, roll, harm).await?;
+    complete_or_back(scene, &ended).await
+}
+
+pub async fn haproxy_reloaded(scene: &Scene) -> anyhow::Result<String> {
+    let haproxy = scene.stack.container("haproxy");
+    let harm = async { docker(&["kill", "--signal", "USR2", &haproxy]).await.map(drop) };
+    let roll = scene.roll(scene.other_release().await?);
+    let ended = rolled_under(scene, roll, harm).await?;
+    complete_or_back(scene, &ended).await
+}

@@ -1,0 +1,65 @@
+//! `deploys.jsonl`, as an operator's tools would read it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use tokio::time::sleep;
+
+/// A step of a deploy, or with phase `deploy` the whole.
+#[derive(Debug, Deserialize)]
+pub struct Step {
+    pub replica: String,
+    pub phase: String,
+    pub seconds: f64,
+    pub forced: u64,
+    pub outcome: String,
+    pub reason: String,
+}
+
+/// The journal from a moment on.
+pub struct Journal {
+    path: PathBuf,
+    skip: usize,
+}
+
+impl Journal {
+    /// Of what is written from now on.
+    pub fn from_now(path: PathBuf) -> Self {
+        let skip = lines(&path).len();
+        Self { path, skip }
+    }
+
+    /// The steps so far.
+    pub fn steps(&self) -> anyhow::Result<Vec<Step>> {
+        let parse = |line: &String| serde_json::from_str(line).with_context(|| line.clone());
+        lines(&self.path).iter().skip(self.skip).map(parse).collect()
+    }
+
+    /// The first step that is so.
+    pub fn find(&self, replica: &str, phase: &str) -> anyhow::Result<Step> {
+        let found = self.steps()?.into_iter().find(|it| it.replica == replica && it.phase == phase);
+        found.with_context(|| format!("the journal has no {phase} of {replica}"))
+    }
+
+    /// Waits until that step has been written.
+    pub async fn wait_for(&self, replica: &str, phase: &str) -> anyhow::Result<()> {
+        let until = Instant::now() + Duration::from_secs(120);
+        while self.find(replica, phase).is_err() {
+            if Instant::now() > until {
+                bail!("{replica} never came to its {phase}");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+}
+
+fn lines(path: &PathBuf) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}

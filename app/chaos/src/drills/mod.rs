@@ -1,0 +1,257 @@
+//! Drills: a deploy fails, or is made to, on the real stack under an audience; what must still be
+//! true afterwards is checked, and what the operator saw is kept.
+
+mod audience;
+mod faults;
+mod journal;
+mod operators;
+mod refusals;
+mod releases;
+mod scene;
+mod stubborn;
+mod verdicts;
+mod watch;
+
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+pub use scene::Scene;
+
+use audience::{Audience, Promise};
+use watch::Watch;
+
+/// A drill.
+pub struct Drill {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it must end in, in a line.
+    pub summary: &'static str,
+    /// Whether it is one of those that every test run has time for.
+    pub quick: bool,
+    promise: Promise,
+    /// So many replicas serve at any moment.
+    min_ready: usize,
+    /// Does it, and returns the line that the operator saw.
+    run: for<'a> fn(&'a Scene) -> BoxFuture<'a, anyhow::Result<String>>,
+}
+
+/// How a drill went: an entry of `drills.json`.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// Which one.
+    pub name: &'static str,
+    /// Whether all that must hold held.
+    pub passed: bool,
+    /// How long it took, the audience's coming and going included.
+    pub seconds: f64,
+    /// Requests of the audience's probe that failed.
+    pub requests_failed: u64,
+    /// Of so many.
+    pub requests: u64,
+    /// Messages that somebody should have heard and did not.
+    pub messages_lost: u64,
+    /// Messages that were sent.
+    pub messages: u64,
+    /// Fewest replicas that HAProxy had at any moment.
+    pub min_ready: usize,
+    /// What the operator was told.
+    pub line: String,
+    /// Why it did not pass.
+    pub failures: Vec<String>,
+}
+
+/// All drills, in an order that spares time: what rolls comes first, and leaves something kept.
+pub const DRILLS: &[Drill] = &[
+    Drill {
+        name: "rollback",
+        summary: "no canary, the kept containers, at most half the time of the roll forward",
+        quick: false,
+        promise: Promise::Unnoticed,
+        min_ready: 3,
+        run: |scene| Box::pin(releases::rollback(scene)),
+    },
+    Drill {
+        name: "two-releases",
+        summary: "release N beside N+1: the same clients, the same rooms, nothing lost",
+        quick: false,
+        promise: Promise::Unnoticed,
+        min_ready: 3,
+        run: |scene| Box::pin(releases::beside_each_other(scene)),
+    },
+    Drill {
+        name: "bad-image",
+        summary: "an image that does not exist is refused before the first drain",
+        quick: true,
+        promise: Promise::Untouched,
+        min_ready: 3,
+        run: |scene| Box::pin(refusals::bad_image(scene)),
+    },
+    Drill {
+        name: "same-release",
+        summary: "changed=0, no drain, at most 10 s",
+        quick: true,
+        promise: Promise::Untouched,
+        min_ready: 3,
+        run: |scene| Box::pin(refusals::same_release(scene)),
+    },
+    Drill {
+        name: "check-mode",
+        summary: "--check --diff prints the plan per replica and changes nothing",
+        quick: true,
+        promise: Promise::Untouched,
+        min_ready: 3,
+        run: |scene| Box::pin(refusals::check_mode(scene)),
+    },
+    Drill {
+        name: "pre-deploy-hook",
+        summary: "a failing pre-deploy stops the deploy before the first drain",
+        quick: false,
+        promise: Promise::Untouched,
+        min_ready: 3,
+        run: |scene| Box::pin(refusals::pre_deploy_hook(scene)),
+    },
+    Drill {
+        name: "stale-lock",
+        summary: "a lock from another host stops the deploy, naming whose it is; unlock.yml frees it",
+        quick: false,
+        promise: Promise::Untouched,
+        min_ready: 3,
+        run: |scene| Box::pin(operators::stale_lock(scene)),
+    },
+    Drill {
+        name: "two-at-once",
+        summary: "the second stops at the lock, naming owner, host, release and time",
+        quick: false,
+        promise: Promise::Unnoticed,
+        min_ready: 3,
+        run: |scene| Box::pin(operators::two_at_once(scene)),
+    },
+    Drill {
+        name: "never-ready",
+        summary: "the old slots serve, all is as before, at most ready_timeout + 15 s",
+        quick: false,
+        promise: Promise::Unnoticed,
+        min_ready: 3,
+        run: |scene| Box::pin(verdicts::never_ready(scene)),
+    },
+    Drill {
+        name: "dies-in-hold",
+        summary: "a release that crashes in its first seconds: the same",
+        quick: false,
+        promise: Promise::NothingLost,
+        min_ready: 3,
+        run: |scene| Box::pin(verdicts::dies_in_hold(scene)),
+    },
+    Drill {
+        name: "fails-on-second",
+        summary: "the replica that is rolled already is put back to the container it had",
+        quick: false,
+        promise: Promise::Unnoticed,
+        min_ready: 3,
+        run: |scene| Box::pin(verdicts::fails_on_second(scene)),
+    },
+    Drill {
+        name: "bad-canary-errors",
+        summary: "5 % errors: caught on the first replica, undone in 5 s, refused next time",
+        quick: true,
+        promise: Promise::NothingLost,
+        min_ready: 3,
+        run: |scene| Box::pin(verdicts::canary(scene, "five-percent-errors")),
+    },
+    Drill {
+        name: "bad-canary-slow",
+        summary: "ten times slower: the same",
+        quick: false,
+        promise: Promise::Unnoticed,
+        min_ready: 3,
+        run: |scene| Box::pin(verdicts::canary(scene, "ten-times-slower")),
+    },
+    Drill {
+        name: "stuck-client",
+        summary: "a client that never moves is closed at the deadline and counted; the roll goes on",
+        quick: false,
+        promise: Promise::Unnoticed,
+        min_ready: 3,
+        run: |scene| Box::pin(stubborn::client(scene)),
+    },
+    Drill {
+        name: "ignores-sigterm",
+        summary: "a release that ignores SIGTERM is killed, and said so; the roll goes on",
+        quick: false,
+        promise: Promise::Unnoticed,
+        min_ready: 3,
+        run: |scene| Box::pin(stubborn::release(scene)),
+    },
+    Drill {
+        name: "interrupted",
+        summary: "Ctrl-C at a random moment; the same command again repairs and completes",
+        quick: true,
+        promise: Promise::NothingLost,
+        min_ready: 3,
+        run: |scene| Box::pin(operators::interrupted(scene)),
+    },
+    Drill {
+        name: "haproxy-reloaded",
+        summary: "a reload in the middle of a roll: it completes or goes back; nothing is lost",
+        quick: false,
+        promise: Promise::NothingLost,
+        min_ready: 3,
+        run: |scene| Box::pin(faults::haproxy_reloaded(scene)),
+    },
+    Drill {
+        name: "replica-killed",
+        summary: "in the middle of a roll: what was rolled goes back, or with min_ready=2 it completes",
+        quick: false,
+        promise: Promise::NothingLost,
+        min_ready: 2,
+        run: |scene| Box::pin(faults::replica_killed(scene)),
+    },
+    Drill {
+        name: "redis-restarted",
+        summary: "in the middle of a roll: it completes or goes back; nothing is lost",
+        quick: false,
+        promise: Promise::NothingLost,
+        // Without Redis no replica is ready, and none should be.
+        min_ready: 0,
+        run: |scene| Box::pin(faults::redis_restarted(scene)),
+    },
+];
+
+impl Drill {
+    /// Provokes it under an audience, and judges.
+    ///
+    /// # Errors
+    ///
+    /// If the stage could not be set: then nothing is proven either way.
+    pub async fn conduct(&self, scene: &Scene) -> anyhow::Result<Outcome> {
+        scene.at_rest().await?;
+        let began = Instant::now();
+        let audience = Audience::gather(scene).await?;
+        let watch = Watch::start(scene.haproxy_socket());
+        let done = (self.run)(scene).await;
+        let min_ready = watch.stop().await;
+        let report = audience.dismiss().await?;
+        let mut failures = report.broken(self.promise);
+        if min_ready < self.min_ready {
+            failures.push(format!("only {min_ready} replicas served, not {}", self.min_ready));
+        }
+        let line = done.unwrap_or_else(|error| {
+            failures.push(format!("{error:#}"));
+            String::new()
+        });
+        Ok(Outcome {
+            name: self.name,
+            passed: failures.is_empty(),
+            seconds: (began.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+            requests_failed: report.failed_requests,
+            requests: report.requests,
+            messages_lost: report.lost,
+            messages: report.messages_sent,
+            min_ready,
+            line,
+            failures,
+        })
+    }
+}

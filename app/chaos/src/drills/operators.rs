@@ -1,0 +1,103 @@
+//! What operators do to each other, and to themselves.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, ensure};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::time::sleep;
+
+use super::Scene;
+
+/// About as long as a roll takes; an interrupt after its end is none.
+const ROLL_SECONDS: f64 = 34.0;
+const MOMENTS: usize = 20;
+const QUICK_MOMENTS: usize = 1;
+
+/// Ctrl-C at random moments; each time the same command again must repair what is left, and complete.
+pub async fn interrupted(scene: &Scene) -> anyhow::Result<String> {
+    let mut random = StdRng::seed_from_u64(scene.seed);
+    let mut told = String::new();
+    for moment in 0..if scene.quick { QUICK_MOMENTS } else { MOMENTS } {
+        let release = scene.other_release().await?;
+        let after = random.random_range(1.0..ROLL_SECONDS);
+        let context = || format!("moment {moment}, {after:.1} s, seed {}", scene.seed);
+        let seen = interrupt(scene, release, after).await.with_context(context)?;
+        println!("    {after:4.1} s  {seen}");
+        scene.roll(release).succeed().await.with_context(context)?;
+        scene.expect_serving(release).await.with_context(context)?;
+        expect_no_leftovers(scene).await.with_context(context)?;
+        told = seen;
+    }
+    Ok(told)
+}
+
+/// Starts a roll and interrupts its whole process group, as a terminal does. What the operator saw last.
+async fn interrupt(scene: &Scene, release: &str, after: f64) -> anyhow::Result<String> {
+    let roll = scene.roll(release).start()?;
+    let group = roll.id().context("it ended at once")?;
+    sleep(Duration::from_secs_f64(after)).await;
+    // Nobody is there any more if it was faster than that.
+    let _done = killpg(Pid::from_raw(i32::try_from(group)?), Signal::SIGINT);
+    let output = roll.wait_with_output().await?;
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        return Ok("it had ended".to_owned());
+    }
+    let line = text.lines().find(|line| line.contains("Interrupted "));
+    // Before it has the lock there is nothing to be told about.
+    let line = line.or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
+    Ok(line.unwrap_or_default().trim().to_owned())
+}
+
+async fn expect_no_leftovers(scene: &Scene) -> anyhow::Result<()> {
+    let containers = scene.containers().await?;
+    let aside = containers.iter().any(|container| container.contains("-aside"));
+    ensure!(!aside, "something is still set aside: {containers:?}");
+    ensure!(!scene.control("lock").exists(), "the lock is still held");
+    Ok(())
+}
+
+pub async fn two_at_once(scene: &Scene) -> anyhow::Result<String> {
+    let release = scene.other_release().await?;
+    let first = scene.roll(release).run();
+    let second = async {
+        while !scene.control("lock").exists() {
+            sleep(Duration::from_millis(50)).await;
+        }
+        scene.roll("1.0.0").run().await
+    };
+    let (first, second) = tokio::join!(first, second);
+    let (first, second) = (first?, second?);
+    first.expect_success()?;
+    second.expect_failure()?;
+    scene.expect_serving(release).await?;
+    let line = second.line("has held the lock since")?;
+    let host = fs::read_to_string("/proc/sys/kernel/hostname")?;
+    for fact in [host.trim(), &format!("rolling to {release}"), "unlock.yml"] {
+        ensure!(line.contains(fact), "it does not name {fact}: {line}");
+    }
+    Ok(line)
+}
+
+/// Whether the process of another host lives cannot be known, so its lock stays until somebody says so.
+pub async fn stale_lock(scene: &Scene) -> anyhow::Result<String> {
+    let before = scene.containers().await?;
+    let lock = serde_json::json!({
+        "owner": "ada", "host": "elsewhere", "time": "2026-01-01T00:00:00+00:00",
+        "purpose": "rolling to 1.1.0", "deploy": "1", "pid": 1, "process": "another boot 1",
+    });
+    fs::write(scene.control("lock"), lock.to_string())?;
+    let serving = scene.serving().await?;
+    let release = serving.values().next().map_or("", String::as_str);
+    let stopped = scene.roll(release).run().await?;
+    stopped.expect_failure()?;
+    let line = stopped.line("ada@elsewhere has held the lock")?;
+    scene.stack.playbook("unlock").succeed().await?;
+    scene.roll(release).run().await?.expect_success()?;
+    scene.expect_as_before(&before).await?;
+    Ok(line)
+}

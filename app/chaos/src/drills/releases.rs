@@ -1,0 +1,44 @@
+//! From one release to the next, and the way back.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use tokio::time::sleep;
+
+use super::Scene;
+
+/// Long enough for everybody to say something to everybody, across the releases.
+const BESIDE: Duration = Duration::from_secs(8);
+
+pub async fn rollback(scene: &Scene) -> anyhow::Result<String> {
+    let release = scene.other_release().await?;
+    let old = scene.serving().await?;
+    let before = scene.containers().await?;
+    let forward = scene.roll(release).succeed().await?;
+    scene.expect_serving(release).await?;
+    let back = scene.stack.playbook("rollback").run().await?;
+    back.expect_success()?;
+    back.expect_within(forward.took.as_secs_f64() / 2.0)?;
+    ensure!(!back.output.contains("canary"), "it had a canary:\n{}", back.tail(10));
+    ensure!(scene.serving().await? == old, "{old:?} should serve again");
+    let after = scene.containers().await?;
+    let running = |all: &[String]| -> Vec<String> {
+        all.iter().filter(|container| container.contains(" running ")).cloned().collect()
+    };
+    ensure!(running(&before) == running(&after), "other containers than the kept ones: {after:?}");
+    back.line("done: ")
+}
+
+/// The roll stops after each replica, so that for a while both releases have clients in every room.
+pub async fn beside_each_other(scene: &Scene) -> anyhow::Result<String> {
+    let release = scene.other_release().await?;
+    for replica in ["r1", "r2"] {
+        scene.roll(release).arg("--limit").arg(replica).succeed().await?;
+        sleep(BESIDE).await;
+    }
+    let both: std::collections::BTreeSet<_> = scene.serving().await?.into_values().collect();
+    ensure!(both.len() == 2, "not two releases beside each other: {both:?}");
+    let ended = scene.roll(release).succeed().await?;
+    scene.expect_serving(release).await?;
+    ended.line("done: ")
+}

@@ -1,0 +1,148 @@
+//! The stack a drill is held on, and what an engineer would look at before and after.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+
+use super::journal::Journal;
+use crate::cluster::{Ended, Playbook, Stack, docker::docker};
+
+/// The releases that drills roll between.
+pub const RELEASES: [&str; 2] = ["1.0.0", "1.1.0"];
+
+/// Where drills are held.
+pub struct Scene {
+    /// The stack.
+    pub stack: Stack,
+    /// What the random moments are made of.
+    pub seed: u64,
+    /// Few repetitions instead of many.
+    pub quick: bool,
+    pub(super) bots: PathBuf,
+    reports: PathBuf,
+    run_dir: PathBuf,
+}
+
+impl Scene {
+    /// On this stack, which need not be up yet. The bots lie beside this program.
+    ///
+    /// # Errors
+    ///
+    /// If there is no place for reports.
+    pub fn new(stack: Stack, reports: &Path, seed: u64, quick: bool) -> anyhow::Result<Self> {
+        fs::create_dir_all(reports)?;
+        let home = env::var_os("HOME").context("no HOME")?;
+        let run_dir = Path::new(&home).join(".rollcall").join(&stack.place.project);
+        let bots = env::current_exe()?.with_file_name("rollcall-bots");
+        Ok(Self { stack, seed, quick, bots, reports: fs::canonicalize(reports)?, run_dir })
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.reports.join(name)
+    }
+
+    pub(super) fn haproxy_socket(&self) -> PathBuf {
+        self.run_dir.join("run/haproxy.sock")
+    }
+
+    /// A file of the control side.
+    pub(super) fn control(&self, name: &str) -> PathBuf {
+        self.run_dir.join(name)
+    }
+
+    pub(super) fn journal(&self) -> Journal {
+        Journal::from_now(self.control("deploys.jsonl"))
+    }
+
+    pub(super) fn roll(&self, release: &str) -> Playbook {
+        self.stack.playbook("rolling-update").set("release", release)
+    }
+
+    /// The release that does not serve.
+    pub(super) async fn other_release(&self) -> anyhow::Result<&'static str> {
+        let serving = self.serving().await?;
+        let now = serving.values().next().map(String::as_str);
+        Ok(if now == Some(RELEASES[0]) { RELEASES[1] } else { RELEASES[0] })
+    }
+
+    /// Everything up, one release everywhere, one slot a replica: whatever the drill before has left.
+    pub(super) async fn at_rest(&self) -> anyhow::Result<()> {
+        let _free = fs::remove_file(self.control("lock"));
+        let _none = fs::remove_file(self.control("bad-releases.json"));
+        self.stack.up(RELEASES[0]).await?;
+        let serving = self.serving().await?;
+        let settled = RELEASES.iter().find(|release| serving.values().all(|it| it == *release));
+        match settled {
+            Some(_) => Ok(()),
+            None => self.roll(RELEASES[0]).succeed().await.map(drop),
+        }
+    }
+
+    /// Replica -> the release that its only running slot has.
+    pub(super) async fn serving(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut serving = BTreeMap::new();
+        for slot in self.stack.running().await? {
+            let format = "{{index .Config.Labels \"rollcall.release\"}}";
+            let release = docker(&["inspect", "--format", format, &slot.container]).await?;
+            if serving.insert(slot.replica.clone(), release.trim().to_owned()).is_some() {
+                bail!("both slots of {} run", slot.replica);
+            }
+        }
+        Ok(serving)
+    }
+
+    /// Every slot's container by its ID, and whether it runs: what must be the same if nothing was changed,
+    /// or if everything was put back.
+    pub(super) async fn containers(&self) -> anyhow::Result<Vec<String>> {
+        let project = format!("label=rollcall.project={}", self.stack.place.project);
+        let filters = ["--filter", &project, "--filter", "label=rollcall.slot"];
+        let format = "{{.Names}} {{.ID}} {{.State}} {{.Label \"rollcall.release\"}}";
+        let listed = docker(&[&["ps", "--all", "--format", format], &filters[..]].concat()).await?;
+        let mut all: Vec<String> = listed.lines().map(str::to_owned).collect();
+        all.sort();
+        Ok(all)
+    }
+
+    /// All replicas serve this release, each in one slot.
+    pub(super) async fn expect_serving(&self, release: &str) -> anyhow::Result<()> {
+        let serving = self.serving().await?;
+        let all = serving.len() == 3 && serving.values().all(|it| it == release);
+        ensure!(all, "{release} should serve everywhere, not {serving:?}");
+        Ok(())
+    }
+
+    pub(super) async fn expect_as_before(&self, before: &[String]) -> anyhow::Result<()> {
+        let after = self.containers().await?;
+        ensure!(after == before, "not as before: {before:?}, now {after:?}");
+        Ok(())
+    }
+}
+
+impl Ended {
+    /// The line with these words, which the operator must have seen.
+    pub(super) fn line(&self, words: &str) -> anyhow::Result<String> {
+        let found = self.output.lines().find(|line| line.contains(words));
+        let found = found.with_context(|| format!("nobody said {words:?}:\n{}", self.tail(12)))?;
+        Ok(found.trim().to_owned())
+    }
+
+    pub(super) fn expect_success(&self) -> anyhow::Result<()> {
+        ensure!(self.status.success(), "it failed:\n{}", self.tail(15));
+        Ok(())
+    }
+
+    pub(super) fn expect_failure(&self) -> anyhow::Result<()> {
+        ensure!(!self.status.success(), "it claims success:\n{}", self.tail(15));
+        Ok(())
+    }
+
+    pub(super) fn expect_within(&self, seconds: f64) -> anyhow::Result<()> {
+        let took = self.took.as_secs_f64();
+        ensure!(took <= seconds, "it took {took:.1} s, more than {seconds} s:\n{}", self.tail(12));
+        Ok(())
+    }
+}
