@@ -208,7 +208,7 @@ impl Checker {
                 let client = self.clients.all.entry(client).or_default();
                 client.member = Some(member);
                 client.connections += 1;
-                client.moved_at = (why == "move").then_some(self.book.place.at);
+                client.moves = why == "move";
             }
             What::Lost { abrupt, .. } => {
                 figures.lost += 1;
@@ -256,7 +256,6 @@ impl Checker {
             What::Broken { client, room, id, expected, got } => {
                 let (seat, place) = (self.seat(client, room), self.book.place);
                 let view = self.clients.views.entry(seat).or_default();
-                let moved_at = self.clients.all.get(&seat.client).and_then(|it| it.moved_at);
                 self.broken.push(Broken {
                     seat,
                     place,
@@ -265,7 +264,7 @@ impl Checker {
                     got: *got,
                     anomaly: view.silence(&self.book, place),
                     rewound_at: view.rewound_at,
-                    is_first_after_move: moved_at.is_some_and(|at| view.cursor_at <= at),
+                    moves: self.clients.all.get(&seat.client).is_some_and(|it| it.moves),
                 });
             }
             _ => {}
@@ -367,6 +366,7 @@ impl Checker {
         logs.find_passed_over(book, entries);
         self.gaps.iter().for_each(|gap| gap.judge(book, logs));
         self.broken.iter().for_each(|broken| broken.judge(book, logs, &self.gaps));
+        clients.find_repeated(book, logs);
         clients.find_unseen(book, logs, entries, healed);
         clients.find_wrong_views(book, healed);
         for (place, room, replica, present) in &self.observed {

@@ -34,7 +34,7 @@ pub(super) struct View {
     began_on: Option<u64>,
     cursor: Id,
     /// When it was put there.
-    pub cursor_at: u64,
+    cursor_at: u64,
     /// All of this stay.
     pub heard: Vec<EntryIndex>,
     /// How many of them came before the last gap after a cut: perhaps of another history.
@@ -46,6 +46,8 @@ pub(super) struct View {
     /// Trimmed stretches it was told of: after the one, up to the other.
     pub gaps: Vec<(Id, Id)>,
     pub rewound_at: Option<u64>,
+    /// Entries that came again after they were said to be lost.
+    pub again: Vec<(Place, Id)>,
     /// Who is here, as it was told.
     pub present: BTreeSet<Name>,
 }
@@ -182,7 +184,12 @@ impl View {
             // A retry, or a copy that a frozen replica still held, can bring it back as another
             // entry: the log that knew it is gone. But only if it was sent before that.
             let had = self.find(entries, op, ..self.before_cut);
-            if had.is_some() && (had == Some(entry.id) || !book.was_cut_since(sent)) {
+            if had == Some(entry.id) {
+                // From a replica that has not noticed the loss: wrong if it is not really lost.
+                self.again.push((book.place, entry.id));
+                return;
+            }
+            if had.is_some() && !book.was_cut_since(sent) {
                 return twice(book, seat, entry, had);
             }
         }
