@@ -19,8 +19,8 @@ const LISTED: usize = 199;
 pub(super) struct Client {
     /// Its public ID; none before its first connection, and none ever for who only posts.
     pub member: Option<Name>,
-    /// Connections it has had.
-    pub connections: u64,
+    /// Connections it has had, but for those that a move opened beside another.
+    pub lives: u64,
     /// The newest was opened for a move.
     pub moves: bool,
     /// It reads slowly on purpose: how late it gets things says nothing.

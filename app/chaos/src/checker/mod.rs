@@ -207,8 +207,8 @@ impl Checker {
                 self.book.owners.insert(member, client);
                 let client = self.clients.all.entry(client).or_default();
                 client.member = Some(member);
-                client.connections += 1;
                 client.moves = why == "move";
+                client.lives += u64::from(!client.moves);
             }
             What::Lost { abrupt, .. } => {
                 figures.lost += 1;
@@ -223,10 +223,10 @@ impl Checker {
         match what {
             What::Joined { client, room, how, cursor, present } => {
                 let seat = self.seat(client, room);
-                let connection = self.clients.all.entry(seat.client).or_default().connections;
-                let fresh_on = (*how == Entered::Fresh).then_some(connection);
+                let life = self.clients.all.entry(seat.client).or_default().lives;
+                let fresh_in = (*how == Entered::Fresh).then_some(life);
                 let view = self.clients.views.entry(seat).or_default();
-                view.joined(&mut self.book, seat, *cursor, fresh_on);
+                view.joined(&mut self.book, seat, *cursor, fresh_in);
                 view.present = present.iter().map(|it| self.book.names.number(it)).collect();
             }
             What::Members { client, room, present } => {
