@@ -69,9 +69,12 @@ impl Cursor {
         let Some(at) = self.at else { return false };
         let news = match reason {
             GapReason::Trimmed => resumes_at > at,
-            GapReason::Rewound => !self
-                .rewound
-                .is_some_and(|(abandoned, target)| target == resumes_at && after <= abandoned),
+            // If it names the cursor itself, it is always news: an old connection may have led the
+            // cursor back to where the log no longer is.
+            GapReason::Rewound => {
+                let known = |(abandoned, target)| target == resumes_at && after <= abandoned;
+                after == at || !self.rewound.is_some_and(known)
+            }
         };
         if news {
             if reason == GapReason::Rewound {
@@ -136,6 +139,16 @@ mod tests {
         assert!(!cursor.gap(id(9), id(4), GapReason::Rewound), "the same rewind");
         assert_eq!(cursor.message(id(20), id(4)), Seen::Duplicate);
         assert!(cursor.gap(id(20), id(4), GapReason::Rewound), "a second rewind to the same place");
+    }
+
+    /// Otherwise every connection from then on ends at a broken chain, for ever.
+    #[test]
+    fn a_cursor_led_back_into_a_lost_history_is_rewound_again() {
+        let mut cursor = Cursor::new(Some(id(9)));
+        assert!(cursor.gap(id(9), id(0), GapReason::Rewound));
+        assert_eq!(cursor.message(id(9), id(0)), Seen::Deliver, "by the old connection");
+        assert!(cursor.gap(id(9), id(0), GapReason::Rewound));
+        assert_eq!(cursor.message(id(20), id(0)), Seen::Deliver);
     }
 
     proptest! {

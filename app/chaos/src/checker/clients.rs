@@ -19,10 +19,10 @@ const LISTED: usize = 199;
 pub(super) struct Client {
     /// Its public ID; none before its first connection, and none ever for who only posts.
     pub member: Option<Name>,
-    /// Connections it has had.
-    pub connections: u64,
-    /// When the last was opened, if it was for a move.
-    pub moved_at: Option<u64>,
+    /// Connections it has had, but for those that a move opened beside another.
+    pub lives: u64,
+    /// The newest was opened for a move.
+    pub moves: bool,
     /// It reads slowly on purpose: how late it gets things says nothing.
     pub is_slow: bool,
     pub gone: Option<(Gone, Place)>,
@@ -65,6 +65,19 @@ impl Clients {
                 }
                 Stay::Entering => {}
                 Stay::In => find_unseen(book, logs, entries, healed, seat, view),
+            }
+        }
+    }
+
+    /// What came again after a gap had called it lost is lost indeed.
+    pub fn find_repeated(&self, book: &mut Book, logs: &Logs) {
+        for (seat, view) in &self.views {
+            let there = |id| logs.of(seat.room).is_some_and(|log| log.has(id));
+            for (place, id) in view.again.iter().filter(|(_, id)| there(*id)) {
+                book.note_at(Anomaly::Duplicate, *place, |book| {
+                    let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
+                    format!("{client} in {room}: was given {id} again after a gap")
+                });
             }
         }
     }

@@ -29,8 +29,8 @@ pub(super) struct Broken {
     pub anomaly: Anomaly,
     /// When the client was last told that this room was rewound.
     pub rewound_at: Option<u64>,
-    /// It is on a connection opened for a move, and its cursor has stood there since before.
-    pub is_first_after_move: bool,
+    /// The client's newest connection was opened for a move, so it may have two.
+    pub moves: bool,
 }
 
 impl Gap {
@@ -65,9 +65,8 @@ impl Gap {
 impl Broken {
     /// Two connections may tell of one loss at different times, and nothing else is excused:
     /// - the old one still brings what the log has lost when the new one has told of the loss;
-    /// - the old one brought it when the new one had been asked for what follows the cursor before
-    ///   it. The client then stands where the log never was, refuses what comes, asks again, and
-    ///   must be told then.
+    /// - the one brought it when the other had been asked for what follows the cursor before it. The
+    ///   client then stands on what is lost, refuses what comes, asks again, and must be told then.
     pub fn judge(&self, book: &mut Book, logs: &Logs, gaps: &[Gap]) {
         let Self { seat, place, id, expected, got, anomaly, .. } = *self;
         let is_gone = |id| !logs.of(seat.room).is_some_and(|log| log.has(id));
@@ -79,7 +78,7 @@ impl Broken {
         if was_told && is_gone(id) {
             return;
         }
-        if self.is_first_after_move && is_gone(expected) && gaps.iter().any(is_told) {
+        if self.moves && is_gone(expected) && gaps.iter().any(is_told) {
             return;
         }
         book.note_at(anomaly, place, |book| {

@@ -207,8 +207,8 @@ impl Checker {
                 self.book.owners.insert(member, client);
                 let client = self.clients.all.entry(client).or_default();
                 client.member = Some(member);
-                client.connections += 1;
-                client.moved_at = (why == "move").then_some(self.book.place.at);
+                client.moves = why == "move";
+                client.lives += u64::from(!client.moves);
             }
             What::Lost { abrupt, .. } => {
                 figures.lost += 1;
@@ -223,10 +223,10 @@ impl Checker {
         match what {
             What::Joined { client, room, how, cursor, present } => {
                 let seat = self.seat(client, room);
-                let connection = self.clients.all.entry(seat.client).or_default().connections;
-                let fresh_on = (*how == Entered::Fresh).then_some(connection);
+                let life = self.clients.all.entry(seat.client).or_default().lives;
+                let fresh_in = (*how == Entered::Fresh).then_some(life);
                 let view = self.clients.views.entry(seat).or_default();
-                view.joined(&mut self.book, seat, *cursor, fresh_on);
+                view.joined(&mut self.book, seat, *cursor, fresh_in);
                 view.present = present.iter().map(|it| self.book.names.number(it)).collect();
             }
             What::Members { client, room, present } => {
@@ -256,7 +256,6 @@ impl Checker {
             What::Broken { client, room, id, expected, got } => {
                 let (seat, place) = (self.seat(client, room), self.book.place);
                 let view = self.clients.views.entry(seat).or_default();
-                let moved_at = self.clients.all.get(&seat.client).and_then(|it| it.moved_at);
                 self.broken.push(Broken {
                     seat,
                     place,
@@ -265,7 +264,7 @@ impl Checker {
                     got: *got,
                     anomaly: view.silence(&self.book, place),
                     rewound_at: view.rewound_at,
-                    is_first_after_move: moved_at.is_some_and(|at| view.cursor_at <= at),
+                    moves: self.clients.all.get(&seat.client).is_some_and(|it| it.moves),
                 });
             }
             _ => {}
@@ -367,6 +366,7 @@ impl Checker {
         logs.find_passed_over(book, entries);
         self.gaps.iter().for_each(|gap| gap.judge(book, logs));
         self.broken.iter().for_each(|broken| broken.judge(book, logs, &self.gaps));
+        clients.find_repeated(book, logs);
         clients.find_unseen(book, logs, entries, healed);
         clients.find_wrong_views(book, healed);
         for (place, room, replica, present) in &self.observed {

@@ -30,11 +30,11 @@ pub(super) struct View {
     pub stay: Stay,
     /// Where this stay began: everything after it is due.
     pub first: Id,
-    /// The client's connection on which it began afresh, if it did; counted from 1.
-    began_on: Option<u64>,
+    /// The client's life, from one lost connection to the next, in which it began afresh, if it did.
+    began_in: Option<u64>,
     cursor: Id,
     /// When it was put there.
-    pub cursor_at: u64,
+    cursor_at: u64,
     /// All of this stay.
     pub heard: Vec<EntryIndex>,
     /// How many of them came before the last gap after a cut: perhaps of another history.
@@ -46,6 +46,8 @@ pub(super) struct View {
     /// Trimmed stretches it was told of: after the one, up to the other.
     pub gaps: Vec<(Id, Id)>,
     pub rewound_at: Option<u64>,
+    /// Entries that came again after they were said to be lost.
+    pub again: Vec<(Place, Id)>,
     /// Who is here, as it was told.
     pub present: BTreeSet<Name>,
 }
@@ -75,15 +77,15 @@ impl View {
         self.stay = Stay::Out;
     }
 
-    /// Told on the client's connection of this number, afresh or after its cursor.
-    pub fn joined(&mut self, book: &mut Book, seat: Seat, cursor: Id, fresh_on: Option<u64>) {
+    /// Told in the client's life of this number if afresh, and otherwise after its cursor.
+    pub fn joined(&mut self, book: &mut Book, seat: Seat, cursor: Id, fresh_in: Option<u64>) {
         match self.stay {
             Stay::Out => return,
-            Stay::Entering => self.begin(cursor, fresh_on),
+            Stay::Entering => self.begin(cursor, fresh_in),
             Stay::In if cursor == self.cursor => return,
             // The answer to the time before it left came late, and this is the one it waited for.
-            Stay::In if fresh_on.is_some() && fresh_on == self.began_on => {
-                self.begin(cursor, fresh_on);
+            Stay::In if fresh_in.is_some() && fresh_in == self.began_in => {
+                self.begin(cursor, fresh_in);
             }
             // Another connection of the same stay goes on where the one before was.
             Stay::In => self.broke(book, |view, book| {
@@ -94,10 +96,10 @@ impl View {
         self.move_to(cursor, book.place.at);
     }
 
-    fn begin(&mut self, cursor: Id, fresh_on: Option<u64>) {
+    fn begin(&mut self, cursor: Id, fresh_in: Option<u64>) {
         self.stay = Stay::In;
         self.first = cursor;
-        self.began_on = fresh_on;
+        self.began_in = fresh_in;
     }
 
     pub fn message(&mut self, book: &mut Book, seat: Seat, entries: &Entries, index: EntryIndex) {
@@ -182,7 +184,12 @@ impl View {
             // A retry, or a copy that a frozen replica still held, can bring it back as another
             // entry: the log that knew it is gone. But only if it was sent before that.
             let had = self.find(entries, op, ..self.before_cut);
-            if had.is_some() && (had == Some(entry.id) || !book.was_cut_since(sent)) {
+            if had == Some(entry.id) {
+                // From a replica that has not noticed the loss: wrong if it is not really lost.
+                self.again.push((book.place, entry.id));
+                return;
+            }
+            if had.is_some() && !book.was_cut_since(sent) {
                 return twice(book, seat, entry, had);
             }
         }

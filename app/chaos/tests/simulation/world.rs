@@ -392,7 +392,10 @@ impl World {
         }
         self.tell(What::Healed);
         let mut quiet = 0;
-        for _ in 0..400 {
+        for round in 0..400 {
+            // A feed may break at the very end, too, after the last message of a room.
+            let feed = self.rng.random_range(0..REPLICAS);
+            self.replicas[feed].follows &= round > 20 || !self.chance(4);
             quiet = if self.everybody_acts() { 0 } else { quiet + 1 };
             // Longer than any backoff.
             if quiet > 60 {
@@ -418,11 +421,6 @@ impl World {
             let replica = who % REPLICAS;
             busy |= self.dialed(who, replica, false);
         }
-        for replica in &mut self.replicas {
-            while replica.follow(&self.log) {
-                busy = true;
-            }
-        }
         for index in (0..self.conns.len()).rev() {
             let conn = &mut self.conns[index];
             busy |= conn.serve_all(&mut self.replicas[conn.replica], &mut self.log);
@@ -431,6 +429,11 @@ impl World {
                 continue;
             }
             while self.read(index) {
+                busy = true;
+            }
+        }
+        for replica in &mut self.replicas {
+            while replica.follow(&self.log) {
                 busy = true;
             }
         }

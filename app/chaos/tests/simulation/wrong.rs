@@ -34,19 +34,20 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    pub const ALL: [Self; 13] = [
-        Self::NoDedup,
-        Self::AckBeforeAppend,
-        Self::ResumeFromTail,
-        Self::TimeoutIsFailure,
-        Self::IgnoreFallingBehind,
-        Self::ForgetFeedCursor,
-        Self::SwapDeliveries,
-        Self::DropDelivery,
-        Self::NeverGap,
-        Self::NeedlessGap,
-        Self::Garble,
-        Self::Misattribute,
-        Self::AnyNumber,
+    /// Each, and what it may be called: at least one of these names must be found.
+    pub const ALL: [(Self, &'static [&'static str]); 13] = [
+        (Self::NoDedup, &["duplicate"]),
+        (Self::AckBeforeAppend, &["lost-write"]),
+        (Self::ResumeFromTail, &["skipped-message"]),
+        (Self::TimeoutIsFailure, &["aborted-read"]),
+        (Self::IgnoreFallingBehind, &["unseen"]),
+        (Self::ForgetFeedCursor, &["unseen"]),
+        (Self::SwapDeliveries, &["skipped-message"]),
+        (Self::DropDelivery, &["skipped-message", "unseen"]),
+        (Self::NeverGap, &["silent-loss", "divergent-order"]),
+        (Self::NeedlessGap, &["false-gap"]),
+        (Self::Garble, &["phantom"]),
+        (Self::Misattribute, &["divergent-order", "phantom"]),
+        (Self::AnyNumber, &["duplicate", "reordered-sender"]),
     ];
 }

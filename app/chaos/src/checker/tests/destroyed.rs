@@ -184,3 +184,12 @@ fn a_flush_and_a_trim_after_it_look_like_a_trim() {
     tale.gap("ann", 50, 60).gap("bob", 50, 60).both_hear(5);
     assert_eq!(tale.verdict(), NOTHING);
 }
+
+#[test]
+fn what_is_really_lost_may_be_shown_again_by_who_has_not_noticed() {
+    let mut tale = chat();
+    let old = tale.log[0].clone();
+    tale.flush().gap("bob", 40, 0).hear_line("bob", &old).gap("bob", 10, 0);
+    tale.invoke("ann", 5).append(5).ok(5).gap("ann", 40, 0).both_hear(5);
+    assert_eq!(tale.verdict(), NOTHING);
+}
