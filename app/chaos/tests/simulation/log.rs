@@ -115,8 +115,8 @@ impl SimLog {
     /// The oldest `count` entries of a room are lost.
     pub fn trim(&mut self, room: &str, count: usize) {
         if let Some(log) = self.rooms.get_mut(room) {
-            let gone = log.entries.drain(..count.min(log.entries.len()));
-            log.trimmed_to = gone.last().map_or(log.trimmed_to, |entry| entry.id);
+            let mut gone = log.entries.drain(..count.min(log.entries.len()));
+            log.trimmed_to = gone.next_back().map_or(log.trimmed_to, |entry| entry.id);
         }
     }
 }

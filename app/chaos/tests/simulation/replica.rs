@@ -140,7 +140,7 @@ impl Replica {
 fn splice_of(log: &SimLog, cursor: EntryId, page: &Page) -> Option<splice::Gap> {
     match log.wrong {
         Wrong::NeverGap => None,
-        Wrong::NeedlessGap if page.last.ms % 5 == 0 && page.last > cursor => {
+        Wrong::NeedlessGap if page.last.ms.is_multiple_of(5) && page.last > cursor => {
             Some(splice::Gap { resumes_at: page.last, reason: GapReason::Trimmed })
         }
         _ => splice::gap(cursor, page),
