@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::Scene;
 
-/// About as long as a roll takes; an interrupt after its end is none.
-const ROLL_SECONDS: f64 = 34.0;
+/// A little less than a roll takes: an interrupt after its end is none.
+const ROLL_SECONDS: f64 = 25.0;
 const MOMENTS: usize = 20;
 const QUICK_MOMENTS: usize = 1;
 
@@ -21,12 +21,21 @@ const QUICK_MOMENTS: usize = 1;
 pub async fn interrupted(scene: &Scene) -> anyhow::Result<String> {
     let mut random = StdRng::seed_from_u64(scene.seed);
     let mut told = String::new();
-    for moment in 0..if scene.quick { QUICK_MOMENTS } else { MOMENTS } {
+    let moments = if scene.quick { QUICK_MOMENTS } else { MOMENTS };
+    let (mut done, mut late) = (0, 0);
+    while done < moments {
         let release = scene.other_release().await?;
         let after = random.random_range(1.0..ROLL_SECONDS);
-        let context = || format!("moment {moment}, {after:.1} s, seed {}", scene.seed);
-        let seen = interrupt(scene, release, after).await.with_context(context)?;
-        println!("    {after:4.1} s  {seen}");
+        let context = || format!("{after:.1} s into it, seed {}", scene.seed);
+        let Some(seen) = interrupt(scene, release, after).await.with_context(context)? else {
+            late += 1;
+            ensure!(late <= moments, "rolls end before they can be interrupted");
+            continue;
+        };
+        done += 1;
+        if !scene.quick {
+            println!("    {after:4.1} s  {seen}");
+        }
         scene.roll(release).succeed().await.with_context(context)?;
         scene.expect_serving(release).await.with_context(context)?;
         expect_no_leftovers(scene).await.with_context(context)?;
@@ -35,8 +44,9 @@ pub async fn interrupted(scene: &Scene) -> anyhow::Result<String> {
     Ok(told)
 }
 
-/// Starts a roll and interrupts its whole process group, as a terminal does. What the operator saw last.
-async fn interrupt(scene: &Scene, release: &str, after: f64) -> anyhow::Result<String> {
+/// Starts a roll and interrupts its whole process group, as a terminal does. What the operator saw
+/// last, or nothing if the roll had ended by then.
+async fn interrupt(scene: &Scene, release: &str, after: f64) -> anyhow::Result<Option<String>> {
     let roll = scene.roll(release).start()?;
     let group = roll.id().context("it ended at once")?;
     sleep(Duration::from_secs_f64(after)).await;
@@ -45,12 +55,12 @@ async fn interrupt(scene: &Scene, release: &str, after: f64) -> anyhow::Result<S
     let output = roll.wait_with_output().await?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
-        return Ok("it had ended".to_owned());
+        return Ok(None);
     }
     let line = text.lines().find(|line| line.contains("Interrupted "));
     // Before it has the lock there is nothing to be told about.
     let line = line.or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
-    Ok(line.unwrap_or_default().trim().to_owned())
+    Ok(Some(line.unwrap_or_default().trim().to_owned()))
 }
 
 async fn expect_no_leftovers(scene: &Scene) -> anyhow::Result<()> {
