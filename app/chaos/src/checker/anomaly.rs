@@ -37,6 +37,8 @@ pub enum Anomaly {
     Presence,
     /// A client was turned away for good.
     Expelled,
+    /// While one room was flooded, messages in the others were late.
+    NoisyNeighbour,
     /// A process takes much more at the end than at the beginning.
     Leak,
     /// Something is missing from the history itself: nothing was proven.
@@ -63,6 +65,7 @@ impl Anomaly {
             Self::SilentLoss => "silent-loss",
             Self::Presence => "presence",
             Self::Expelled => "expelled",
+            Self::NoisyNeighbour => "noisy-neighbour",
             Self::Leak => "leak",
             Self::Incomplete => "incomplete",
             Self::NothingHappened => "nothing-happened",

@@ -8,6 +8,13 @@ use super::{faults::Faults, histogram::Histogram};
 
 /// A silence that begins this soon after a fault is over is still its doing, microseconds.
 const ECHO: u64 = 1_000_000;
+const QUIET: &str = "quiet";
+/// The fault that must not be felt in other rooms than its target.
+const FLOOD: &str = "flood";
+/// So many times the quiet p99 is the p99 of the other rooms at most.
+const FELT: f64 = 2.0;
+/// A p99 of fewer deliveries is the noise of a few of them.
+const ENOUGH: u64 = 500;
 
 /// Durations in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -62,11 +69,23 @@ pub struct Figures {
     /// How long clients were without service.
     pub silences: Durations,
     /// From `send` to delivery, by what was going on then: `overall`; `quiet`; `aftermath` (5 s after a
-    /// fault); `healed`; a fault's name, and with ` (target)` in the room that it hit. Clients that
-    /// read slowly on purpose are left out.
+    /// fault); `healed`; the name of the only fault, and with ` (target)` in the room that it hit;
+    /// `several` faults. Clients that read slowly on purpose are left out.
     pub latency: BTreeMap<String, Durations>,
     /// Fault → how it went.
     pub faults: BTreeMap<String, Recovery>,
+}
+
+impl Figures {
+    /// The p99 of other rooms while one alone was flooded, and the quiet one, milliseconds, if the first is too much.
+    pub(super) fn noisy_neighbour(&self) -> Option<(f64, f64)> {
+        let p99 = |phase| {
+            let measured: &Durations = self.latency.get(phase)?;
+            (measured.count >= ENOUGH).then_some(measured.p99_ms)
+        };
+        let (flood, quiet) = (p99(FLOOD)?, p99(QUIET)?);
+        (flood > FELT * quiet).then_some((flood, quiet))
+    }
 }
 
 /// How long a kind of fault was felt after it was undone: until the last silence of a client
@@ -107,16 +126,15 @@ impl Meter {
         if faults.is_aftermath(at) {
             return self.add("aftermath", late);
         }
-        let mut quiet = true;
-        for fault in faults.active() {
-            quiet = false;
-            match fault.target == room {
-                true => self.add(&format!("{} (target)", fault.name), late),
-                false => self.add(&fault.name, late),
+        let mut active = faults.active();
+        match (active.next(), active.next()) {
+            (None, _) => self.add(QUIET, late),
+            (Some(fault), None) if fault.target == room => {
+                self.add(&format!("{} (target)", fault.name), late);
             }
-        }
-        if quiet {
-            self.add("quiet", late);
+            (Some(fault), None) => self.add(&fault.name, late),
+            // What each of them did cannot be told apart.
+            (Some(_), Some(_)) => self.add("several", late),
         }
     }
 

@@ -352,8 +352,12 @@ impl Checker {
             None => self.malformed("it does not go on to `healed`, the logs' entries and `end`"),
         }
         self.count();
-        let Self { book, meter, seed, mutant, .. } = self;
+        let Self { mut book, meter, seed, mutant, .. } = self;
         let figures = meter.finish(&book.faults);
+        if let Some((flood, quiet)) = figures.noisy_neighbour() {
+            let detail = |_: &_| format!("p99 {flood:.1} ms beside the flood, {quiet:.1} ms quiet");
+            book.note(Anomaly::NoisyNeighbour, detail);
+        }
         let Book { place, faults, findings, .. } = book;
         let anomalies = findings.explained(|at| faults.around(at));
         let (records, seconds) = (place.line - 1, place.at as f64 / 1e6);

@@ -299,6 +299,28 @@ fn expelled() {
     assert_eq!(chat().gone("bob", Gone::Bye).verdict(), NOTHING);
 }
 
+/// 500 messages in a minute, each heard after 5 ms; then as many under a fault, after `late` ms.
+fn neighbours(fault: &str, late: u64) -> Tale {
+    let mut tale = Tale::new();
+    for op in 1..=500 {
+        tale.say("ann", op);
+    }
+    let fault = fault.to_owned();
+    tale.tell(What::Fault { step: 1, fault: fault.clone(), target: "flooded".to_owned() });
+    for op in 501..=1000 {
+        tale.invoke("ann", op).append(op).ok(op).wait(late).both_hear(op);
+    }
+    tale.tell(What::Undone { step: 1, fault });
+    tale
+}
+
+#[test]
+fn noisy_neighbour() {
+    assert_eq!(neighbours("flood", 10).verdict(), ["noisy-neighbour"]);
+    assert_eq!(neighbours("flood", 1).verdict(), NOTHING);
+    assert_eq!(neighbours("redis-pause", 10).verdict(), NOTHING, "others are felt, and may be");
+}
+
 #[test]
 fn leak() {
     let taken = |when: &str, container: &str, rss, fds| {

@@ -22,6 +22,8 @@ pub struct Line {
 /// A history in the making: `ann` and `bob` are in the room `den` from its first message on.
 pub struct Tale {
     pub records: Vec<Record>,
+    /// Microseconds until the next record, beside the usual one millisecond.
+    idle: u64,
     pub log: Vec<Line>,
     /// What `den` gave out last.
     pub last: Id,
@@ -48,6 +50,7 @@ impl Tale {
     pub fn new() -> Self {
         let mut tale = Self {
             records: Vec::new(),
+            idle: 0,
             log: Vec::new(),
             last: id(0),
             sent: BTreeMap::new(),
@@ -63,7 +66,14 @@ impl Tale {
     /// Something happened, a millisecond after what happened before.
     pub fn tell(&mut self, what: What) -> &mut Self {
         let at = self.records.last().map_or(0, |record| record.at + 1000);
+        let at = at + std::mem::take(&mut self.idle);
         self.records.push(Record { at, what });
+        self
+    }
+
+    /// Nothing happens for so many milliseconds.
+    pub fn wait(&mut self, ms: u64) -> &mut Self {
+        self.idle += 1000 * ms;
         self
     }
 
