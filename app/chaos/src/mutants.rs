@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use crate::{
     checker::{self, Anomaly},
     cluster::Stack,
-    nemesis::{Fault, plan},
+    nemesis::{Fault, repeated},
     run::{self, Settings},
 };
 
@@ -20,8 +20,8 @@ const LENGTH: Duration = Duration::from_secs(40);
 pub struct Mutant {
     /// As the server's `ROLLCALL_MUTANT` knows it.
     pub name: &'static str,
-    /// Faults under which it shows; none if it always does.
-    pub faults: &'static [Fault],
+    /// What shows it, again and again: steps, each of faults at once. None if it always shows.
+    pub steps: &'static [&'static [Fault]],
     /// Of these at least one must be found: another anomaly would be an accident.
     pub shows_as: &'static [Anomaly],
 }
@@ -30,42 +30,43 @@ pub struct Mutant {
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-dedup",
-        faults: &[Fault::ResendStorm, Fault::RedisPauseLong],
+        steps: &[&[Fault::ResendStorm], &[Fault::RedisPauseLong]],
         shows_as: &[Anomaly::Duplicate],
     },
     Mutant {
         name: "resume-from-tail",
-        faults: &[Fault::HaproxyKill],
+        steps: &[&[Fault::HaproxyKill]],
         shows_as: &[Anomaly::SkippedMessage, Anomaly::Unseen],
     },
     Mutant {
         name: "ack-before-append",
-        faults: &[Fault::RedisFull, Fault::ReplicaKill],
+        steps: &[&[Fault::RedisFull], &[Fault::ReplicaKill]],
         shows_as: &[Anomaly::LostWrite],
     },
     Mutant {
         name: "timeout-is-failure",
-        faults: &[Fault::RedisPauseLong],
+        steps: &[&[Fault::RedisPauseLong]],
         shows_as: &[Anomaly::AbortedRead],
     },
     Mutant {
         name: "ignore-falling-behind",
-        faults: &[Fault::RedisCutDrop, Fault::Flood],
+        // A feed has to outrun a replica that is cut off from it.
+        steps: &[&[Fault::RedisCutDrop, Fault::Flood]],
         shows_as: &[Anomaly::SkippedMessage, Anomaly::Unseen],
     },
-    Mutant { name: "swap-deliveries", faults: &[], shows_as: &[Anomaly::SkippedMessage] },
-    Mutant { name: "drop-one", faults: &[Fault::Flood], shows_as: &[Anomaly::SkippedMessage] },
+    Mutant { name: "swap-deliveries", steps: &[], shows_as: &[Anomaly::SkippedMessage] },
+    Mutant { name: "drop-one", steps: &[&[Fault::Flood]], shows_as: &[Anomaly::SkippedMessage] },
     Mutant {
         name: "never-gap",
-        faults: &[Fault::RedisFlushall, Fault::RedisTrim],
+        steps: &[&[Fault::RedisFlushall], &[Fault::RedisTrim]],
         shows_as: &[Anomaly::SkippedMessage, Anomaly::SilentLoss],
     },
     Mutant {
         name: "forget-feed-cursor",
-        faults: &[Fault::RedisCutReset],
+        steps: &[&[Fault::RedisCutReset]],
         shows_as: &[Anomaly::SkippedMessage, Anomaly::Unseen],
     },
-    Mutant { name: "presence-stays", faults: &[], shows_as: &[Anomaly::Presence] },
+    Mutant { name: "presence-stays", steps: &[], shows_as: &[Anomaly::Presence] },
 ];
 
 /// What became of one mutant.
@@ -94,42 +95,43 @@ pub async fn run(
 ) -> anyhow::Result<Outcome> {
     let mut stack = stack.clone();
     stack.env.insert("ROLLCALL_MUTANT".to_owned(), mutant.name.to_owned());
-    let found = check(&stack, mutant.faults, seed, Some(mutant.name.to_owned()), history).await?;
+    let found = check(&stack, mutant.steps, seed, Some(mutant.name.to_owned()), history).await?;
     let ok = found.iter().any(|anomaly| mutant.shows_as.contains(anomaly));
-    Ok(Outcome { mutant: mutant.name, faults: names(mutant.faults), found, ok })
+    Ok(Outcome { mutant: mutant.name, faults: names(mutant.steps), found, ok })
 }
 
-/// Runs the same image with nothing wrong under all the faults that expose a mutant.
+/// Runs the same image with nothing wrong under all that exposes a mutant.
 ///
 /// # Errors
 ///
 /// As [`run`].
 pub async fn control(stack: &Stack, seed: u64, history: &Path) -> anyhow::Result<Outcome> {
-    let mut faults: Vec<Fault> = MUTANTS.iter().flat_map(|mutant| mutant.faults).copied().collect();
-    faults.sort();
-    faults.dedup();
-    let found = check(stack, &faults, seed, None, history).await?;
+    let mut steps: Vec<&[Fault]> = Vec::new();
+    for step in MUTANTS.iter().flat_map(|mutant| mutant.steps) {
+        if !steps.contains(step) {
+            steps.push(step);
+        }
+    }
+    let found = check(stack, &steps, seed, None, history).await?;
     let ok = found.is_empty();
-    Ok(Outcome { mutant: "none", faults: names(&faults), found, ok })
+    Ok(Outcome { mutant: "none", faults: names(&steps), found, ok })
 }
 
-fn names(faults: &[Fault]) -> Vec<&'static str> {
-    faults.iter().map(|fault| fault.about().name).collect()
+fn names(steps: &[&[Fault]]) -> Vec<&'static str> {
+    steps.iter().copied().flatten().map(|fault| fault.about().name).collect()
 }
 
 async fn check(
     stack: &Stack,
-    faults: &[Fault],
+    steps: &[&[Fault]],
     seed: u64,
     mutant: Option<String>,
     history: &Path,
 ) -> anyhow::Result<Vec<Anomaly>> {
     stack.down().await?;
     stack.up(RELEASE).await?;
-    // Every fault alone, twice.
-    let faults = faults.repeat(2);
-    let length = LENGTH.max(EVERY * u32::try_from(faults.len() + 1).unwrap_or(u32::MAX));
-    let plan = plan(seed, length, EVERY, &faults);
+    let length = LENGTH.max(EVERY * u32::try_from(2 * steps.len() + 1).unwrap_or(u32::MAX));
+    let plan = repeated(seed, length, EVERY, steps);
     let convergence = Duration::from_secs(30);
     let settings = Settings { seed, plan, length, convergence, mutant };
     run::run(stack, &settings, history).await?;

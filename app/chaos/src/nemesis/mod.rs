@@ -16,12 +16,12 @@ use anyhow::Context;
 
 pub use fault::{About, FAULTS, Fault, Part, UNAVAILABLE};
 pub use heal::{heal, until_well};
-pub use plan::{REPLICAS, Step, Strike, plan};
+pub use plan::{REPLICAS, Step, Strike, plan, repeated};
 
 use crate::{
     cluster::Stack,
     history::{Loss, Recorder, What},
-    workload::Workload,
+    workload::{FLOODED, Workload},
 };
 
 /// What a fault needs to know.
@@ -76,6 +76,7 @@ pub async fn strike(
     let recorder = &workload.shared().recorder;
     let target = match about.part {
         Part::Replica | Part::Deploy => strike.replica.to_owned(),
+        _ if strike.fault == Fault::Flood => FLOODED.to_owned(),
         part => format!("{part:?}").to_lowercase(),
     };
     let (fault, replica, hold) = (about.name.to_owned(), strike.replica, strike.hold);

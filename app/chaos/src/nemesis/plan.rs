@@ -46,13 +46,30 @@ pub fn plan(seed: u64, length: Duration, every: Duration, faults: &[Fault]) -> V
     let mut alone: Vec<&About> = faults.iter().map(|fault| fault.about()).collect();
     alone.shuffle(&mut rng);
     let mut alone = alone.into_iter();
+    schedule(length, every, || match alone.next() {
+        Some(about) => vec![strike(&mut rng, about, &REPLICAS)],
+        None => pair(&mut rng, faults),
+    })
+}
+
+/// Steps for `length`: these again and again, each all its faults at once. None if there are no steps.
+#[must_use]
+pub fn repeated(seed: u64, length: Duration, every: Duration, steps: &[&[Fault]]) -> Vec<Step> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut steps = steps.iter().cycle().peekable();
+    if steps.peek().is_none() {
+        return Vec::new();
+    }
+    schedule(length, every, || {
+        let faults = steps.next().into_iter().copied().flatten();
+        faults.map(|fault| strike(&mut rng, fault.about(), &REPLICAS)).collect()
+    })
+}
+
+fn schedule(length: Duration, every: Duration, mut next: impl FnMut() -> Vec<Strike>) -> Vec<Step> {
     let (mut at, mut steps) = (every, Vec::new());
     for number in 1.. {
-        let strikes = match alone.next() {
-            Some(about) => vec![strike(&mut rng, about, &REPLICAS)],
-            None => pair(&mut rng, faults),
-        };
-        let step = Step { number, at, strikes };
+        let step = Step { number, at, strikes: next() };
         at += step.takes(every);
         if at > length + every {
             break;
@@ -110,7 +127,7 @@ fn pair(rng: &mut StdRng, faults: &[Fault]) -> Vec<Strike> {
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
-    use super::{FAULTS, Fault, Part, plan};
+    use super::{FAULTS, Fault, Part, plan, repeated};
 
     const EVERY: Duration = Duration::from_secs(10);
 
@@ -133,6 +150,18 @@ mod tests {
             let hit: BTreeSet<Fault> = alone.map(|step| step.strikes[0].fault).collect();
             assert_eq!(hit.len(), FAULTS.len(), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn given_steps_come_again_and_again_with_all_their_faults() {
+        let steps: &[&[Fault]] = &[&[Fault::RedisCutDrop, Fault::Flood], &[Fault::RedisTrim]];
+        let planned = repeated(5, Duration::from_secs(100), EVERY, steps);
+        assert!(planned.len() >= 4, "{}", planned.len());
+        for (step, wanted) in planned.iter().zip(steps.iter().cycle()) {
+            let faults: Vec<Fault> = step.strikes.iter().map(|strike| strike.fault).collect();
+            assert_eq!(faults, *wanted);
+        }
+        assert_eq!(repeated(5, Duration::from_secs(100), EVERY, &[]), []);
     }
 
     #[test]
