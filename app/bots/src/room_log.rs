@@ -14,33 +14,37 @@ use crate::verdict::{Entry, Logs};
 
 const PAGE: usize = 1000;
 
-/// A connection to read logs from, and the logs' keys by room.
+/// Where to read logs, and their keys by room. Each reading has a connection of its own: Redis may have
+/// been restarted since the one before.
 pub struct RoomLogs {
-    connection: MultiplexedConnection,
+    client: redis::Client,
     /// Absent for a room in which nobody ever spoke.
     keys: BTreeMap<String, Option<String>>,
 }
 
 impl RoomLogs {
-    /// Connects; `rooms` are the rooms to read.
+    /// Makes sure that Redis is there; `rooms` are the rooms to read.
     pub async fn open(url: &str, rooms: impl IntoIterator<Item = String>) -> anyhow::Result<Self> {
         let client = redis::Client::open(url).with_context(|| format!("{url} names no Redis"))?;
-        let connection = client
-            .get_multiplexed_async_connection()
-            .await
-            .with_context(|| format!("cannot reach Redis at {url}; is the stack up?"))?;
         let keys = rooms.into_iter().map(|room| (room, None)).collect();
-        Ok(Self { connection, keys })
+        let logs = Self { client, keys };
+        logs.connect().await.with_context(|| format!("at {url}; is the stack up?"))?;
+        Ok(logs)
+    }
+
+    async fn connect(&self) -> anyhow::Result<MultiplexedConnection> {
+        let connected = self.client.get_multiplexed_async_connection().await;
+        connected.context("cannot reach Redis")
     }
 
     /// Each room's newest entry.
     pub async fn heads(&mut self) -> anyhow::Result<BTreeMap<String, EntryId>> {
-        self.find_keys().await?;
+        let mut redis = self.connect().await?;
+        self.find_keys(&mut redis).await?;
         let mut heads = BTreeMap::new();
         for (room, key) in &self.keys {
             let Some(key) = key else { continue };
-            let newest: StreamRangeReply =
-                self.connection.xrevrange_count(key, "+", "-", 1).await?;
+            let newest: StreamRangeReply = redis.xrevrange_count(key, "+", "-", 1).await?;
             if let Some(entry) = newest.ids.first() {
                 heads.insert(room.clone(), entry.id.parse()?);
             }
@@ -50,11 +54,12 @@ impl RoomLogs {
 
     /// Every entry of every room.
     pub async fn read(&mut self) -> anyhow::Result<Logs> {
-        self.find_keys().await?;
+        let mut redis = self.connect().await?;
+        self.find_keys(&mut redis).await?;
         let mut logs = Logs::new();
         for (room, key) in &self.keys {
             let Some(key) = key else { continue };
-            let log = read_log(&mut self.connection, key).await;
+            let log = read_log(&mut redis, key).await;
             logs.insert(room.clone(), log.with_context(|| format!("the log of room {room}"))?);
         }
         Ok(logs)
@@ -62,10 +67,9 @@ impl RoomLogs {
 
     /// Looks the keys up by their shape, so that how rooms map to partitions stays the server's
     /// business.
-    async fn find_keys(&mut self) -> anyhow::Result<()> {
+    async fn find_keys(&mut self, redis: &mut MultiplexedConnection) -> anyhow::Result<()> {
         for (room, key) in self.keys.iter_mut().filter(|(_, key)| key.is_none()) {
-            let mut found = self
-                .connection
+            let mut found = redis
                 .scan_options::<String>(
                     redis::ScanOptions::default()
                         .with_pattern(format!("*:room:{}:log", escape(room)))

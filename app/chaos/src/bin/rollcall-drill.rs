@@ -54,7 +54,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.list {
         for drill in DRILLS {
-            println!("{:<20}{}", drill.name, drill.summary);
+            println!("{:<27}{}", drill.name, drill.summary);
         }
         return ExitCode::SUCCESS;
     }
@@ -114,9 +114,9 @@ async fn hold(drills: &[&Drill], scene: &Scene) -> anyhow::Result<Option<Vec<Out
     scene.stack.down().await?;
     let mut outcomes = Vec::new();
     for drill in drills {
-        print!("{:<20}", drill.name);
+        print!("{:<27}", drill.name);
         std::io::stdout().flush()?;
-        let outcome = drill.conduct(scene).await.with_context(|| drill.name)?;
+        let outcome = drill.conduct(scene).await.unwrap_or_else(|error| drill.not_held(&error));
         tell(&outcome);
         outcomes.push(outcome);
     }

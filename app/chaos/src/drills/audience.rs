@@ -75,13 +75,15 @@ impl Audience {
             .args(["--", "sh", "-c", &wait])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true);
         let mut bots = command.spawn().context("no rollcall-bots; scripts/build?")?;
         let until = Instant::now() + PATIENCE;
         while !curtain.exists() {
             if bots.try_wait()?.is_some() || Instant::now() > until {
-                bail!("the audience did not gather; rollcall-bots run says why");
+                let _ended = bots.start_kill();
+                let ended = bots.wait_with_output().await?;
+                bail!("the audience did not gather: {}", String::from_utf8_lossy(&ended.stderr));
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -89,11 +91,12 @@ impl Audience {
     }
 
     /// Ends the command and hears what they have to say.
-    pub async fn dismiss(mut self) -> anyhow::Result<Report> {
+    pub async fn dismiss(self) -> anyhow::Result<Report> {
         fs::remove_file(&self.curtain)?;
         // Its verdict is for a roll that succeeds; the drill's own is made from the figures.
-        self.bots.wait().await?;
-        let text = fs::read_to_string(&self.report).context("the audience wrote no report")?;
+        let ended = self.bots.wait_with_output().await?;
+        let told = || format!("the audience: {}", String::from_utf8_lossy(&ended.stderr).trim());
+        let text = fs::read_to_string(&self.report).with_context(told)?;
         Ok(serde_json::from_str(&text)?)
     }
 }

@@ -220,6 +220,23 @@ pub const DRILLS: &[Drill] = &[
 ];
 
 impl Drill {
+    /// What became of it if the stage could not be set, or nobody could be asked: nothing was proven.
+    #[must_use]
+    pub fn not_held(&self, error: &anyhow::Error) -> Outcome {
+        Outcome {
+            name: self.name,
+            passed: false,
+            seconds: 0.0,
+            requests_failed: 0,
+            requests: 0,
+            messages_lost: 0,
+            messages: 0,
+            min_ready: 0,
+            line: String::new(),
+            failures: vec![format!("{error:#}")],
+        }
+    }
+
     /// Provokes it under an audience, and judges.
     ///
     /// # Errors
