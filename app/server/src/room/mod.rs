@@ -7,6 +7,8 @@
 mod listener;
 mod registry;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -114,20 +116,22 @@ impl Room {
         self.state().head
     }
 
-    /// How many are present, and who, at most 200; `me` is among them.
-    #[must_use]
-    pub fn members(&self, me: Option<&Member>) -> (usize, Vec<Member>) {
-        self.state().list_members(me)
-    }
-
-    /// Adds a listener, and its member if it has one.
-    pub fn attach(&self, connection: u64, listener: Arc<Listener>, member: Option<&Member>) {
+    /// Adds a listener, and its member if it has one. Returns how many are present, and who, at most
+    /// 200, the member among them: at one moment, so that whoever comes or goes is either in this
+    /// list or told to the listener.
+    pub fn attach(
+        &self,
+        connection: u64,
+        listener: Arc<Listener>,
+        member: Option<&Member>,
+    ) -> (usize, Vec<Member>) {
         let mut state = self.state();
         state.empty_since = None;
         state.listeners.insert(connection, listener);
         if let Some(Member { member, name }) = member {
             state.local.entry(member.clone()).or_insert_with(|| (name.clone(), 0)).1 += 1;
         }
+        state.list_members(member)
     }
 
     /// Removes a listener. Says whether its member has no other connection here.

@@ -93,15 +93,15 @@ impl Connection {
             Start::Resumed(cursor) => (JoinStatus::Resumed, cursor, None),
             Start::Gap { after, gap } => (JoinStatus::Gap, gap.resumes_at, Some((after, gap))),
         };
-        let (present, members) = room.members(me.as_ref());
+        let listener = Arc::new(Listener::new(cursor, Out::Direct(self.outlet.clone())));
+        // It hears nothing before it is live, so `joined` is the first that is said of this room.
+        let (present, members) = room.attach(self.id, listener.clone(), me.as_ref());
         let head = if status == JoinStatus::Fresh { cursor } else { room.head().max(cursor) };
         self.reply(&ServerFrame::Joined { room: name.clone(), head, status, present, members });
         if let Some((after, gap)) = gap {
             self.count_gap(gap.reason);
             self.reply(&gap_frame(name, after, gap));
         }
-        let listener = Arc::new(Listener::new(cursor, Out::Direct(self.outlet.clone())));
-        room.attach(self.id, listener.clone(), me.as_ref());
         self.rooms.insert(name.clone(), Joined::new(room, listener));
         if !self.session.is_in(name) {
             // It left while it was entering.
