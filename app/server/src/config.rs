@@ -116,7 +116,7 @@ pub struct Limits {
     #[arg(long, env = "RATE_ADDRESS", default_value = "500")]
     pub rate_address: std::num::NonZeroU32,
     /// Sends a second into one room by way of this replica; twice that at once.
-    #[arg(long, env = "RATE_ROOM", default_value = "200")]
+    #[arg(long, env = "RATE_ROOM", default_value = "50")]
     pub rate_room: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.
     #[arg(long = "stall-ms", env = "STALL_MS", default_value = "10000", value_parser = some_millis)]

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod fault;
+mod flood;
 mod haproxy;
 mod heal;
 mod links;
@@ -121,7 +122,7 @@ async fn dispatch(fault: Fault, scene: &Scene<'_>) -> anyhow::Result<()> {
         Fault::HaproxyCutReset => cut_haproxy(scene, Way::Both, Fate::Reset).await,
         Fault::HaproxyCutIn => cut_haproxy(scene, Way::In, Fate::Dropped).await,
         Fault::HaproxyCutOut => cut_haproxy(scene, Way::Out, Fate::Dropped).await,
-        Fault::Flood => traffic::flood(scene).await,
+        Fault::Flood => flood::flood(scene).await,
         Fault::ResendStorm => traffic::resend_storm(scene).await,
         Fault::Garbage => traffic::garbage(scene).await,
         Fault::Stampede => traffic::stampede(scene).await,

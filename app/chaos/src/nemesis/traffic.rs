@@ -15,23 +15,15 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 use super::Scene;
 use crate::{
     history::{Id, What},
-    workload::{ROOMS, flooder},
+    workload::ROOMS,
 };
 
-/// Together past the rate of one room by way of one replica.
-const FLOODERS: usize = 30;
 const STAMPEDE: usize = 1_000;
 /// Clients of the stampede meet in rooms of their own, 40 in each: they are not of the workload.
 const ARENAS: usize = 25;
 const STORMERS: usize = 8;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-pub async fn flood(scene: &Scene<'_>) -> anyhow::Result<()> {
-    (0..FLOODERS).for_each(|number| scene.workload.enter(flooder(scene.step, number)));
-    scene.hold().await;
-    Ok(())
-}
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// One member, several sockets, one message: whatever happens it is in the log once.
 pub async fn resend_storm(scene: &Scene<'_>) -> anyhow::Result<()> {
@@ -89,7 +81,8 @@ async fn open(scene: &Scene<'_>) -> Option<Socket> {
     opened.ok()?.ok().map(|(socket, _)| socket)
 }
 
-async fn greet(scene: &Scene<'_>, key: &str, name: &str, room: &str) -> Option<Socket> {
+/// A connection that has said hello and enters a room.
+pub(super) async fn greet(scene: &Scene<'_>, key: &str, name: &str, room: &str) -> Option<Socket> {
     let mut socket = open(scene).await?;
     let rooms = vec![RoomCursor { room: room.to_owned(), after: None }];
     let (client, name) = (key.to_owned(), name.to_owned());

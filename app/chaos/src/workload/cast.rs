@@ -32,8 +32,6 @@ pub enum Role {
     Poster,
     /// Listens to an event stream.
     Stream,
-    /// Says as much as it may, for a while.
-    Flooder,
 }
 
 /// A client, before it starts.
@@ -62,7 +60,6 @@ impl Role {
             Self::Burster => "burster",
             Self::Poster => "poster",
             Self::Stream => "stream",
-            Self::Flooder => "flooder",
         }
     }
 }
@@ -105,15 +102,4 @@ fn character(rng: &mut impl Rng, role: Role, number: usize) -> Character {
     let after = if late { rng.random_range(5..30) } else { 0 };
     let name = format!("{}-{number}", role.name());
     Character { name, role, rooms, after: Duration::from_secs(after) }
-}
-
-/// One of those who flood a room together.
-#[must_use]
-pub fn flooder(step: u32, number: usize) -> Character {
-    Character {
-        name: format!("flooder-{step}-{number}"),
-        role: Role::Flooder,
-        rooms: vec![FLOODED.to_owned()],
-        after: Duration::ZERO,
-    }
 }

@@ -19,7 +19,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sha2::{Digest, Sha256};
 use tokio::{sync::watch, task::JoinSet};
 
-pub use cast::{Character, FLOODED, ROOMS, Role, cast, flooder};
+pub use cast::{Character, FLOODED, ROOMS, Role, cast};
 pub use live::{Live, Window};
 
 use crate::history::{Id, Op, Recorder, What};

@@ -104,8 +104,7 @@ impl Participant {
                 End::Expelled => return self.gone(Gone::Expelled),
                 End::Reconnect => unreachable!("`live` goes on by itself"),
             }
-            let is_last = self.character.role == Role::Flooder;
-            if is_last || *self.phase.borrow() != Phase::Talking {
+            if *self.phase.borrow() != Phase::Talking {
                 return;
             }
             self.name = format!("{}.{}", self.character.name, life + 1);
@@ -137,7 +136,6 @@ impl Participant {
     async fn live(&mut self) -> (End, Events) {
         let until = match self.character.role {
             Role::Ghost => Duration::from_secs(self.rng.random_range(6..15)),
-            Role::Flooder => Duration::from_secs(8),
             _ => Duration::from_secs(1 << 30),
         };
         let until = Instant::now() + until;
@@ -236,8 +234,6 @@ impl Participant {
             Role::Talker => (400, 2_000),
             Role::Ghost => (300, 900),
             Role::Wanderer => (2_000, 6_000),
-            // Under the rate of one client, so that its messages are mostly taken.
-            Role::Flooder => (50, 56),
             _ => (1 << 40, (1 << 40) + 1),
         };
         Instant::now() + Duration::from_millis(self.rng.random_range(least..most))
@@ -246,7 +242,6 @@ impl Participant {
     async fn act(&mut self, handle: &Handle) {
         match self.character.role {
             Role::Talker | Role::Ghost => self.speak(handle, 40).await,
-            Role::Flooder => self.speak(handle, 3_000).await,
             Role::Wanderer => self.wander(handle).await,
             _ => {}
         }

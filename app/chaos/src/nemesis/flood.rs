@@ -1,0 +1,120 @@
+//! A flood: one room is sent more than its rate by clients that hardly read. Who listens there is
+//! of the workload; thirty more readers would measure this process rather than the service.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt, future::join_all};
+use rollcall_client::new_key;
+use rollcall_protocol::{ClientFrame, ServerFrame};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{
+    Scene,
+    traffic::{Socket, greet},
+};
+use crate::{
+    history::{Id, What},
+    workload::FLOODED,
+};
+
+/// At the rate of one client each they are past the rate of one room on three replicas.
+const FLOODERS: usize = 36;
+const PAUSE: Duration = Duration::from_millis(50);
+const LENGTH: usize = 3_000;
+/// An answer may take this much longer than the flood; then nobody knows.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+struct Flooder<'a> {
+    scene: &'a Scene<'a>,
+    key: String,
+    name: String,
+    socket: Option<Socket>,
+}
+
+pub async fn flood(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let until = Instant::now() + scene.hold;
+    let flooder = |number| Flooder {
+        scene,
+        key: new_key(),
+        name: format!("flooder-{}-{number}", scene.step),
+        socket: None,
+    };
+    join_all((0..FLOODERS).map(|number| flooder(number).pour(until))).await;
+    Ok(())
+}
+
+impl Flooder<'_> {
+    async fn pour(mut self, until: Instant) {
+        let (client, role) = (self.name.clone(), "flooder".to_owned());
+        self.scene.recorder.record(What::Began { client, role, rooms: vec![] });
+        let mut ticks = interval(PAUSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for n in 1.. {
+            ticks.tick().await;
+            if Instant::now() >= until || !self.say(n, until + PATIENCE).await {
+                break;
+            }
+        }
+        if let Some(socket) = &mut self.socket {
+            let _gone = socket.send(frame(&ClientFrame::Bye)).await;
+        }
+    }
+
+    /// False if nobody knows whether it was taken: then nothing can follow it.
+    async fn say(&mut self, n: u64, until: Instant) -> bool {
+        let (op, text) = self.scene.workload.shared().invoke(&self.name, FLOODED, LENGTH);
+        let send = frame(&ClientFrame::Send { room: FLOODED.to_owned(), n, text });
+        let taken = timeout_at(until, self.until_taken(n, &send)).await;
+        self.scene.recorder.record(match taken {
+            Ok((id, duplicate)) => What::Ok { op, id, duplicate },
+            Err(_) => What::Info { op, why: "no answer after the flood".to_owned() },
+        });
+        taken.is_ok()
+    }
+
+    async fn until_taken(&mut self, n: u64, send: &Message) -> (Option<Id>, bool) {
+        loop {
+            let Some(socket) = &mut self.socket else {
+                self.socket = greet(self.scene, &self.key, &self.name, FLOODED).await;
+                sleep(PAUSE).await;
+                continue;
+            };
+            let answer = match socket.send(send.clone()).await {
+                Ok(()) => answer(socket, n).await,
+                Err(_) => None,
+            };
+            match answer {
+                Some(ServerFrame::Ack { id, duplicate, .. }) => {
+                    return (id.and_then(|id| id.to_string().parse().ok()), duplicate);
+                }
+                Some(ServerFrame::Reject { retry_ms, .. }) => {
+                    sleep(Duration::from_millis(retry_ms.unwrap_or(100))).await;
+                }
+                _ => self.socket = None,
+            }
+        }
+    }
+}
+
+fn frame(frame: &ClientFrame) -> Message {
+    Message::text(serde_json::to_string(frame).unwrap_or_default())
+}
+
+/// What became of `n`; what others say is not even parsed. None when the connection ends.
+async fn answer(socket: &mut Socket, n: u64) -> Option<ServerFrame> {
+    loop {
+        let Message::Text(text) = socket.next().await?.ok()? else { continue };
+        if text.starts_with(r#"{"type":"message""#) {
+            continue;
+        }
+        match serde_json::from_str(&text).ok()? {
+            it @ (ServerFrame::Ack { n: which, .. } | ServerFrame::Reject { n: which, .. })
+                if which == n =>
+            {
+                return Some(it);
+            }
+            _ => {}
+        }
+    }
+}
