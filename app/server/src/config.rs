@@ -115,7 +115,7 @@ pub struct Limits {
     /// Sends and new connections a second from one address, each; four times that at once.
     #[arg(long, env = "RATE_ADDRESS", default_value = "500")]
     pub rate_address: std::num::NonZeroU32,
-    /// Sends a second into one room by way of this replica; twice that at once.
+    /// Sends a second into one room by way of this replica; half that at once.
     #[arg(long, env = "RATE_ROOM", default_value = "50")]
     pub rate_room: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.

@@ -42,6 +42,10 @@ impl FrameRate {
     }
 }
 
+fn half(rate: NonZeroU32) -> NonZeroU32 {
+    NonZeroU32::new(rate.get() / 2).unwrap_or(NonZeroU32::MIN)
+}
+
 impl Rates {
     /// The rates of `limits`.
     #[must_use]
@@ -53,7 +57,10 @@ impl Rates {
         Self(Arc::new(Inner {
             connects: RateLimiter::keyed(quota(limits.rate_address, 4)),
             address_sends: RateLimiter::keyed(quota(limits.rate_address, 4)),
-            room_sends: RateLimiter::keyed(quota(limits.rate_room, 2)),
+            // Other rooms wait behind a burst of this one: a small one.
+            room_sends: RateLimiter::keyed(
+                Quota::per_second(limits.rate_room).allow_burst(half(limits.rate_room)),
+            ),
             per_client: limits.rate_client,
             clock: DefaultClock::default(),
         }))

@@ -19,7 +19,9 @@ use crate::{
 };
 
 /// At the rate of one client each they are past the rate of one room on three replicas.
-const FLOODERS: usize = 36;
+const FLOODERS: u32 = 36;
+/// They come one after another: a crowd at the door is another fault.
+const APART: Duration = Duration::from_millis(25);
 const PAUSE: Duration = Duration::from_millis(50);
 const LENGTH: usize = 3_000;
 /// An answer may take this much longer than the flood; then nobody knows.
@@ -34,13 +36,17 @@ struct Flooder<'a> {
 
 pub async fn flood(scene: &Scene<'_>) -> anyhow::Result<()> {
     let until = Instant::now() + scene.hold;
-    let flooder = |number| Flooder {
+    let flooder = |number: u32| Flooder {
         scene,
         key: new_key(),
         name: format!("flooder-{}-{number}", scene.step),
         socket: None,
     };
-    join_all((0..FLOODERS).map(|number| flooder(number).pour(until))).await;
+    let pour = |number| async move {
+        sleep(APART * number).await;
+        flooder(number).pour(until).await;
+    };
+    join_all((0..FLOODERS).map(pour)).await;
     Ok(())
 }
 
