@@ -75,7 +75,10 @@ def stopped(docker, params):
 
 
 def started(docker, params):
-    if docker.state(params["name"])["Running"]:
+    state = docker.state(params["name"])
+    if not state:
+        docker.module.fail_json(msg=f"there is no container {params['name']} to start")
+    if state["Running"]:
         return False, ""
     docker("start", params["name"])
     return True, ""

@@ -9,6 +9,7 @@ description:
   - HAProxy sends the slot nobody new, the replica sends its clients elsewhere, each at its own moment, and when none
     is left HAProxy forgets the slot (MAINT).
   - A replica that does not answer, or dies meanwhile, has no clients to move any more; those it had count as forced.
+  - What only HAProxy still has after that, the far end of a client that vanished, it is told to close.
   - C(state=ready) ends a drain and sends clients to the slot again; who moved stays moved.
 options:
   socket: {description: Path of HAProxy's runtime socket., type: path, required: true}
@@ -49,8 +50,9 @@ from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime, Server
 POLL_SECONDS = 0.05
 # The replica closes what is left at its deadline; the rest of the closing may take this long.
 GRACE_SECONDS = 5
-# Requests that were on their way when the drain began.
-REQUESTS_SECONDS = 10
+# Requests that were on their way when the drain began. What HAProxy has longer than that, with a replica that has nobody left,
+# is half of a connection: its client, or the network to the replica, went without a word, and only a timeout of minutes would end it.
+REQUESTS_SECONDS = 3
 GONE = {"phase": "gone", "connections": 0, "moved": 0, "forced": 0}
 
 
@@ -107,9 +109,14 @@ def take_out(drain, server, params):
     server.converge("drain", False, 0, None)
     if drain.state["phase"] != "gone":
         drain.empty(params["spread_ms"], params["deadline_ms"])
-    server.timeout = REQUESTS_SECONDS
-    server.deadline = time.monotonic() + REQUESTS_SECONDS
-    server.converge("maint", True, 0, 0)
+    server.converge("maint", True, 0, None)
+    if server.wait_until_empty(REQUESTS_SECONDS):
+        return
+    left = server.row()["scur"]
+    server.shut_sessions()
+    drain.note = drain.note or f"HAProxy still had {left} connections to {params['server']}, which had none: closed"
+    if not server.wait_until_empty(REQUESTS_SECONDS):
+        raise HaproxyError(f"HAProxy does not close its connections to {params['server']}")
 
 
 def take_back(drain, server):

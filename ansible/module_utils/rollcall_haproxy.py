@@ -133,6 +133,19 @@ class Server:
                 raise HaproxyError(self._late(row, state, hold, connections))
             time.sleep(POLL_SECONDS)
 
+    def wait_until_empty(self, seconds):
+        """Whether HAProxy has no connection to it any more, after so long at most."""
+        until = time.monotonic() + seconds
+        while int(self.row()["scur"]) > 0:
+            if time.monotonic() > until:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def shut_sessions(self):
+        """Close whatever HAProxy still has with it."""
+        self.runtime.ask(f"shutdown sessions server {self.backend}/{self.name}")
+
     def _late(self, row, state, hold, connections):
         wanted = EXACT[state] + (f" for {hold:g} s" if hold else "")
         wanted += "" if connections is None else f" with at most {connections} connections"

@@ -1,5 +1,7 @@
+import socket
+
 import pytest
-from conftest import load
+from conftest import load, wait_until
 
 
 def replica(toy, left, phase="ready"):
@@ -50,6 +52,19 @@ def test_haproxy_sends_nobody_new_before_the_replica_lets_go(haproxy, run, blue)
     haproxy.blue.answers["POST", "/drain"] = begin
     run("rollcall_drain", **blue)
     assert seen == ["DRAIN"]
+
+
+def test_what_only_haproxy_still_has_is_closed(haproxy, run, blue):
+    replica(haproxy.blue, left=1)
+    with socket.create_connection(("127.0.0.1", haproxy.front)) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: ("GET", "/slow") in haproxy.blue.asked)
+        result = run("rollcall_drain", **blue)
+        assert haproxy.status("r1-blue") == "MAINT"
+        assert (result["connections"], result["forced"]) == (0, 0)
+        assert "HAProxy still had 1 connections" in result["note"]
+        client.settimeout(2)
+        client.recv(4096)
 
 
 def test_a_drained_slot_is_left_alone(haproxy, run, blue):
