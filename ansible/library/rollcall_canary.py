@@ -11,8 +11,9 @@ description:
     included. The own requests make the verdict the same with an audience of ten thousand and of none.
   - The control runs beside the canary, on the same machine and the same Redis, so a slow disk or a busy machine slows
     both, and is not taken for a fault of the release.
-  - Bad means more errors (5xx, failed sends, requests without an answer) or longer answers than the control by a factor,
-    and by an amount that matters. Too few requests prove nothing; then it says so and passes.
+  - Bad means more errors (5xx, failed sends, own requests refused or without an answer) or longer answers than the control
+    by a factor, and by an amount that matters; or that it answers hardly any of the requests that the control answers.
+    Too few requests on either side prove nothing; then it says so and passes.
   - If either release is too old to count its requests, both are judged by the module's own requests alone.
 options:
   canary: {description: C(server) and C(address) of the new slot., type: dict, required: true}
@@ -64,6 +65,8 @@ CONNECTIONS = 4
 SEND_EVERY = 10
 # A request that takes longer has no answer.
 PATIENCE_SECONDS = 2
+# What a request of ours may be answered: it is well-formed, but the room may have had its rate.
+FINE = (200, 429)
 # A mean says more than a share of rare errors does, so it needs fewer samples by this factor.
 TIMED_PART = 10
 
@@ -80,7 +83,7 @@ class Prober(threading.Thread):
         self.until = until
         self.key, self.sent = secrets.token_hex(16), 0
         self.connection = None
-        self.answered, self.unanswered = Sample(), 0
+        self.answered, self.unanswered, self.refused = Sample(), 0, 0
 
     def run(self):
         asked, due = 0, time.monotonic()
@@ -99,7 +102,8 @@ class Prober(threading.Thread):
             self.unanswered += 1
             self.close()
         else:
-            self.answered += Sample(1, int(status >= 500), time.monotonic() - began, 1)
+            self.refused += int(status not in FINE and status < 500)
+            self.answered += Sample(1, int(status not in FINE), time.monotonic() - began, 1)
 
     def send(self):
         """The same number again until it was taken, as any client does."""
@@ -159,8 +163,10 @@ class Watched:
     def sample(self, source):
         """What was counted, and what never got as far as a counter."""
         answered = sum((prober.answered for prober in self.probers), Sample())
-        unanswered = sum(prober.unanswered for prober in self.probers)
-        return (self.counted if source == "metrics" else answered) + Sample(unanswered, unanswered)
+        unanswered = Sample(*[sum(prober.unanswered for prober in self.probers)] * 2)
+        # Metrics take a 4xx for the client's fault; of our own requests none is.
+        refused = Sample(0, sum(prober.refused for prober in self.probers))
+        return unanswered + (self.counted + refused if source == "metrics" else answered)
 
 
 def watch(params):
@@ -178,6 +184,8 @@ def watch(params):
 def faults(canary, control, params):
     """What is worse than it may be, in words."""
     found = []
+    if canary.requests < params["min_samples"] <= control.requests // len(params["controls"]):
+        found.append(f"it answered {canary.requests} requests, each of the control {control.requests // len(params['controls'])}")
     limit = max(params["error_ratio"] * control.error_share, params["error_floor"])
     if min(canary.requests, control.requests) >= params["min_samples"] and canary.error_share > limit:
         found.append(

@@ -12,10 +12,11 @@ description:
   - C(aside) makes the slot empty. What a roll that was interrupted left there is removed, if one is aside already.
   - C(back) removes what the roll put into the slot, with its last log lines saved, and puts back what was set aside.
     With nothing set aside it removes only what C(deploy) put there, for what the slot had before is the way back.
-  - C(dropped) removes every container of C(project) that is set aside.
+  - C(dropped) removes what is set aside for the C(replicas) of C(project).
 options:
   name: {description: Name of the slot's container., type: str}
   project: {description: Project whose containers to drop., type: str}
+  replicas: {description: Replicas whose containers to drop., type: list, elements: str, default: []}
   state: {description: Wanted state., type: str, required: true, choices: [stopped, started, aside, back, dropped]}
   deploy: {description: The deploy that is undone., type: str}
   timeout: {description: Seconds from SIGTERM to SIGKILL., type: int, default: 10}
@@ -122,7 +123,8 @@ def save_log(docker, name, directory):
 def dropped(docker, params):
     label = f"label=rollcall.project={params['project']}"
     _, names, _ = docker("ps", "--all", "--filter", label, "--format", "{{.Names}}")
-    unwanted = [name for name in names.split() if name.endswith(ASIDE)]
+    of_these = tuple(f"{params['project']}-{replica}-" for replica in params["replicas"])
+    unwanted = [name for name in names.split() if name.endswith(ASIDE) and name.startswith(of_these)]
     if unwanted:
         docker("rm", "--force", "--volumes", *unwanted)
     return bool(unwanted), ""
@@ -136,6 +138,7 @@ def main():
         argument_spec={
             "name": {"type": "str"},
             "project": {"type": "str"},
+            "replicas": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "required": True, "choices": list(STATES)},
             "deploy": {"type": "str"},
             "timeout": {"type": "int", "default": 10},

@@ -112,8 +112,10 @@ def take_out(drain, server, params):
     server.converge("maint", True, 0, None)
     if server.wait_until_empty(REQUESTS_SECONDS):
         return
-    left = server.row()["scur"]
+    left = int(server.row()["scur"])
     server.shut_sessions()
+    if drain.state["phase"] == "gone":
+        drain.state = drain.state | {"forced": max(drain.state["forced"], left)}
     drain.note = drain.note or f"HAProxy still had {left} connections to {params['server']}, which had none: closed"
     if not server.wait_until_empty(REQUESTS_SECONDS):
         raise HaproxyError(f"HAProxy does not close its connections to {params['server']}")

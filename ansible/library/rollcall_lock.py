@@ -30,7 +30,7 @@ note: {description: Whose lock was taken over., type: str, returned: when one wa
 ansible_facts:
   description:
     - C(deploy_id) names this deploy. Taken over from an interrupted deploy with the same purpose, it is that one's, so that
-      what it had begun still counts as one deploy.
+      what it had begun still counts as one deploy. C(deploy_resumed) says whether an interrupted deploy came before it.
   type: dict
   returned: when held
 """
@@ -133,7 +133,8 @@ def hold(module, path, purpose):
         deploy = held.get("deploy") if held["purpose"] == purpose else None
     owner = {"deploy": "check"} if module.check_mode else take(path, purpose, deploy)
     # Not a change: it is gone when the play ends, and a roll that has nothing to do must report changed=0.
-    module.exit_json(changed=False, owner=owner, ansible_facts={"deploy_id": owner["deploy"]}, **note)
+    facts = {"deploy_id": owner["deploy"], "deploy_resumed": bool(held)}
+    module.exit_json(changed=False, owner=owner, ansible_facts=facts, **note)
 
 
 def free(module, path, deploy):

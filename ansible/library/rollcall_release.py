@@ -12,7 +12,7 @@ description:
 options:
   image: {description: Name of the image, without its tag., type: str}
   release: {description: The release, which is the tag., type: str, required: true}
-  env: {description: Environment that the containers get., type: dict, default: {}}
+  settings: {description: What else makes a container another one., type: dict, default: {}}
   marks: {description: File with the bad images of this control machine., type: path, required: true}
   force: {description: Roll out a bad release all the same., type: bool, default: false}
   state: {description: Find the release or mark it., type: str, default: found, choices: [found, bad]}
@@ -31,7 +31,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description:
-    - C(replica_release), its C(replica_image) by ID, and C(replica_spec), image and environment together; a slot that
+    - C(replica_release), its C(replica_image) by ID, and C(replica_spec), image and settings together; a slot that
       has the same spec needs no roll.
   type: dict
   returned: when found
@@ -81,7 +81,7 @@ def main():
         argument_spec={
             "image": {"type": "str"},
             "release": {"type": "str", "required": True},
-            "env": {"type": "dict", "default": {}},
+            "settings": {"type": "dict", "default": {}},
             "marks": {"type": "path", "required": True},
             "force": {"type": "bool", "default": False},
             "state": {"type": "str", "default": "found", "choices": ["found", "bad"]},
@@ -103,7 +103,7 @@ def main():
             msg=f"release {params['release']} is marked bad since {bad['time']}: {bad['reason']}. "
             "Roll it out all the same with -e force=true"
         )
-    spec = hashlib.sha1((image + json.dumps(params["env"], sort_keys=True)).encode()).hexdigest()
+    spec = hashlib.sha1((image + json.dumps(params["settings"], sort_keys=True)).encode()).hexdigest()
     facts = {"replica_image": image, "replica_release": params["release"], "replica_spec": spec}
     module.exit_json(changed=False, ansible_facts=facts)
 

@@ -12,6 +12,7 @@ options:
   socket: {description: Path of HAProxy's runtime socket., type: path, required: true}
   backend: {description: HAProxy's backend., type: str, default: replicas}
   slots: {description: The slots of each replica with their addresses., type: dict, required: true}
+  want_up: {description: Look again for a moment until so many replicas serve. One slow check is no outage., type: int, default: 0}
 author: [Rollcall]
 attributes:
   check_mode: {support: full, description: Reads only.}
@@ -40,11 +41,15 @@ replicas:
 """
 
 import json
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rollcall_admin import Admin, AdminError
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 
+# How long to look again for what was not there.
+PATIENCE_SECONDS = 3
+PAUSE_SECONDS = 0.25
 # What rollcall_container appends to the name of a container that makes way for another release.
 ASIDE = "-aside"
 
@@ -121,6 +126,21 @@ def replica(slots):
     }
 
 
+def look(module, params):
+    """Replica -> what its slots say together."""
+    rows = Runtime(params["socket"]).servers(params["backend"])
+    found = containers(module, params["project"])
+
+    def witnesses(server, address):
+        container = f"{params['project']}-{server}"
+        return describe(server, address, found.get(container), found.get(container + ASIDE), rows[server])
+
+    return {
+        name: replica({slot: witnesses(f"{name}-{slot}", address) for slot, address in slots.items()})
+        for name, slots in params["slots"].items()
+    }
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -128,30 +148,25 @@ def main():
             "socket": {"type": "path", "required": True},
             "backend": {"type": "str", "default": "replicas"},
             "slots": {"type": "dict", "required": True},
+            "want_up": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     params = module.params
-    try:
-        rows = Runtime(params["socket"]).servers(params["backend"])
-        found = containers(module, params["project"])
-
-        def witnesses(server, address):
-            container = f"{params['project']}-{server}"
-            return describe(server, address, found.get(container), found.get(container + ASIDE), rows[server])
-
-        replicas = {
-            name: replica({
-                slot: witnesses(f"{name}-{slot}", address)
-                for slot, address in slots.items()
-            })
-            for name, slots in params["slots"].items()
-        }
-    except HaproxyError as error:
-        module.fail_json(msg=f"{error}. Is the stack up? playbooks/site.yml starts it.")
-    except KeyError as error:
-        module.fail_json(msg=f"HAProxy does not know {error.args[0]}. playbooks/site.yml brings it up to date.")
-    module.exit_json(changed=False, replicas=replicas, up=sum(r["up"] for r in replicas.values()))
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        late = time.monotonic() > until
+        try:
+            replicas = look(module, params)
+            up = sum(it["up"] for it in replicas.values())
+            if late or up >= params["want_up"]:
+                module.exit_json(changed=False, replicas=replicas, up=up)
+        except HaproxyError as error:
+            if late:
+                module.fail_json(msg=f"{error}. Is the stack up? playbooks/site.yml starts it.")
+        except KeyError as error:
+            module.fail_json(msg=f"HAProxy does not know {error.args[0]}. playbooks/site.yml brings it up to date.")
+        time.sleep(PAUSE_SECONDS)
 
 
 if __name__ == "__main__":

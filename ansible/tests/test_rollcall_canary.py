@@ -121,6 +121,11 @@ def test_so_slow_that_there_are_few_samples_is_bad_all_the_same(compare):
     assert compare(Counting(seconds=0.3), Counting())["verdict"] == "bad"
 
 
+def test_one_that_hardly_answers_is_bad(compare):
+    result = compare(Counting(seconds=0.9), Counting())
+    assert result["verdict"] == "bad" and "it answered" in result["msg"]
+
+
 def test_too_few_requests_prove_nothing_and_say_so(compare):
     result = compare(Counting(fail_every=2), Counting(), probes_per_second=8)
     assert result["verdict"] == "unknown" and "prove nothing" in result["note"]

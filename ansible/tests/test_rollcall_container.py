@@ -56,7 +56,10 @@ def test_setting_aside_twice_keeps_the_older(run):
     fill()
     run("rollcall_container", name=NAME, state="aside")
     assert (holds(), holds(NAME + "-aside")) == ("", kept)
-    assert run("rollcall_container", project="rollcall-pytest", state="dropped")["changed"]
+    replica = NAME.removeprefix("rollcall-pytest-").partition("-")[0]
+    dropped = {"project": "rollcall-pytest", "state": "dropped"}
+    assert not run("rollcall_container", **dropped, replicas=["another"])["changed"]
+    assert run("rollcall_container", **dropped, replicas=[replica])["changed"]
     assert holds(NAME + "-aside") == ""
 
 

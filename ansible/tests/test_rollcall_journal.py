@@ -68,13 +68,14 @@ def test_a_failure_is_written_with_its_reason(tmp_path, play):
     assert "non-zero return code" in step["reason"] and "undone" in output
 
 
-def test_an_interrupt_is_written_and_says_what_to_do(tmp_path, play):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_an_interrupt_is_written_and_says_what_to_do(tmp_path, play, how):
     slow, begun = tmp_path / "slow", tmp_path / "begun"
     slow.write_text(f"#!/bin/sh\ntouch {begun}\nexec sleep 30\n")
     slow.chmod(0o755)
     running = play(slow)
     wait_until(begun.exists, seconds=30)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(how)
     output, _ = running.communicate()
     assert lines(tmp_path)[-1]["outcome"] == "interrupted"
     assert "Interrupted in localhost's drain. Run the same command again" in output

@@ -1,6 +1,6 @@
 import subprocess
 
-ROW = {"image": "rollcall-haproxy", "release": "3.0", "env": {"A": "1"}}
+ROW = {"image": "rollcall-haproxy", "release": "3.0", "settings": {"A": "1"}}
 
 
 def test_a_release_is_pinned_to_its_image(tmp_path, run):
@@ -11,7 +11,7 @@ def test_a_release_is_pinned_to_its_image(tmp_path, run):
         check=True, capture_output=True, text=True,
     ).stdout.strip()
     assert (facts["replica_image"], facts["replica_release"]) == (image, "3.0")
-    other = run("rollcall_release", **ROW | {"env": {"A": "2"}}, marks=marks)["ansible_facts"]
+    other = run("rollcall_release", **ROW | {"settings": {"A": "2"}}, marks=marks)["ansible_facts"]
     assert other["replica_spec"] != facts["replica_spec"]
 
 

@@ -16,6 +16,7 @@ import atexit
 import datetime
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -58,9 +59,10 @@ class Turn:
 
     @property
     def outcome(self):
-        if "put back" in self.steps:
-            return "put back"
-        if "undo" in self.steps or any(step["outcome"] == "failed" for step in self.steps.values()):
+        for step, done in (("put back", "put back"), ("undo", "undone")):
+            if step in self.steps:
+                return done if self.steps[step]["outcome"] == "ok" else "broken"
+        if any(step["outcome"] == "failed" for step in self.steps.values()):
             return "undone"
         return "rolled" if "stop" in self.steps else "unfinished"
 
@@ -122,7 +124,7 @@ class CallbackModule(CallbackBase):
             self._begin(result.result)
         if not ignore_errors and self.outcome == "done":
             phase = result.task.get_vars().get("replica_phase")
-            self.outcome = "failed" if phase else "refused"
+            self.outcome = "failed" if phase or self.turns else "refused"
             self.reason = str(result.result.get("stderr") or result.result.get("msg")).strip()
         self._add(result, failed=not ignore_errors)
 
@@ -149,6 +151,9 @@ class CallbackModule(CallbackBase):
             "what": arguments["purpose"],
             "release": "",
         }
+        # A terminal that goes, or a service manager, interrupts no less than Ctrl-C does; Ansible knows only that.
+        for other in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(other, lambda *_: signal.raise_signal(signal.SIGINT))
         if not context.CLIARGS.get("check"):
             self.path = Path(arguments["path"]).parent / "deploys.jsonl"
 
@@ -201,7 +206,8 @@ class CallbackModule(CallbackBase):
         self._end("interrupted", self.where)
         self._display.display(
             f"\nInterrupted {self.where}. Run the same command again: it takes over the lock, repairs what this left, and goes on.\n"
-            "Or go back: ansible-playbook playbooks/rollback.yml. playbooks/status.yml shows what serves.",
+            "Or go back: ansible-playbook playbooks/rollback.yml -e release=… with the one before. "
+            "playbooks/status.yml shows what serves.",
             color="yellow",
         )
 
