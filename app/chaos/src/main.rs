@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Parser;
 use rollcall_chaos::{
     checker,
     cluster::{Place, Stack},
     mutants::{self, MUTANTS, Mutant, Outcome},
-    nemesis::{FAULTS, Fault, UNAVAILABLE, plan},
+    nemesis::{FAULTS, Fault, Step, UNAVAILABLE, least, plan},
     run::{Settings, run},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,7 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// How long; a run in which a single step takes longer than planned ends later.
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 5.0, value_parser = minutes)]
     minutes: f64,
     /// The same seed makes the same plan of faults and the same cast. Random if absent.
     #[arg(long)]
@@ -33,8 +33,8 @@ struct Arguments {
     /// Only this fault, again and again; may be given several times, for pairs of them too.
     #[arg(long, value_name = "NAME", value_parser = named)]
     fault: Vec<Fault>,
-    /// Seconds from one fault to the next.
-    #[arg(long, default_value_t = 10.0)]
+    /// Seconds from one fault to the next; at least 1.
+    #[arg(long, default_value_t = 10.0, value_parser = interval)]
     every: f64,
     /// Name every fault, and those that this machine cannot produce, and end.
     #[arg(long)]
@@ -60,6 +60,21 @@ struct Arguments {
 
 fn named(name: &str) -> Result<Fault, String> {
     Fault::named(name).ok_or_else(|| "no such fault; --list names them".to_owned())
+}
+
+/// A plan of shorter intervals would be as long as memory lasts.
+fn interval(text: &str) -> Result<f64, String> {
+    between(text, 1.0, 3_600.0)
+}
+
+/// A week at most.
+fn minutes(text: &str) -> Result<f64, String> {
+    between(text, 0.0, 10_080.0)
+}
+
+fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("a number from {least} to {most}"))
 }
 
 fn mutant_named(name: &str) -> Result<&'static Mutant, String> {
@@ -107,6 +122,16 @@ fn write(path: &Path, report: &impl serde::Serialize) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// A report from before must not be taken for that of a run that never came to its own.
+fn forget(report: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(report) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", report.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Works on a stack of its own, and takes it down whatever happens.
 async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stack = stack(arguments)?;
@@ -143,15 +168,37 @@ async fn chaos(arguments: &Arguments, stack: &Stack, seed: u64) -> anyhow::Resul
     let every = Duration::from_secs_f64(arguments.every);
     let all: Vec<Fault> = FAULTS.iter().map(|about| about.fault).collect();
     let faults = if arguments.fault.is_empty() { &all } else { &arguments.fault };
+    let (history, report) =
+        (arguments.reports.join("chaos.jsonl"), arguments.reports.join("chaos.json"));
+    forget(&report)?;
     let plan = plan(seed, length, every, faults);
+    if plan.is_empty() {
+        let needed = (least(every, faults).as_secs_f64() / 6.0).ceil() / 10.0;
+        bail!("{} minutes are over before the first fault is; take {needed}", arguments.minutes);
+    }
+    let untouched = untouched(&plan);
     println!("seed {seed}: {} steps in {} minutes", plan.len(), arguments.minutes);
     stack.down().await?;
     stack.up("1.0.0").await?;
     let convergence = Duration::from_secs(30);
     let settings = Settings { seed, plan, length, convergence, mutant: None };
-    let history = arguments.reports.join("chaos.jsonl");
     run(stack, &settings, &history).await?;
-    judge(&history, Some(&arguments.reports.join("chaos.json")))
+    let judged = judge(&history, Some(&report))?;
+    if arguments.fault.is_empty() {
+        println!("  {untouched}\n");
+    }
+    Ok(judged)
+}
+
+/// Which faults a plan leaves out, in a line: what did not happen has not been survived.
+fn untouched(plan: &[Step]) -> String {
+    let hit = |fault| plan.iter().flat_map(|step| &step.strikes).any(|it| it.fault == fault);
+    let left: Vec<&str> =
+        FAULTS.iter().filter(|about| !hit(about.fault)).map(|about| about.name).collect();
+    match left[..] {
+        [] => format!("All {} faults were hit.", FAULTS.len()),
+        _ => format!("Not hit: {} of {} faults: {}.", left.len(), FAULTS.len(), left.join(", ")),
+    }
 }
 
 async fn catch_mutants(
@@ -160,6 +207,8 @@ async fn catch_mutants(
     seed: u64,
 ) -> anyhow::Result<ExitCode> {
     let history = arguments.reports.join("mutant.jsonl");
+    let report = arguments.reports.join("mutants.json");
+    forget(&report)?;
     let all: Vec<&Mutant> = MUTANTS.iter().collect();
     let chosen = if arguments.mutant.is_empty() { &all } else { &arguments.mutant };
     println!("seed {seed}: {} mutants, and first none", chosen.len());
@@ -174,7 +223,7 @@ async fn catch_mutants(
     if !wrong.is_empty() {
         println!("survived, or found where nothing was wrong: {}", wrong.join(", "));
     }
-    write(&arguments.reports.join("mutants.json"), &outcomes)?;
+    write(&report, &outcomes)?;
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -90,6 +90,11 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stack = Stack::at(place)?;
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let scene = Scene::new(stack, &arguments.reports, seed, arguments.quick)?;
+    let report = arguments.reports.join("drills.json");
+    // One from before must not be taken for that of drills that never came to their end.
+    if report.exists() {
+        std::fs::remove_file(&report)?;
+    }
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let done = tokio::select! {
@@ -101,7 +106,6 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         scene.stack.down().await?;
     }
     let Some(outcomes) = done? else { return Ok(ExitCode::from(INTERRUPTED)) };
-    let report = arguments.reports.join("drills.json");
     let text = serde_json::to_string_pretty(&outcomes)? + "\n";
     std::fs::write(&report, text).with_context(|| format!("cannot write {}", report.display()))?;
     let passed = outcomes.iter().filter(|outcome| outcome.passed).count();
