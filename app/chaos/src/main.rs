@@ -45,8 +45,8 @@ struct Arguments {
     /// Run servers that are wrong on purpose, and prove that each is caught.
     #[arg(long)]
     mutants: bool,
-    /// Only this mutant; may be given several times.
-    #[arg(long, value_name = "NAME", requires = "mutants", value_parser = mutant_named)]
+    /// Only this mutant, without the run in which nothing is wrong; may be given several times.
+    #[arg(long, value_name = "NAME", value_parser = mutant_named)]
     mutant: Vec<&'static Mutant>,
     /// Where reports and histories go.
     #[arg(long, value_name = "DIRECTORY", default_value = "reports")]
@@ -140,20 +140,17 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let work = async {
-        match arguments.mutants {
-            true => catch_mutants(arguments, &stack, seed).await,
-            false => chaos(arguments, &stack, seed).await,
+        if arguments.mutants || !arguments.mutant.is_empty() {
+            return catch_mutants(arguments, &stack, seed).await;
         }
+        chaos(arguments, &stack, seed).await
     };
     let done = tokio::select! {
         done = work => done,
         _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
         _ = interrupt.recv() => Ok(ExitCode::from(INTERRUPTED)),
     };
-    if !arguments.keep {
-        stack.down().await?;
-    }
-    done
+    if arguments.keep { done } else { stack.down_after(done).await }
 }
 
 fn stack(arguments: &Arguments) -> anyhow::Result<Stack> {
@@ -206,22 +203,29 @@ async fn catch_mutants(
     stack: &Stack,
     seed: u64,
 ) -> anyhow::Result<ExitCode> {
-    let history = arguments.reports.join("mutant.jsonl");
-    let report = arguments.reports.join("mutants.json");
+    let reports = &arguments.reports;
+    let report = reports.join("mutants.json");
     forget(&report)?;
     let all: Vec<&Mutant> = MUTANTS.iter().collect();
     let chosen = if arguments.mutant.is_empty() { &all } else { &arguments.mutant };
-    println!("seed {seed}: {} mutants, and first none", chosen.len());
-    let mut outcomes = vec![tell(mutants::control(stack, seed, &history).await?)];
+    let mut outcomes = Vec::new();
+    println!("seed {seed}: {} mutants", chosen.len());
+    if arguments.mutants {
+        println!("\nnone: first without any");
+        outcomes.push(tell(mutants::control(stack, seed, reports).await));
+    }
     for mutant in chosen {
         println!("\n{}", mutant.name);
-        outcomes.push(tell(mutants::run(stack, mutant, seed, &history).await?));
+        outcomes.push(tell(mutants::run(stack, mutant, seed, reports).await));
     }
     let wrong: Vec<&str> =
         outcomes.iter().filter(|outcome| !outcome.ok).map(|outcome| outcome.mutant).collect();
     println!("\n{} of {} as they should be", outcomes.len() - wrong.len(), outcomes.len());
     if !wrong.is_empty() {
-        println!("survived, or found where nothing was wrong: {}", wrong.join(", "));
+        println!(
+            "survived, not run to the end, or found where nothing was wrong: {}",
+            wrong.join(", ")
+        );
     }
     write(&report, &outcomes)?;
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -230,11 +234,15 @@ async fn catch_mutants(
 fn tell(outcome: Outcome) -> Outcome {
     let found: Vec<&str> = outcome.found.iter().map(|anomaly| anomaly.name()).collect();
     let verdict = match (outcome.mutant, outcome.ok) {
+        _ if outcome.error.is_some() => "NOTHING PROVEN",
         ("none", true) => "nothing found, as it should be",
         ("none", false) => "FOUND WHERE NOTHING WAS WRONG",
         (_, true) => "caught",
         (_, false) => "SURVIVED",
     };
     println!("  {}: {verdict} {}", outcome.mutant, found.join(", "));
+    if let Some(error) = &outcome.error {
+        println!("  {}", error.replace('\n', "\n  "));
+    }
     outcome
 }
