@@ -251,8 +251,12 @@ impl Drill {
         let min_ready = watch.stop().await;
         let report = audience.dismiss().await?;
         let mut failures = report.broken(self.promise);
-        if min_ready < self.min_ready {
-            failures.push(format!("only {min_ready} replicas served, not {}", self.min_ready));
+        match min_ready {
+            None => failures.push("HAProxy never said how many replicas it has".to_owned()),
+            Some(fewest) if fewest < self.min_ready => {
+                failures.push(format!("only {fewest} replicas served, not {}", self.min_ready));
+            }
+            Some(_) => {}
         }
         let line = done.unwrap_or_else(|error| {
             failures.push(format!("{error:#}"));
@@ -266,7 +270,7 @@ impl Drill {
             requests: report.requests,
             messages_lost: report.lost,
             messages: report.messages_sent,
-            min_ready,
+            min_ready: min_ready.unwrap_or_default(),
             line,
             failures,
         })
