@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Parser;
 use rollcall_chaos::{
     checker,
     cluster::{Place, Stack},
     mutants::{self, MUTANTS, Mutant, Outcome},
-    nemesis::{FAULTS, Fault, UNAVAILABLE, plan},
+    nemesis::{FAULTS, Fault, Step, UNAVAILABLE, least, plan},
     run::{Settings, run},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,7 +25,7 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// How long; a run in which a single step takes longer than planned ends later.
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 5.0, value_parser = minutes)]
     minutes: f64,
     /// The same seed makes the same plan of faults and the same cast. Random if absent.
     #[arg(long)]
@@ -33,8 +33,8 @@ struct Arguments {
     /// Only this fault, again and again; may be given several times, for pairs of them too.
     #[arg(long, value_name = "NAME", value_parser = named)]
     fault: Vec<Fault>,
-    /// Seconds from one fault to the next.
-    #[arg(long, default_value_t = 10.0)]
+    /// Seconds from one fault to the next; at least 1.
+    #[arg(long, default_value_t = 10.0, value_parser = interval)]
     every: f64,
     /// Name every fault, and those that this machine cannot produce, and end.
     #[arg(long)]
@@ -45,8 +45,8 @@ struct Arguments {
     /// Run servers that are wrong on purpose, and prove that each is caught.
     #[arg(long)]
     mutants: bool,
-    /// Only this mutant; may be given several times.
-    #[arg(long, value_name = "NAME", requires = "mutants", value_parser = mutant_named)]
+    /// Only this mutant, without the run in which nothing is wrong; may be given several times.
+    #[arg(long, value_name = "NAME", value_parser = mutant_named)]
     mutant: Vec<&'static Mutant>,
     /// Where reports and histories go.
     #[arg(long, value_name = "DIRECTORY", default_value = "reports")]
@@ -60,6 +60,21 @@ struct Arguments {
 
 fn named(name: &str) -> Result<Fault, String> {
     Fault::named(name).ok_or_else(|| "no such fault; --list names them".to_owned())
+}
+
+/// A plan of shorter intervals would be as long as memory lasts.
+fn interval(text: &str) -> Result<f64, String> {
+    between(text, 1.0, 3_600.0)
+}
+
+/// A week at most.
+fn minutes(text: &str) -> Result<f64, String> {
+    between(text, 0.0, 10_080.0)
+}
+
+fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("a number from {least} to {most}"))
 }
 
 fn mutant_named(name: &str) -> Result<&'static Mutant, String> {
@@ -107,6 +122,16 @@ fn write(path: &Path, report: &impl serde::Serialize) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// A report from before must not be taken for that of a run that never came to its own.
+fn forget(report: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(report) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", report.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Works on a stack of its own, and takes it down whatever happens.
 async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stack = stack(arguments)?;
@@ -115,20 +140,17 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let work = async {
-        match arguments.mutants {
-            true => catch_mutants(arguments, &stack, seed).await,
-            false => chaos(arguments, &stack, seed).await,
+        if arguments.mutants || !arguments.mutant.is_empty() {
+            return catch_mutants(arguments, &stack, seed).await;
         }
+        chaos(arguments, &stack, seed).await
     };
     let done = tokio::select! {
         done = work => done,
         _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
         _ = interrupt.recv() => Ok(ExitCode::from(INTERRUPTED)),
     };
-    if !arguments.keep {
-        stack.down().await?;
-    }
-    done
+    if arguments.keep { done } else { stack.down_after(done).await }
 }
 
 fn stack(arguments: &Arguments) -> anyhow::Result<Stack> {
@@ -143,15 +165,37 @@ async fn chaos(arguments: &Arguments, stack: &Stack, seed: u64) -> anyhow::Resul
     let every = Duration::from_secs_f64(arguments.every);
     let all: Vec<Fault> = FAULTS.iter().map(|about| about.fault).collect();
     let faults = if arguments.fault.is_empty() { &all } else { &arguments.fault };
+    let (history, report) =
+        (arguments.reports.join("chaos.jsonl"), arguments.reports.join("chaos.json"));
+    forget(&report)?;
     let plan = plan(seed, length, every, faults);
+    if plan.is_empty() {
+        let needed = (least(every, faults).as_secs_f64() / 6.0).ceil() / 10.0;
+        bail!("{} minutes are over before the first fault is; take {needed}", arguments.minutes);
+    }
+    let untouched = untouched(&plan);
     println!("seed {seed}: {} steps in {} minutes", plan.len(), arguments.minutes);
     stack.down().await?;
     stack.up("1.0.0").await?;
     let convergence = Duration::from_secs(30);
     let settings = Settings { seed, plan, length, convergence, mutant: None };
-    let history = arguments.reports.join("chaos.jsonl");
     run(stack, &settings, &history).await?;
-    judge(&history, Some(&arguments.reports.join("chaos.json")))
+    let judged = judge(&history, Some(&report))?;
+    if arguments.fault.is_empty() {
+        println!("  {untouched}\n");
+    }
+    Ok(judged)
+}
+
+/// Which faults a plan leaves out, in a line: what did not happen has not been survived.
+fn untouched(plan: &[Step]) -> String {
+    let hit = |fault| plan.iter().flat_map(|step| &step.strikes).any(|it| it.fault == fault);
+    let left: Vec<&str> =
+        FAULTS.iter().filter(|about| !hit(about.fault)).map(|about| about.name).collect();
+    match left[..] {
+        [] => format!("All {} faults were hit.", FAULTS.len()),
+        _ => format!("Not hit: {} of {} faults: {}.", left.len(), FAULTS.len(), left.join(", ")),
+    }
 }
 
 async fn catch_mutants(
@@ -159,33 +203,46 @@ async fn catch_mutants(
     stack: &Stack,
     seed: u64,
 ) -> anyhow::Result<ExitCode> {
-    let history = arguments.reports.join("mutant.jsonl");
+    let reports = &arguments.reports;
+    let report = reports.join("mutants.json");
+    forget(&report)?;
     let all: Vec<&Mutant> = MUTANTS.iter().collect();
     let chosen = if arguments.mutant.is_empty() { &all } else { &arguments.mutant };
-    println!("seed {seed}: {} mutants, and first none", chosen.len());
-    let mut outcomes = vec![tell(mutants::control(stack, seed, &history).await?)];
+    let mut outcomes = Vec::new();
+    println!("seed {seed}: {} mutants", chosen.len());
+    if arguments.mutants {
+        println!("\nnone: first without any");
+        outcomes.push(tell(mutants::control(stack, seed, reports).await));
+    }
     for mutant in chosen {
         println!("\n{}", mutant.name);
-        outcomes.push(tell(mutants::run(stack, mutant, seed, &history).await?));
+        outcomes.push(tell(mutants::run(stack, mutant, seed, reports).await));
     }
     let wrong: Vec<&str> =
         outcomes.iter().filter(|outcome| !outcome.ok).map(|outcome| outcome.mutant).collect();
     println!("\n{} of {} as they should be", outcomes.len() - wrong.len(), outcomes.len());
     if !wrong.is_empty() {
-        println!("survived, or found where nothing was wrong: {}", wrong.join(", "));
+        println!(
+            "survived, not run to the end, or found where nothing was wrong: {}",
+            wrong.join(", ")
+        );
     }
-    write(&arguments.reports.join("mutants.json"), &outcomes)?;
+    write(&report, &outcomes)?;
     Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn tell(outcome: Outcome) -> Outcome {
     let found: Vec<&str> = outcome.found.iter().map(|anomaly| anomaly.name()).collect();
     let verdict = match (outcome.mutant, outcome.ok) {
+        _ if outcome.error.is_some() => "NOTHING PROVEN",
         ("none", true) => "nothing found, as it should be",
         ("none", false) => "FOUND WHERE NOTHING WAS WRONG",
         (_, true) => "caught",
         (_, false) => "SURVIVED",
     };
     println!("  {}: {verdict} {}", outcome.mutant, found.join(", "));
+    if let Some(error) = &outcome.error {
+        println!("  {}", error.replace('\n', "\n  "));
+    }
     outcome
 }

@@ -80,41 +80,52 @@ pub struct Outcome {
     pub found: Vec<Anomaly>,
     /// Whether it was caught by what it shows as; for `none`, whether nothing was.
     pub ok: bool,
+    /// Why the run came to no end: then nothing was proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
-/// Runs one mutant on a fresh stack.
-///
-/// # Errors
-///
-/// If the stack or the run failed: then nothing was proven.
-pub async fn run(
-    stack: &Stack,
-    mutant: &Mutant,
-    seed: u64,
-    history: &Path,
-) -> anyhow::Result<Outcome> {
+/// Runs one mutant on a fresh stack. The history of one that was not caught is kept.
+pub async fn run(stack: &Stack, mutant: &Mutant, seed: u64, reports: &Path) -> Outcome {
     let mut stack = stack.clone();
     stack.env.insert("ROLLCALL_MUTANT".to_owned(), mutant.name.to_owned());
-    let found = check(&stack, mutant.steps, seed, Some(mutant.name.to_owned()), history).await?;
-    let ok = found.iter().any(|anomaly| mutant.shows_as.contains(anomaly));
-    Ok(Outcome { mutant: mutant.name, faults: names(mutant.steps), found, ok })
+    let shows = |found: &[Anomaly]| found.iter().any(|it| mutant.shows_as.contains(it));
+    judged(&stack, Some(mutant.name), mutant.steps, seed, reports, shows).await
 }
 
 /// Runs the same image with nothing wrong under all that exposes a mutant.
-///
-/// # Errors
-///
-/// As [`run`].
-pub async fn control(stack: &Stack, seed: u64, history: &Path) -> anyhow::Result<Outcome> {
+pub async fn control(stack: &Stack, seed: u64, reports: &Path) -> Outcome {
     let mut steps: Vec<&[Fault]> = Vec::new();
     for step in MUTANTS.iter().flat_map(|mutant| mutant.steps) {
         if !steps.contains(step) {
             steps.push(step);
         }
     }
-    let found = check(stack, &steps, seed, None, history).await?;
-    let ok = found.is_empty();
-    Ok(Outcome { mutant: "none", faults: names(&steps), found, ok })
+    judged(stack, None, &steps, seed, reports, <[Anomaly]>::is_empty).await
+}
+
+/// A run that fails is an outcome too: those before it and after it still count.
+async fn judged(
+    stack: &Stack,
+    mutant: Option<&'static str>,
+    steps: &[&[Fault]],
+    seed: u64,
+    reports: &Path,
+    is_right: impl Fn(&[Anomaly]) -> bool,
+) -> Outcome {
+    let name = mutant.unwrap_or("none");
+    let history = reports.join(format!("mutant-{name}.jsonl"));
+    let (found, error) = match check(stack, steps, seed, mutant.map(str::to_owned), &history).await
+    {
+        Ok(found) => (found, None),
+        Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+    };
+    let ok = error.is_none() && is_right(&found);
+    if ok {
+        // If it stays, it does no harm.
+        let _ = std::fs::remove_file(&history);
+    }
+    Outcome { mutant: name, faults: names(steps), found, ok, error }
 }
 
 fn names(steps: &[&[Fault]]) -> Vec<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -90,26 +90,22 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stack = Stack::at(place)?;
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let scene = Scene::new(stack, &arguments.reports, seed, arguments.quick)?;
+    let report = arguments.reports.join("drills.json");
+    // One from before must not be taken for that of drills that never came to their end.
+    if report.exists() {
+        std::fs::remove_file(&report)?;
+    }
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let done = tokio::select! {
-        done = hold(&drills, &scene) => done,
-        _ = terminate.recv() => Ok(None),
-        _ = interrupt.recv() => Ok(None),
+        done = hold(&drills, &scene, &report) => done,
+        _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
+        _ = interrupt.recv() => Ok(ExitCode::from(INTERRUPTED)),
     };
-    if !arguments.keep {
-        scene.stack.down().await?;
-    }
-    let Some(outcomes) = done? else { return Ok(ExitCode::from(INTERRUPTED)) };
-    let report = arguments.reports.join("drills.json");
-    let text = serde_json::to_string_pretty(&outcomes)? + "\n";
-    std::fs::write(&report, text).with_context(|| format!("cannot write {}", report.display()))?;
-    let passed = outcomes.iter().filter(|outcome| outcome.passed).count();
-    println!("\n{passed} of {} drills passed · {}", outcomes.len(), report.display());
-    Ok(if passed == outcomes.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if arguments.keep { done } else { scene.stack.down_after(done).await }
 }
 
-async fn hold(drills: &[&Drill], scene: &Scene) -> anyhow::Result<Option<Vec<Outcome>>> {
+async fn hold(drills: &[&Drill], scene: &Scene, report: &Path) -> anyhow::Result<ExitCode> {
     println!("seed {}: {} drills, each under 60 clients\n", scene.seed, drills.len());
     scene.stack.down().await?;
     let mut outcomes = Vec::new();
@@ -120,7 +116,11 @@ async fn hold(drills: &[&Drill], scene: &Scene) -> anyhow::Result<Option<Vec<Out
         tell(&outcome);
         outcomes.push(outcome);
     }
-    Ok(Some(outcomes))
+    let text = serde_json::to_string_pretty(&outcomes)? + "\n";
+    std::fs::write(report, text).with_context(|| format!("cannot write {}", report.display()))?;
+    let passed = outcomes.iter().filter(|outcome| outcome.passed).count();
+    println!("\n{passed} of {} drills passed · {}", outcomes.len(), report.display());
+    Ok(if passed == outcomes.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn tell(outcome: &Outcome) {

@@ -10,7 +10,7 @@ pub mod resources;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 pub use playbook::{Ended, Playbook};
 
@@ -121,6 +121,19 @@ impl Stack {
     /// If the playbook fails; with what it printed.
     pub async fn down(&self) -> anyhow::Result<()> {
         self.playbook("teardown").succeed().await.map(drop)
+    }
+
+    /// Removes everything of the stack after some work, and hands on what the work came to.
+    ///
+    /// # Errors
+    ///
+    /// If the work failed, or the removal, or both: then neither hides the other.
+    pub async fn down_after<T>(&self, done: anyhow::Result<T>) -> anyhow::Result<T> {
+        match (done, self.down().await) {
+            (done, Ok(())) => done,
+            (Ok(_), Err(left)) => Err(left.context("the stack is still there")),
+            (Err(error), Err(left)) => bail!("{error:#}\nand the stack is still there: {left:#}"),
+        }
     }
 
     /// The slots that have a container, running or not, in the order of the replicas' names.

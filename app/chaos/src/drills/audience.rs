@@ -25,11 +25,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Promise {
     /// Nothing moved at all.
     Untouched,
-    /// A roll: everybody moves, and no request or connection is lost.
-    Unnoticed,
+    /// Rolls: nobody loses a request or a connection, or is seen to leave; and nobody moves more often
+    /// than there were whole rolls, about.
+    Unnoticed {
+        /// So many, the parts of one that stopped or was undone counted as one.
+        rolls: u32,
+    },
     /// Something dies: nothing is lost, and everybody is back in the end.
     NothingLost,
 }
+
+/// Moves a client and a roll: one, and a few who were unlucky.
+const MOVES: f64 = 1.1;
 
 /// Clients that talk while a drill goes on.
 pub struct Audience {
@@ -40,7 +47,7 @@ pub struct Audience {
 }
 
 /// What they say of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Report {
     pub lost: u64,
     pub messages_sent: u64,
@@ -48,9 +55,12 @@ pub struct Report {
     pub failed_requests: u64,
     duplicated: u64,
     reordered: u64,
+    phantoms: u64,
+    unproven: u64,
     gaps: u64,
     absent: u64,
     failed_sends: u64,
+    leave_join_flaps: u64,
     forced_closes: u64,
     abrupt_closes: u64,
     moves_per_client: f64,
@@ -108,6 +118,8 @@ impl Report {
             ("lost", self.lost),
             ("duplicated", self.duplicated),
             ("reordered", self.reordered),
+            ("phantoms", self.phantoms),
+            ("unproven", self.unproven),
             ("gaps", self.gaps),
             ("clients absent", self.absent),
             ("failed sends", self.failed_sends),
@@ -115,19 +127,72 @@ impl Report {
         if promise != Promise::NothingLost {
             none.extend([
                 ("failed requests", self.failed_requests),
+                ("leaves and joins of who was there all the time", self.leave_join_flaps),
                 ("forced closes", self.forced_closes),
                 ("abrupt closes", self.abrupt_closes),
             ]);
         }
-        if promise == Promise::Untouched {
-            none.push(("moves per client", self.moves_per_client.ceil() as u64));
-        }
         let broken = none.into_iter().filter(|(_, count)| *count > 0);
         let mut words: Vec<String> =
             broken.map(|(what, count)| format!("{count} {what}")).collect();
+        words.extend(self.restless(promise));
+        // Who says and asks nothing cannot lose anything.
+        for (what, count) in [("messages", self.messages_sent), ("requests", self.requests)] {
+            if count == 0 {
+                words.push(format!("no {what} at all: nothing is proven"));
+            }
+        }
         if !words.is_empty() {
             words.extend(self.details.iter().take(3).cloned());
         }
         words
+    }
+
+    fn restless(&self, promise: Promise) -> Option<String> {
+        let most = match promise {
+            Promise::Untouched => 0.0,
+            Promise::Unnoticed { rolls } => MOVES * f64::from(rolls),
+            // Who loses a connection comes back, as often as that happens.
+            Promise::NothingLost => f64::INFINITY,
+        };
+        let moves = self.moves_per_client;
+        (moves > most).then(|| format!("{moves:.2} moves a client, more than {most:.1}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Promise, Report};
+
+    fn heard() -> Report {
+        Report { messages_sent: 500, requests: 900, moves_per_client: 1.02, ..Report::default() }
+    }
+
+    const ROLL: Promise = Promise::Unnoticed { rolls: 1 };
+
+    #[test]
+    fn a_roll_may_move_everybody_once_and_nobody_twice() {
+        assert_eq!(heard().broken(ROLL), Vec::<String>::new());
+        let twice = Report { moves_per_client: 2.0, ..heard() };
+        assert_eq!(twice.broken(ROLL), ["2.00 moves a client, more than 1.1"]);
+        assert_eq!(twice.broken(Promise::Unnoticed { rolls: 2 }), Vec::<String>::new());
+        assert_eq!(twice.broken(Promise::NothingLost), Vec::<String>::new());
+        assert_eq!(heard().broken(Promise::Untouched).len(), 1);
+    }
+
+    #[test]
+    fn what_may_not_be_is_broken_under_every_promise_and_a_flap_only_where_nobody_dies() {
+        for promise in [ROLL, Promise::NothingLost] {
+            let report = Report { phantoms: 1, unproven: 2, ..heard() };
+            assert_eq!(report.broken(promise), ["1 phantoms", "2 unproven"]);
+        }
+        let flapped = Report { leave_join_flaps: 2, ..heard() };
+        assert_eq!(flapped.broken(ROLL).len(), 1);
+        assert_eq!(flapped.broken(Promise::NothingLost), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_silent_audience_proves_nothing() {
+        assert_eq!(Report::default().broken(Promise::NothingLost).len(), 2);
     }
 }

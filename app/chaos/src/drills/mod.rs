@@ -68,7 +68,7 @@ pub const DRILLS: &[Drill] = &[
         name: "rollback",
         summary: "no canary, the kept containers, at most half the time of the roll forward",
         quick: false,
-        promise: Promise::Unnoticed,
+        promise: Promise::Unnoticed { rolls: 2 },
         min_ready: 3,
         run: |scene| Box::pin(releases::rollback(scene)),
     },
@@ -76,7 +76,7 @@ pub const DRILLS: &[Drill] = &[
         name: "two-releases",
         summary: "release N beside N+1: the same clients, the same rooms, nothing lost",
         quick: false,
-        promise: Promise::Unnoticed,
+        promise: Promise::Unnoticed { rolls: 1 },
         min_ready: 3,
         run: |scene| Box::pin(releases::beside_each_other(scene)),
     },
@@ -124,7 +124,7 @@ pub const DRILLS: &[Drill] = &[
         name: "two-at-once",
         summary: "the second stops at the lock, naming owner, host, release and time",
         quick: false,
-        promise: Promise::Unnoticed,
+        promise: Promise::Unnoticed { rolls: 1 },
         min_ready: 3,
         run: |scene| Box::pin(operators::two_at_once(scene)),
     },
@@ -132,7 +132,7 @@ pub const DRILLS: &[Drill] = &[
         name: "never-ready",
         summary: "the old slots serve, all is as before, at most ready_timeout + 15 s",
         quick: false,
-        promise: Promise::Unnoticed,
+        promise: Promise::Unnoticed { rolls: 0 },
         min_ready: 3,
         run: |scene| Box::pin(verdicts::never_ready(scene)),
     },
@@ -148,7 +148,7 @@ pub const DRILLS: &[Drill] = &[
         name: "fails-on-second",
         summary: "the replica that is rolled already is put back to the container it had",
         quick: false,
-        promise: Promise::Unnoticed,
+        promise: Promise::Unnoticed { rolls: 1 },
         min_ready: 3,
         run: |scene| Box::pin(verdicts::fails_on_second(scene)),
     },
@@ -164,7 +164,7 @@ pub const DRILLS: &[Drill] = &[
         name: "bad-canary-slow",
         summary: "ten times slower: the same",
         quick: false,
-        promise: Promise::Unnoticed,
+        promise: Promise::Unnoticed { rolls: 0 },
         min_ready: 3,
         run: |scene| Box::pin(verdicts::canary(scene, "ten-times-slower")),
     },
@@ -172,7 +172,7 @@ pub const DRILLS: &[Drill] = &[
         name: "stuck-client",
         summary: "a client that never moves is closed at the deadline and counted; the roll goes on",
         quick: false,
-        promise: Promise::Unnoticed,
+        promise: Promise::Unnoticed { rolls: 1 },
         min_ready: 3,
         run: |scene| Box::pin(stubborn::client(scene)),
     },
@@ -180,7 +180,7 @@ pub const DRILLS: &[Drill] = &[
         name: "ignores-sigterm",
         summary: "a release that ignores SIGTERM is killed, and said so; the roll goes on",
         quick: false,
-        promise: Promise::Unnoticed,
+        promise: Promise::Unnoticed { rolls: 2 },
         min_ready: 3,
         run: |scene| Box::pin(stubborn::release(scene)),
     },
@@ -251,8 +251,12 @@ impl Drill {
         let min_ready = watch.stop().await;
         let report = audience.dismiss().await?;
         let mut failures = report.broken(self.promise);
-        if min_ready < self.min_ready {
-            failures.push(format!("only {min_ready} replicas served, not {}", self.min_ready));
+        match min_ready {
+            None => failures.push("HAProxy never said how many replicas it has".to_owned()),
+            Some(fewest) if fewest < self.min_ready => {
+                failures.push(format!("only {fewest} replicas served, not {}", self.min_ready));
+            }
+            Some(_) => {}
         }
         let line = done.unwrap_or_else(|error| {
             failures.push(format!("{error:#}"));
@@ -266,7 +270,7 @@ impl Drill {
             requests: report.requests,
             messages_lost: report.lost,
             messages: report.messages_sent,
-            min_ready,
+            min_ready: min_ready.unwrap_or_default(),
             line,
             failures,
         })

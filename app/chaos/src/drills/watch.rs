@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_millis(50);
 /// A watch that remembers the worst moment.
 pub struct Watch {
     stop: oneshot::Sender<()>,
-    watching: JoinHandle<usize>,
+    watching: JoinHandle<Option<usize>>,
 }
 
 impl Watch {
@@ -27,11 +27,11 @@ impl Watch {
     pub fn start(socket: PathBuf) -> Self {
         let (stop, mut stopped) = oneshot::channel();
         let watching = tokio::spawn(async move {
-            let mut fewest = usize::MAX;
+            let mut fewest: Option<usize> = None;
             loop {
                 tokio::select! {
                     // A HAProxy that does not answer says nothing about replicas: a reload takes its socket away.
-                    serving = serving(&socket) => fewest = fewest.min(serving.unwrap_or(fewest)),
+                    serving = serving(&socket) => fewest = [fewest, serving].into_iter().flatten().min(),
                     _ = &mut stopped => return fewest,
                 }
                 sleep(EVERY).await;
@@ -40,10 +40,10 @@ impl Watch {
         Self { stop, watching }
     }
 
-    /// The fewest replicas with a slot that was UP.
-    pub async fn stop(self) -> usize {
+    /// The fewest replicas with a slot that was UP. None if HAProxy never said.
+    pub async fn stop(self) -> Option<usize> {
         let _gone = self.stop.send(());
-        self.watching.await.unwrap_or(0)
+        self.watching.await.ok().flatten()
     }
 }
 

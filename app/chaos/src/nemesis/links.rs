@@ -2,12 +2,17 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use tokio::time::{Instant, sleep};
+
 use super::Scene;
 use crate::cluster::{
     forward::Forwarder,
     network::{Fate, Way, cut, detour, mend},
     redis::command,
 };
+
+/// From one attempt to reach a Redis that is down to the next.
+const AGAIN: Duration = Duration::from_millis(200);
 
 pub async fn cut_redis(scene: &Scene<'_>, way: Way, fate: Fate) -> anyhow::Result<()> {
     cut_from(scene, &scene.stack.redis_address(), way, fate).await
@@ -45,10 +50,19 @@ async fn detour_by(
     let running = with(Forwarder::bind(&gateway, redis).await?).run();
     detour(&slot.container, redis, running.address()).await?;
     // What is open goes on as it was; only a new connection takes the detour.
-    kill_connections_of(scene, &slot.address).await?;
+    until_killed(scene, &slot.address).await;
     scene.hold().await;
     mend(&slot.container).await
     // The forwarder ends here, and with it the detoured connections.
+}
+
+/// The other fault of a pair may have killed Redis, or our own connection to it: then again, for as
+/// long as the fault lasts. A Redis that is dead for all that time has no connections left to kill.
+async fn until_killed(scene: &Scene<'_>, address: &str) {
+    let until = Instant::now() + scene.hold;
+    while kill_connections_of(scene, address).await.is_err() && Instant::now() < until {
+        sleep(AGAIN).await;
+    }
 }
 
 async fn kill_connections_of(scene: &Scene<'_>, address: &str) -> anyhow::Result<()> {

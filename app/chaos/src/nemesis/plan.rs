@@ -52,6 +52,18 @@ pub fn plan(seed: u64, length: Duration, every: Duration, faults: &[Fault]) -> V
     })
 }
 
+/// A length that a plan of these needs at least, lest it be without a single step.
+#[must_use]
+pub fn least(every: Duration, faults: &[Fault]) -> Duration {
+    let alone = |fault: &Fault| {
+        let about = fault.about();
+        let hold = Duration::from_secs(*about.seconds.end());
+        let strikes = vec![Strike { fault: *fault, replica: REPLICAS[0], hold }];
+        Step { number: 1, at: every, strikes }.takes(every)
+    };
+    faults.iter().map(alone).max().unwrap_or_default()
+}
+
 /// Steps for `length`: these again and again, each all its faults at once. None if there are no steps.
 #[must_use]
 pub fn repeated(seed: u64, length: Duration, every: Duration, steps: &[&[Fault]]) -> Vec<Step> {
@@ -127,7 +139,7 @@ fn pair(rng: &mut StdRng, faults: &[Fault]) -> Vec<Strike> {
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
-    use super::{FAULTS, Fault, Part, plan, repeated};
+    use super::{FAULTS, Fault, Part, least, plan, repeated};
 
     const EVERY: Duration = Duration::from_secs(10);
 
@@ -150,6 +162,17 @@ mod tests {
             let hit: BTreeSet<Fault> = alone.map(|step| step.strikes[0].fault).collect();
             assert_eq!(hit.len(), FAULTS.len(), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn the_least_length_is_enough_for_each_fault_and_less_may_not_be() {
+        for about in FAULTS {
+            let least = least(EVERY, &[about.fault]);
+            for seed in 0..20 {
+                assert_ne!(plan(seed, least, EVERY, &[about.fault]), [], "{}", about.name);
+            }
+        }
+        assert_eq!(plan(1, Duration::from_secs(48), EVERY, &[Fault::Roll]), []);
     }
 
     #[test]
