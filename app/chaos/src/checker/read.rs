@@ -4,6 +4,7 @@ use super::{
     Checker,
     anomaly::{Anomaly, Place},
     book::Book,
+    clients::Role,
     entries::Content,
     gaps::{Broken, Gap},
     leaks::Taken,
@@ -66,7 +67,7 @@ impl Checker {
             What::Began { client, role, rooms } => {
                 let name = self.book.names.number(client);
                 let known = self.clients.all.entry(name).or_default();
-                known.is_slow = role == "slow";
+                known.role = role.as_str().into();
                 known.gone = None;
                 for room in rooms {
                     let seat = self.seat(client, room);
@@ -201,7 +202,7 @@ impl Checker {
         let index = self.entries.show(&mut self.book, (seat.room, id), content, Some(seat.client));
         let view = self.clients.views.entry(seat).or_default();
         view.message(&mut self.book, seat, &self.entries, index);
-        let is_slow = self.clients.all.get(&seat.client).is_some_and(|client| client.is_slow);
+        let is_slow = self.clients.all.get(&seat.client).is_some_and(|it| it.role == Role::Slow);
         if let Some(op) = content.op.filter(|_| !is_slow) {
             let Book { operations, faults, place, .. } = &self.book;
             let healed = self.healed.is_some();
