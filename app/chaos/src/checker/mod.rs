@@ -122,7 +122,7 @@ impl Checker {
         logs.find_lost(book, entries);
         logs.find_passed_over(book, entries);
         self.gaps.iter().for_each(|gap| gap.judge(book, logs));
-        self.broken.iter().for_each(|broken| broken.judge(book, logs, &self.gaps));
+        self.broken.iter().for_each(|broken| broken.judge(book, logs, entries, &self.gaps));
         clients.find_unsettled(book, healed);
         clients.find_repeated(book, logs);
         clients.find_unseen(book, logs, entries, healed);

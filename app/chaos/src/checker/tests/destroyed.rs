@@ -159,6 +159,38 @@ fn an_old_connection_may_bring_what_the_log_has_lost_and_is_refused() {
 }
 
 #[test]
+fn a_rewind_excuses_what_it_took_for_ever_and_what_nobody_saw_for_a_moment() {
+    let brings = |seen: bool, after_ms: u64| {
+        let mut tale = chat();
+        tale.invoke("ann", 5).append(5);
+        if seen {
+            tale.hear("ann", 5);
+        }
+        tale.rewind(2).gap("ann", if seen { 50 } else { 40 }, 20).gap("bob", 40, 20);
+        tale.wait(after_ms).broken("bob", 50, 20, 40);
+        tale.append_as(5, id(60)).ok(5).both_hear(5).verdict()
+    };
+    assert_eq!((brings(true, 1), brings(true, 60_000)), (vec![], vec![]));
+    assert_eq!(brings(false, 1), NOTHING);
+    assert_eq!(brings(false, 60_000), ["skipped-message"]);
+}
+
+#[test]
+fn a_rewind_does_not_excuse_what_was_said_after_it_and_trimmed_later() {
+    let refused = |told: bool| {
+        let mut tale = chat();
+        tale.rewind(2).gap("ann", 40, 20).gap("bob", 40, 20);
+        tale.say("ann", 5).invoke("ann", 6).append(6).ok(6).hear("ann", 6);
+        if !told {
+            tale.broken("bob", 60, 20, 50);
+        }
+        tale.hear("bob", 6).trim(4).say("ann", 7).verdict()
+    };
+    assert_eq!(refused(true), NOTHING);
+    assert_eq!(refused(false), ["skipped-message"]);
+}
+
+#[test]
 fn a_cursor_that_an_old_connection_took_out_of_the_log_must_be_told_on_the_next() {
     let ends = |why: &str, told: bool| {
         let mut tale = chat();
