@@ -31,6 +31,8 @@ pub enum Anomaly {
     FalseGap,
     /// In the log, due to a client that was there, and never delivered.
     Unseen,
+    /// Sent before all healed, and at the end its client still does not know what became of it.
+    Unsettled,
     /// Data was really destroyed, and a client that needed it was not told.
     SilentLoss,
     /// Who is said to be in a room is not who is there.
@@ -62,6 +64,7 @@ impl Anomaly {
             Self::SkippedMessage => "skipped-message",
             Self::FalseGap => "false-gap",
             Self::Unseen => "unseen",
+            Self::Unsettled => "unsettled",
             Self::SilentLoss => "silent-loss",
             Self::Presence => "presence",
             Self::Expelled => "expelled",

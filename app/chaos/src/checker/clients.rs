@@ -6,8 +6,9 @@ use super::{
     anomaly::{Anomaly, Place},
     book::Book,
     entries::Entries,
-    logs::Logs,
+    logs::{Log, Logs},
     names::Name,
+    ops::{OpIndex, Outcome},
     view::{Seat, Stay, View},
 };
 use crate::history::{Gone, Id};
@@ -15,16 +16,40 @@ use crate::history::{Gone, Id};
 /// So many members are named at most when a room is entered, one of them the client itself.
 const LISTED: usize = 199;
 
+/// How a client behaves, as far as it matters what it is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Role {
+    #[default]
+    Usual,
+    /// It reads slowly on purpose: how late it gets things says nothing.
+    Slow,
+    /// It only posts: it is in no room, and nothing is told to it.
+    Poster,
+    /// It is a fault itself, and gives up when the fault is over: it may never know what became of
+    /// what it sent.
+    Nemesis,
+}
+
+impl From<&str> for Role {
+    fn from(role: &str) -> Self {
+        match role {
+            "slow" => Self::Slow,
+            "poster" => Self::Poster,
+            "flooder" | "stormer" => Self::Nemesis,
+            _ => Self::Usual,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Client {
+    pub role: Role,
     /// Its public ID; none before its first connection, and none ever for who only posts.
     pub member: Option<Name>,
     /// Connections it has had, but for those that a move opened beside another.
     pub lives: u64,
     /// The newest was opened for a move.
     pub moves: bool,
-    /// It reads slowly on purpose: how late it gets things says nothing.
-    pub is_slow: bool,
     pub gone: Option<(Gone, Place)>,
 }
 
@@ -56,14 +81,13 @@ impl Clients {
         for (seat, view) in self.staying(healed) {
             match view.stay {
                 Stay::Out => {}
-                // Who has no connection at all has no view either, or only posts.
-                Stay::Entering if self.member(seat).is_some() => {
+                Stay::Entering if self.is(seat.client, Role::Poster) => {}
+                Stay::Entering => {
                     book.note_at(Anomaly::Unseen, healed, |book| {
                         let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
                         format!("{client} never came into {room}")
                     });
                 }
-                Stay::Entering => {}
                 Stay::In => find_unseen(book, logs, entries, healed, seat, view),
             }
         }
@@ -80,6 +104,27 @@ impl Clients {
                 });
             }
         }
+    }
+
+    /// Whoever stayed was answered in the end: whatever was unknown while things were broken, the
+    /// same number is sent again until the service says. A client that ended before that is excused,
+    /// and nobody else: each of them retries for as long as it lives.
+    pub fn find_unsettled(&self, book: &mut Book, healed: Place) {
+        for index in 0..OpIndex::try_from(book.operations.all.len()).unwrap_or(OpIndex::MAX) {
+            let operation = book.operations.get(index);
+            let (client, sent) = (operation.client, operation.invoked);
+            let is_open = operation.outcome == Outcome::Info && sent.line < healed.line;
+            let stayed = self.all.get(&client).is_none_or(|it| it.stayed(healed));
+            if is_open && stayed && !self.is(client, Role::Nemesis) {
+                book.note_at(Anomaly::Unsettled, sent, |book| {
+                    format!("{} has no outcome at the end", book.describe_op(index))
+                });
+            }
+        }
+    }
+
+    fn is(&self, client: Name, role: Role) -> bool {
+        self.all.get(&client).is_some_and(|client| client.role == role)
     }
 
     fn member(&self, seat: Seat) -> Option<Name> {
@@ -147,15 +192,47 @@ fn find_unseen(
     let Some(log) = logs.of(seat.room) else { return };
     let mut heard: Vec<Id> = view.heard.iter().map(|index| entries.get(*index).id).collect();
     heard.sort_unstable();
-    for id in log.after(view.first) {
-        let told = |(after, resumes_at): &(Id, Id)| after < id && id <= resumes_at;
-        if heard.binary_search(id).is_ok() || view.gaps.iter().any(told) {
-            continue;
-        }
+    let told = |id: &Id| view.gaps.iter().any(|(after, resumes_at)| after < id && id <= resumes_at);
+    let mut missed = log.after(view.first).to_vec();
+    missed.retain(|id| heard.binary_search(id).is_err() && !told(id));
+    for id in &missed {
         book.note_at(Anomaly::Unseen, healed, |book| {
             let (client, first) = (book.names.of(seat.client), view.first);
             let what = entries.find(seat.room, *id).map(|entry| book.describe_entry(entry));
             format!("{client}, there since {first}, never got {}", what.unwrap_or_default())
         });
     }
+    if missed.is_empty() {
+        find_astray(book, log, entries, healed, seat, view);
+    }
+}
+
+/// With all heard, a client stands on the log's last entry.
+///
+/// After a cut nobody tells who is there of it until something new is said: whoever stands on what
+/// is lost may do so until then. So only a log that went on after the cut says that this is too
+/// far. Too short is wrong in any case: who was sent back is due what follows, again.
+fn find_astray(
+    book: &mut Book,
+    log: &Log,
+    entries: &Entries,
+    healed: Place,
+    seat: Seat,
+    view: &View,
+) {
+    let Some(last) = log.ids.last().copied().filter(|last| *last != view.cursor()) else { return };
+    let sent = entries.find(seat.room, last).and_then(|entry| entry.content.op);
+    let sent = sent.map(|op| book.operations.get(op).invoked.at);
+    let went_on = sent.is_some_and(|sent| book.faults.cuts_since(sent).next().is_none());
+    if view.cursor() > last && !went_on {
+        return;
+    }
+    let anomaly = match view.silence(book, healed) {
+        Anomaly::SilentLoss => Anomaly::SilentLoss,
+        _ => Anomaly::Unseen,
+    };
+    book.note_at(anomaly, healed, |book| {
+        let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
+        format!("{client} stands at {} in {room}, whose log ends at {last}", view.cursor())
+    });
 }

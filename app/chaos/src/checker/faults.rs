@@ -14,6 +14,19 @@ pub(super) struct Fault {
     pub undone: Option<u64>,
 }
 
+/// What was going on at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Phase {
+    #[default]
+    Quiet,
+    /// Nothing is active, but something was a moment ago.
+    Aftermath,
+    /// This fault alone, by index.
+    One(usize),
+    /// What each of them did cannot be told apart.
+    Several,
+}
+
 /// Data that was really lost, at some moment of this stretch of time.
 #[derive(Debug)]
 struct Destruction {
@@ -49,13 +62,16 @@ impl Faults {
         true
     }
 
-    pub fn active(&self) -> impl Iterator<Item = &Fault> {
-        self.active.iter().map(|index| &self.all[*index])
-    }
-
-    /// Nothing is active, but something was a moment ago.
-    pub fn is_aftermath(&self, at: u64) -> bool {
-        self.active.is_empty() && self.last_undone.is_some_and(|undone| at < undone + AFTERMATH)
+    /// What is going on now, at `at`.
+    pub fn phase(&self, at: u64) -> Phase {
+        match self.active[..] {
+            [] if self.last_undone.is_some_and(|undone| at < undone + AFTERMATH) => {
+                Phase::Aftermath
+            }
+            [] => Phase::Quiet,
+            [fault] => Phase::One(fault),
+            _ => Phase::Several,
+        }
     }
 
     /// The faults active at a time, or else the last that had begun before.

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{faults::Faults, histogram::Histogram};
+use super::{
+    faults::{Faults, Phase},
+    histogram::Histogram,
+    ops::Operation,
+};
 
 /// A silence that begins this soon after a fault is over is still its doing, microseconds.
 const ECHO: u64 = 1_000_000;
@@ -68,7 +72,7 @@ pub struct Figures {
     pub abrupt: u64,
     /// How long clients were without service.
     pub silences: Durations,
-    /// From `send` to delivery, by what was going on then: `overall`; `quiet`; `aftermath` (5 s after a
+    /// From `send` to delivery, by what was going on at the `send` (or else before delivery): `overall`; `quiet`; `aftermath` (5 s after a
     /// fault); `healed`; the name of the only fault, and with ` (target)` in the room that it hit;
     /// `several` faults. Clients that read slowly on purpose are left out.
     pub latency: BTreeMap<String, Durations>,
@@ -116,25 +120,28 @@ impl Meter {
         self.silences.push((at.saturating_sub(micros), at));
     }
 
-    /// A message sent at `sent` to `room` was delivered at `at`.
-    pub fn delivery(&mut self, faults: &Faults, healed: bool, room: &str, sent: u64, at: u64) {
-        let late = at.saturating_sub(sent);
+    /// A message that was sent to `room` was delivered at `at`.
+    ///
+    /// What a fault held back until it was over is late because of that fault. So the phase is that of the
+    /// sending; unless nothing went on then, when something may have come between.
+    pub fn delivery(&mut self, faults: &Faults, healed: bool, room: &str, it: &Operation, at: u64) {
+        let late = at.saturating_sub(it.invoked.at);
         self.add("overall", late);
-        if healed {
-            return self.add("healed", late);
-        }
-        if faults.is_aftermath(at) {
-            return self.add("aftermath", late);
-        }
-        let mut active = faults.active();
-        match (active.next(), active.next()) {
-            (None, _) => self.add(QUIET, late),
-            (Some(fault), None) if fault.target == room => {
-                self.add(&format!("{} (target)", fault.name), late);
-            }
-            (Some(fault), None) => self.add(&fault.name, late),
-            // What each of them did cannot be told apart.
-            (Some(_), Some(_)) => self.add("several", late),
+        let phase = match it.phase {
+            Phase::Quiet if healed => return self.add("healed", late),
+            Phase::Quiet => faults.phase(at),
+            phase => phase,
+        };
+        match phase {
+            Phase::Quiet => self.add(QUIET, late),
+            Phase::Aftermath => self.add("aftermath", late),
+            Phase::Several => self.add("several", late),
+            Phase::One(index) => match &faults.all[index] {
+                fault if fault.target == room => {
+                    self.add(&format!("{} (target)", fault.name), late);
+                }
+                fault => self.add(&fault.name, late),
+            },
         }
     }
 

@@ -3,10 +3,14 @@
 use super::{
     anomaly::{Anomaly, Place},
     book::Book,
+    entries::Entries,
     logs::Logs,
     view::Seat,
 };
 use crate::history::Id;
+
+/// An old connection that outlives a move by this much brings nothing any more, microseconds.
+const STALE: u64 = 15_000_000;
 
 #[derive(Debug)]
 pub(super) struct Gap {
@@ -67,15 +71,14 @@ impl Broken {
     /// - the old one still brings what the log has lost when the new one has told of the loss;
     /// - the one brought it when the other had been asked for what follows the cursor before it. The
     ///   client then stands on what is lost, refuses what comes, asks again, and must be told then.
-    pub fn judge(&self, book: &mut Book, logs: &Logs, gaps: &[Gap]) {
+    pub fn judge(&self, book: &mut Book, logs: &Logs, entries: &Entries, gaps: &[Gap]) {
         let Self { seat, place, id, expected, got, anomaly, .. } = *self;
         let is_gone = |id| !logs.of(seat.room).is_some_and(|log| log.has(id));
-        let was_told = self.rewound_at.is_some_and(|at| book.faults.explain_gap(true, at));
         let is_told = |gap: &Gap| {
             let later = gap.place.line > place.line && book.faults.explain_gap(true, place.at);
             later && gap.seat == seat && gap.rewound && gap.after == expected
         };
-        if was_told && is_gone(id) {
+        if is_gone(id) && self.is_of_lost_history(book, entries) {
             return;
         }
         if self.moves && is_gone(expected) && gaps.iter().any(is_told) {
@@ -85,5 +88,18 @@ impl Broken {
             let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
             format!("{client} in {room}: stood at {expected}, was given {id} that follows {got}")
         });
+    }
+    /// Whether the message may be one that was lost before the client was told of a loss. That it is not in
+    /// the final log says little, for that may have been trimmed or flushed since. Who was shown it says when it
+    /// was there; of what nobody was shown, only how soon it came.
+    fn is_of_lost_history(&self, book: &Book, entries: &Entries) -> bool {
+        let told = self.rewound_at.filter(|at| book.faults.explain_gap(true, *at));
+        let Some(told) = told else { return false };
+        let Some(entry) = entries.find(self.seat.room, self.id) else {
+            return self.place.at <= told + STALE;
+        };
+        let sent = entry.content.op.map_or(entry.shown.at, |op| book.operations.get(op).invoked.at);
+        let was_cut = |since| book.faults.cuts_since(since).any(|begun| begun <= told);
+        was_cut(entry.shown.at) || (was_cut(sent) && self.place.at <= told + STALE)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{anomaly::Place, names::Name};
+use super::{anomaly::Place, faults::Phase, names::Name};
 use crate::history::Id;
 
 /// Index of an operation.
@@ -28,6 +28,8 @@ pub(super) struct Operation {
     /// The client's operations in the room before it.
     pub turn: u32,
     pub invoked: Place,
+    /// What was going on then.
+    pub phase: Phase,
     pub outcome: Outcome,
     /// The entry of the final log that holds it.
     pub logged: Option<Id>,
@@ -50,12 +52,14 @@ impl Operations {
         room: Name,
         hash: String,
         at: Place,
+        phase: Phase,
     ) -> bool {
         let index = OpIndex::try_from(self.all.len()).unwrap_or(OpIndex::MAX);
         let turn = self.turns.entry((client, room)).or_default();
         *turn += 1;
         let (turn, outcome, logged) = (*turn, Outcome::Info, None);
-        self.all.push(Operation { number, client, room, turn, invoked: at, outcome, logged });
+        let invoked = at;
+        self.all.push(Operation { number, client, room, turn, invoked, phase, outcome, logged });
         let is_new = self.by_number.insert(number, index).is_none();
         self.by_hash.insert(hash, index).is_none() && is_new
     }

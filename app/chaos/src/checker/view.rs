@@ -146,6 +146,11 @@ impl View {
         self.move_to(resumes_at, book.place.at);
     }
 
+    /// What it was told last.
+    pub fn cursor(&self) -> Id {
+        self.cursor
+    }
+
     fn move_to(&mut self, cursor: Id, at: u64) {
         self.cursor = cursor;
         self.cursor_at = at;

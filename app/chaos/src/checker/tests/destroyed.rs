@@ -53,7 +53,8 @@ fn a_gap_that_passes_over_what_is_still_there_is_false() {
 
 #[test]
 fn a_trim_explains_no_rewind_and_a_flush_no_trim() {
-    assert_eq!(chat().trim(4).say("ann", 5).gap("bob", 50, 40).verdict(), ["false-gap"]);
+    let found = chat().trim(4).say("ann", 5).gap("bob", 50, 40).verdict();
+    assert_eq!(found, ["false-gap", "unseen"], "and bob is not brought back to the end");
     let mut tale = chat();
     tale.flush().say("ann", 5);
     let found = tale.verdict();
@@ -64,7 +65,7 @@ fn a_trim_explains_no_rewind_and_a_flush_no_trim() {
 fn a_gap_before_the_destruction_is_false() {
     let mut tale = chat();
     tale.gap("bob", 40, 45).tell(What::Destroying { loss: Loss::Trimmed }).tell(What::Destroyed);
-    assert_eq!(tale.verdict(), ["false-gap"]);
+    assert_eq!(tale.verdict(), ["false-gap", "silent-loss"], "and bob stands where nothing is");
 }
 
 #[test]
@@ -158,6 +159,38 @@ fn an_old_connection_may_bring_what_the_log_has_lost_and_is_refused() {
 }
 
 #[test]
+fn a_rewind_excuses_what_it_took_for_ever_and_what_nobody_saw_for_a_moment() {
+    let brings = |seen: bool, after_ms: u64| {
+        let mut tale = chat();
+        tale.invoke("ann", 5).append(5);
+        if seen {
+            tale.hear("ann", 5);
+        }
+        tale.rewind(2).gap("ann", if seen { 50 } else { 40 }, 20).gap("bob", 40, 20);
+        tale.wait(after_ms).broken("bob", 50, 20, 40);
+        tale.append_as(5, id(60)).ok(5).both_hear(5).verdict()
+    };
+    assert_eq!((brings(true, 1), brings(true, 60_000)), (vec![], vec![]));
+    assert_eq!(brings(false, 1), NOTHING);
+    assert_eq!(brings(false, 60_000), ["skipped-message"]);
+}
+
+#[test]
+fn a_rewind_does_not_excuse_what_was_said_after_it_and_trimmed_later() {
+    let refused = |told: bool| {
+        let mut tale = chat();
+        tale.rewind(2).gap("ann", 40, 20).gap("bob", 40, 20);
+        tale.say("ann", 5).invoke("ann", 6).append(6).ok(6).hear("ann", 6);
+        if !told {
+            tale.broken("bob", 60, 20, 50);
+        }
+        tale.hear("bob", 6).trim(4).say("ann", 7).verdict()
+    };
+    assert_eq!(refused(true), NOTHING);
+    assert_eq!(refused(false), ["skipped-message"]);
+}
+
+#[test]
 fn a_cursor_that_an_old_connection_took_out_of_the_log_must_be_told_on_the_next() {
     let ends = |why: &str, told: bool| {
         let mut tale = chat();
@@ -180,7 +213,7 @@ fn a_cursor_that_an_old_connection_took_out_of_the_log_must_be_told_on_the_next(
 fn a_flush_and_a_trim_after_it_look_like_a_trim() {
     let mut tale = chat();
     tale.invoke("ann", 5).append(5).both_hear(5).flush();
-    tale.invoke("bob", 6).append(6).info(6).trim(1).append_as(5, id(70)).ok(5);
+    tale.invoke("bob", 6).append(6).ok(6).trim(1).append_as(5, id(70)).ok(5);
     tale.gap("ann", 50, 60).gap("bob", 50, 60).both_hear(5);
     assert_eq!(tale.verdict(), NOTHING);
 }

@@ -1,0 +1,265 @@
+//! Reading a history, a record at a time: who is meant, and which part of the checker it concerns.
+
+use super::{
+    Checker,
+    anomaly::{Anomaly, Place},
+    book::Book,
+    clients::Role,
+    entries::Content,
+    gaps::{Broken, Gap},
+    leaks::Taken,
+    ops::Outcome,
+    view::Seat,
+};
+use crate::history::{Entered, Gone, Id, Record, What};
+
+impl Checker {
+    /// Reads the next record.
+    pub fn record(&mut self, Record { at, what }: &Record) {
+        self.book.place = Place { line: self.book.place.line + 1, at: *at };
+        match what {
+            What::Run { seed, mutant } => {
+                self.seed = Some(*seed);
+                self.mutant.clone_from(mutant);
+            }
+            What::Healed => self.healed = Some(self.book.place),
+            What::End => self.ended = true,
+            What::Began { .. } | What::Join { .. } | What::Leave { .. } | What::Gone { .. } => {
+                self.came_or_went(what);
+            }
+            What::Invoke { .. } | What::Ok { .. } | What::Fail { .. } | What::Info { .. } => {
+                self.operation(what);
+            }
+            What::Connected { .. }
+            | What::Lost { .. }
+            | What::Silence { .. }
+            | What::Live { .. } => {
+                self.connection(what);
+            }
+            What::Joined { .. }
+            | What::Message { .. }
+            | What::Gap { .. }
+            | What::Broken { .. }
+            | What::Presence { .. }
+            | What::Members { .. } => self.told(what),
+            What::Fault { .. }
+            | What::Undone { .. }
+            | What::Destroying { .. }
+            | What::Destroyed => self.nemesis(what),
+            What::Entry { .. } | What::Observed { .. } | What::Resources { .. } => self.end(what),
+        }
+    }
+
+    /// The history itself is wrong, so it proves nothing.
+    pub(super) fn malformed(&mut self, why: &str) {
+        self.book.note(Anomaly::Incomplete, |_| why.to_owned());
+    }
+
+    fn seat(&mut self, client: &str, room: &str) -> Seat {
+        let names = &mut self.book.names;
+        let seat = Seat { client: names.number(client), room: names.number(room) };
+        self.rooms.insert(seat.room);
+        seat
+    }
+
+    fn came_or_went(&mut self, what: &What) {
+        match what {
+            What::Began { client, role, rooms } => {
+                let name = self.book.names.number(client);
+                let known = self.clients.all.entry(name).or_default();
+                known.role = role.as_str().into();
+                known.gone = None;
+                for room in rooms {
+                    let seat = self.seat(client, room);
+                    let view = self.clients.views.entry(seat).or_default();
+                    view.leave();
+                    view.enter();
+                }
+            }
+            What::Join { client, room } => {
+                let seat = self.seat(client, room);
+                self.clients.views.entry(seat).or_default().enter();
+            }
+            What::Leave { client, room } => {
+                let seat = self.seat(client, room);
+                self.clients.views.entry(seat).or_default().leave();
+            }
+            What::Gone { client, how } => {
+                let name = self.book.names.number(client);
+                let place = self.book.place;
+                self.clients.all.entry(name).or_default().gone = Some((*how, place));
+                if *how == Gone::Expelled {
+                    self.book.note(Anomaly::Expelled, |_| format!("{client} was turned away"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn operation(&mut self, what: &What) {
+        let place = self.book.place;
+        let (op, outcome) = match what {
+            What::Invoke { op, client, room, hash } => {
+                let Seat { client, room } = self.seat(client, room);
+                let phase = self.book.faults.phase(place.at);
+                let operations = &mut self.book.operations;
+                if !operations.invoke(*op, client, room, hash.clone(), place, phase) {
+                    self.malformed(&format!("op {op} is not the only one of its number or text"));
+                }
+                return;
+            }
+            What::Ok { op, id, .. } => (op, Outcome::Ok { id: *id, place }),
+            What::Fail { op, .. } => (op, Outcome::Fail(place)),
+            What::Info { op, .. } => (op, Outcome::Info),
+            _ => return,
+        };
+        if !self.book.operations.settle(*op, outcome) {
+            self.malformed(&format!("op {op} had an outcome before, or never was"));
+        }
+    }
+
+    fn connection(&mut self, what: &What) {
+        let figures = &mut self.meter.figures;
+        match what {
+            What::Connected { client, member, why, .. } => {
+                figures.moves += u64::from(why == "move");
+                let names = &mut self.book.names;
+                let (client, member) = (names.number(client), names.number(member));
+                self.book.owners.insert(member, client);
+                let client = self.clients.all.entry(client).or_default();
+                client.member = Some(member);
+                client.moves = why == "move";
+                client.lives += u64::from(!client.moves);
+            }
+            What::Lost { abrupt, .. } => {
+                figures.lost += 1;
+                figures.abrupt += u64::from(*abrupt);
+            }
+            What::Silence { ms, .. } => self.meter.silence(self.book.place.at, *ms),
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, what: &What) {
+        match what {
+            What::Joined { client, room, how, cursor, present } => {
+                let seat = self.seat(client, room);
+                let life = self.clients.all.entry(seat.client).or_default().lives;
+                let fresh_in = (*how == Entered::Fresh).then_some(life);
+                let view = self.clients.views.entry(seat).or_default();
+                view.joined(&mut self.book, seat, *cursor, fresh_in);
+                view.present = present.iter().map(|it| self.book.names.number(it)).collect();
+            }
+            What::Members { client, room, present } => {
+                let seat = self.seat(client, room);
+                let present = present.iter().map(|it| self.book.names.number(it)).collect();
+                self.clients.views.entry(seat).or_default().present = present;
+            }
+            What::Presence { client, room, member, here } => {
+                let seat = self.seat(client, room);
+                let member = self.book.names.number(member);
+                let present = &mut self.clients.views.entry(seat).or_default().present;
+                if *here {
+                    present.insert(member)
+                } else {
+                    present.remove(&member)
+                };
+            }
+            What::Message { client, room, id, prev, member, n, hash } => {
+                let seat = self.seat(client, room);
+                let content = self.content(*prev, member, *n, hash);
+                self.message(seat, *id, content, room);
+            }
+            What::Gap { client, room, after, resumes_at, reason } => {
+                let seat = self.seat(client, room);
+                self.gap(seat, *after, *resumes_at, reason == "rewound");
+            }
+            What::Broken { client, room, id, expected, got } => {
+                let (seat, place) = (self.seat(client, room), self.book.place);
+                let view = self.clients.views.entry(seat).or_default();
+                self.broken.push(Broken {
+                    seat,
+                    place,
+                    id: *id,
+                    expected: *expected,
+                    got: *got,
+                    anomaly: view.silence(&self.book, place),
+                    rewound_at: view.rewound_at,
+                    moves: self.clients.all.get(&seat.client).is_some_and(|it| it.moves),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn content(&mut self, prev: Id, member: &str, n: u64, hash: &str) -> Content {
+        let member = self.book.names.number(member);
+        Content { prev, member, n, op: self.book.operations.by_hash(hash) }
+    }
+
+    fn message(&mut self, seat: Seat, id: Id, content: Content, room: &str) {
+        self.meter.figures.deliveries += 1;
+        let index = self.entries.show(&mut self.book, (seat.room, id), content, Some(seat.client));
+        let view = self.clients.views.entry(seat).or_default();
+        view.message(&mut self.book, seat, &self.entries, index);
+        let is_slow = self.clients.all.get(&seat.client).is_some_and(|it| it.role == Role::Slow);
+        if let Some(op) = content.op.filter(|_| !is_slow) {
+            let Book { operations, faults, place, .. } = &self.book;
+            let healed = self.healed.is_some();
+            self.meter.delivery(faults, healed, room, operations.get(op), place.at);
+        }
+    }
+
+    fn gap(&mut self, seat: Seat, after: Id, resumes_at: Id, rewound: bool) {
+        self.meter.figures.gaps += 1;
+        let view = self.clients.views.entry(seat).or_default();
+        view.gap(&self.book, after, resumes_at, rewound);
+        self.gaps.push(Gap { seat, place: self.book.place, after, resumes_at, rewound });
+    }
+
+    fn nemesis(&mut self, what: &What) {
+        let at = self.book.place.at;
+        let faults = &mut self.book.faults;
+        let makes_sense = match what {
+            What::Fault { step, fault, target } => {
+                faults.begin(*step, fault.clone(), target.clone(), at);
+                true
+            }
+            What::Undone { step, fault } => faults.end(*step, fault, at),
+            What::Destroying { loss } => {
+                faults.destroying(*loss, at);
+                true
+            }
+            What::Destroyed => faults.destroyed(at),
+            _ => true,
+        };
+        if !makes_sense {
+            self.malformed("the end of something that had not begun");
+        }
+    }
+
+    fn end(&mut self, what: &What) {
+        match what {
+            What::Entry { room, id, prev, member, n, hash } => {
+                let room = self.book.names.number(room);
+                let content = self.content(*prev, member, *n, hash);
+                let index = self.entries.show(&mut self.book, (room, *id), content, None);
+                self.logs.entry(&mut self.book, self.entries.get(index));
+            }
+            What::Observed { room, replica, present } => {
+                let names = &mut self.book.names;
+                let room = names.number(room);
+                let present = present.iter().map(|member| names.number(member)).collect();
+                self.observed.push((self.book.place, room, replica.clone(), present));
+            }
+            What::Resources { when, container, rss, fds, threads, tasks } => {
+                let taken = Taken { rss: *rss, fds: *fds, threads: *threads, tasks: *tasks };
+                match when.as_str() {
+                    "before" => self.leaks.before(container, taken),
+                    _ => self.leaks.after(&mut self.book, container, taken),
+                }
+            }
+            _ => {}
+        }
+    }
+}
