@@ -1,13 +1,17 @@
 //! What operators do to each other, and to themselves.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::Scene;
@@ -16,6 +20,8 @@ use super::Scene;
 const ROLL_SECONDS: f64 = 25.0;
 const MOMENTS: usize = 20;
 const QUICK_MOMENTS: usize = 1;
+/// Ansible's own start, and the first look at the stack.
+const LOCKED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Ctrl-C at random moments; each time the same command again must repair what is left, and complete.
 pub async fn interrupted(scene: &Scene) -> anyhow::Result<String> {
@@ -45,18 +51,22 @@ pub async fn interrupted(scene: &Scene) -> anyhow::Result<String> {
 }
 
 /// Starts a roll and interrupts its whole process group, as a terminal does. What the operator saw
-/// last, or nothing if the roll had ended by then.
+/// last, or nothing if the roll had ended well by then: one that fails by itself was not interrupted.
 async fn interrupt(scene: &Scene, release: &str, after: f64) -> anyhow::Result<Option<String>> {
-    let roll = scene.roll(release).start()?;
+    let mut roll = scene.roll(release).start()?;
     let group = roll.id().context("it ended at once")?;
     sleep(Duration::from_secs_f64(after)).await;
-    // Nobody is there any more if it was faster than that.
-    let _done = killpg(Pid::from_raw(i32::try_from(group)?), Signal::SIGINT);
+    let ended = roll.try_wait()?;
+    if ended.is_none() {
+        killpg(Pid::from_raw(i32::try_from(group)?), Signal::SIGINT)?;
+    }
     let output = roll.wait_with_output().await?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    // With the signal it may just have come to its end by itself.
     if output.status.success() {
         return Ok(None);
     }
+    ensure!(ended.is_none(), "it failed before it was interrupted:\n{text}");
     let line = text.lines().find(|line| line.contains("Interrupted "));
     // Before it has the lock there is nothing to be told about.
     let line = line.or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
@@ -75,22 +85,44 @@ pub async fn two_at_once(scene: &Scene) -> anyhow::Result<String> {
     let release = scene.other_release().await?;
     let first = scene.roll(release).run();
     let second = async {
-        while !scene.control("lock").exists() {
-            sleep(Duration::from_millis(50)).await;
-        }
-        scene.roll("1.0.0").run().await
+        let lock = until_locked(scene).await?;
+        anyhow::Ok((lock, scene.roll("1.0.0").run().await?))
     };
     let (first, second) = tokio::join!(first, second);
-    let (first, second) = (first?, second?);
+    let (first, (lock, second)) = (first?, second?);
     first.expect_success()?;
     second.expect_failure()?;
     scene.expect_serving(release).await?;
     let line = second.line("has held the lock since")?;
     let host = fs::read_to_string("/proc/sys/kernel/hostname")?;
-    for fact in [host.trim(), &format!("rolling to {release}"), "unlock.yml"] {
+    let holder = format!("{}@{}", lock.owner, host.trim());
+    let whose = [&holder, &lock.time, &format!("rolling to {release}"), "unlock.yml"];
+    for fact in whose {
         ensure!(line.contains(fact), "it does not name {fact}: {line}");
     }
     Ok(line)
+}
+
+/// Of the lock file, what the second operator must be told besides the host and the release.
+#[derive(Debug, Deserialize)]
+struct Lock {
+    owner: String,
+    time: String,
+}
+
+async fn until_locked(scene: &Scene) -> anyhow::Result<Lock> {
+    let until = Instant::now() + LOCKED_WITHIN;
+    loop {
+        let text = fs::read_to_string(scene.control("lock")).unwrap_or_default();
+        match serde_json::from_str::<Lock>(&text) {
+            Ok(lock) => {
+                ensure!(!lock.owner.is_empty() && !lock.time.is_empty(), "whose lock? {text}");
+                return Ok(lock);
+            }
+            Err(_) if Instant::now() < until => sleep(Duration::from_millis(50)).await,
+            Err(_) => bail!("the first did not take the lock in {LOCKED_WITHIN:?}"),
+        }
+    }
 }
 
 /// Whether the process of another host lives cannot be known, so its lock stays until somebody says so.

@@ -1,6 +1,6 @@
 //! Releases that are no good, each in its own way.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use super::Scene;
 use crate::cluster::Ended;
@@ -26,13 +26,21 @@ pub async fn never_ready(scene: &Scene) -> anyhow::Result<String> {
     ended.line("was not DRAIN within")
 }
 
+/// It was good enough to be taken into service, and is watched while it dies: by the hold, or by the
+/// canary that stands for it. Its clients are where they were, since nothing was drained.
 pub async fn dies_in_hold(scene: &Scene) -> anyhow::Result<String> {
+    let journal = scene.journal();
     let ended = undone(scene, "dies-in-hold").await?;
     ended.expect_within(READY_TIMEOUT + UNDOING)?;
-    ended.line("r1  Failed").or_else(|_| ended.line("Failed. Serving now"))?;
-    let journal = ["does not answer any more", "was not UP", "smoke of", "was not DRAIN", "failed"];
-    let told = journal.iter().find_map(|words| ended.line(words).ok());
-    told.ok_or_else(|| anyhow::anyhow!("no reason given:\n{}", ended.tail(12)))
+    let steps = journal.steps()?;
+    let failed = steps.iter().find(|it| it.outcome == "failed" && !it.replica.is_empty());
+    let failed = failed.context("no step of a replica has failed")?;
+    let watched = failed.replica == "r1" && ["ready", "canary"].contains(&failed.phase.as_str());
+    ensure!(watched, "it did not die in the hold of r1: {failed:?}");
+    ensure!(journal.find("r1", "undo")?.outcome == "ok", "its turn was not undone");
+    ensure!(journal.find("r1", "drain").is_err(), "the old slot was drained for it");
+    ensure!(!failed.reason.is_empty(), "no reason given:\n{}", ended.tail(12));
+    ended.line(failed.reason.lines().next().unwrap_or_default())
 }
 
 /// The second replica cannot become ready, since its Redis is nowhere; the first was rolled by then.
