@@ -73,6 +73,16 @@ pub enum Event {
         /// The predecessor it named.
         got: EntryId,
     },
+    /// A connection brought a message again, or one from before what it had told: the client may have it, and
+    /// drops it then. Of two connections each may bring the same message once; this is one of them.
+    Repeated {
+        /// The room.
+        room: String,
+        /// The message.
+        id: EntryId,
+        /// What the connection had told already.
+        after: EntryId,
+    },
     /// A message of this client is in the log.
     Acked {
         /// The room.

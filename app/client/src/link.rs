@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rollcall_protocol::{EntryId, RoomCursor};
+
 use crate::connection::Welcome;
 
 /// Names a connection between the session and the driver; never used again.
@@ -27,6 +29,9 @@ pub(crate) struct Link {
     pub id: LinkId,
     pub welcome: Welcome,
     pub stages: BTreeMap<String, Stage>,
+    /// The cursor that each room was asked for with, and how far this connection has told it since.
+    asked: BTreeMap<String, EntryId>,
+    told: BTreeMap<String, EntryId>,
     /// When anything came last.
     pub heard: Instant,
     pub ping_at: Instant,
@@ -39,11 +44,47 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub fn new(id: LinkId, welcome: Welcome, asked: Vec<String>, now: Instant) -> Self {
+    pub fn new(id: LinkId, welcome: Welcome, rooms: Vec<RoomCursor>, now: Instant) -> Self {
         let ping_at = now + welcome.heartbeat;
-        let stages = asked.into_iter().map(|room| (room, Stage::Asked)).collect();
+        let (stages, asked, told) = Default::default();
         let (leave_at, told_live, refusal) = (None, false, None);
-        Self { id, welcome, stages, heard: now, ping_at, leave_at, told_live, refusal }
+        let heard = now;
+        let mut link =
+            Self { id, welcome, stages, asked, told, heard, ping_at, leave_at, told_live, refusal };
+        rooms.into_iter().for_each(|it| link.ask(it.room, it.after));
+        link
+    }
+
+    /// A room is asked for.
+    pub fn ask(&mut self, room: String, after: Option<EntryId>) {
+        match after {
+            Some(after) => self.asked.insert(room.clone(), after),
+            None => self.asked.remove(&room),
+        };
+        self.stages.insert(room, Stage::Asked);
+    }
+
+    /// This connection goes on from `at`, or from where it was asked to.
+    pub fn goes_on(&mut self, room: &str, at: Option<EntryId>) {
+        match at.or_else(|| self.asked.get(room).copied()) {
+            Some(at) => self.told.insert(room.to_owned(), at),
+            None => self.told.remove(room),
+        };
+    }
+
+    /// This connection brings a message. Returns what it had told already, if this is not after it.
+    pub fn brings(&mut self, room: &str, id: EntryId) -> Option<EntryId> {
+        match self.told.get_mut(room) {
+            Some(told) if id <= *told => Some(*told),
+            Some(told) => {
+                *told = id;
+                None
+            }
+            None => {
+                self.told.insert(room.to_owned(), id);
+                None
+            }
+        }
     }
 
     pub fn is_joined(&self, room: &str) -> bool {

@@ -60,7 +60,7 @@ struct Room {
 /// An attempt to connect that is under way.
 struct Dial {
     why: Why,
-    asked: Vec<String>,
+    asked: Vec<RoomCursor>,
 }
 
 /// One client, over all its connections.

@@ -40,6 +40,7 @@ impl Checker {
             | What::Message { .. }
             | What::Gap { .. }
             | What::Broken { .. }
+            | What::Repeated { .. }
             | What::Presence { .. }
             | What::Members { .. } => self.told(what),
             What::Fault { .. }
@@ -173,6 +174,11 @@ impl Checker {
             What::Gap { client, room, after, resumes_at, reason } => {
                 let seat = self.seat(client, room);
                 self.gap(seat, *after, *resumes_at, reason == "rewound");
+            }
+            What::Repeated { client, room, id, after } => {
+                self.book.note(Anomaly::Duplicate, |_| {
+                    format!("{client} in {room}: one connection brought {id} after {after}")
+                })
             }
             What::Broken { client, room, id, expected, got } => {
                 let (seat, place) = (self.seat(client, room), self.book.place);

@@ -233,6 +233,17 @@ pub enum What {
         /// The one it named.
         got: Id,
     },
+    /// One connection brought a message that does not come after what it had told before.
+    Repeated {
+        /// Who.
+        client: String,
+        /// Where.
+        room: String,
+        /// The message.
+        id: Id,
+        /// What the connection had told before.
+        after: Id,
+    },
     /// Somebody was said to come (`here`) or go.
     Presence {
         /// Who was told.

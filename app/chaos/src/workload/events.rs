@@ -62,6 +62,9 @@ pub fn what(client: &str, event: &Event) -> Option<What> {
             expected: id(*expected),
             got: id(*got),
         },
+        Event::Repeated { room, id: it, after } => {
+            What::Repeated { client, room: room.clone(), id: id(*it), after: id(*after) }
+        }
         Event::Presence { room, event, member, .. } => What::Presence {
             client,
             room: room.clone(),

@@ -369,6 +369,7 @@ fn room_of(event: &Event) -> Option<&String> {
         | Event::Live { room }
         | Event::Gap { room, .. }
         | Event::Broken { room, .. }
+        | Event::Repeated { room, .. }
         | Event::Presence { room, .. }
         | Event::Members { room, .. } => Some(room),
         _ => None,

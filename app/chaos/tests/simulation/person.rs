@@ -70,6 +70,9 @@ impl Person {
                 let (expected, got) = (id(expected), id(got));
                 What::Broken { client, room, id: id(it), expected, got }
             }
+            Event::Repeated { room, id: it, after } => {
+                What::Repeated { client, room, id: id(it), after: id(after) }
+            }
             Event::Disconnected { replica, loss, abrupt } => {
                 What::Lost { client, replica, how: loss.to_string(), abrupt }
             }

@@ -376,6 +376,7 @@ fn spoil(log: &SimLog, messages: &mut Vec<Message>) {
         Wrong::DropDelivery => {
             messages.remove(odd);
         }
+        Wrong::RepeatDelivery => messages.insert(odd, messages[odd].clone()),
         Wrong::Misattribute => messages[odd].member.make_ascii_uppercase(),
         _ => {}
     }

@@ -21,6 +21,8 @@ pub enum Wrong {
     SwapDeliveries,
     /// A delivery that does not happen.
     DropDelivery,
+    /// A delivery that happens twice, on one connection.
+    RepeatDelivery,
     /// A log that cannot continue a cursor goes on as if it could, and hides the seam.
     NeverGap,
     /// A gap is told although nothing is missing.
@@ -35,7 +37,7 @@ pub enum Wrong {
 
 impl Wrong {
     /// Each, and what it may be called: at least one of these names must be found.
-    pub const ALL: [(Self, &'static [&'static str]); 13] = [
+    pub const ALL: [(Self, &'static [&'static str]); 14] = [
         (Self::NoDedup, &["duplicate"]),
         (Self::AckBeforeAppend, &["lost-write"]),
         (Self::ResumeFromTail, &["skipped-message"]),
@@ -44,6 +46,7 @@ impl Wrong {
         (Self::ForgetFeedCursor, &["unseen"]),
         (Self::SwapDeliveries, &["skipped-message"]),
         (Self::DropDelivery, &["skipped-message", "unseen"]),
+        (Self::RepeatDelivery, &["duplicate"]),
         (Self::NeverGap, &["silent-loss", "divergent-order"]),
         (Self::NeedlessGap, &["false-gap"]),
         (Self::Garble, &["phantom"]),

@@ -28,7 +28,7 @@ impl Session {
             ServerFrame::Message(message) => self.message(id, message, now),
             ServerFrame::Joined { .. } => self.joined(id, frame),
             ServerFrame::Live { room, id: head } => self.live(id, room, head, now),
-            ServerFrame::Gap { .. } => self.gap(frame),
+            ServerFrame::Gap { .. } => self.gap(id, frame),
             ServerFrame::Ack { .. } | ServerFrame::Reject { .. } => self.answer(frame, now),
             ServerFrame::Goaway { in_ms, .. } => {
                 self.goaway(id, Duration::from_millis(in_ms), now);
@@ -52,9 +52,16 @@ impl Session {
     }
 
     fn message(&mut self, id: LinkId, message: Message, now: Instant) {
+        let had = self.link(id).and_then(|link| link.brings(&message.room, message.id));
         let Some(room) = self.rooms.get_mut(&message.room).filter(|room| room.wanted) else {
             return;
         };
+        let had = had.filter(|_| room.cursor.at().is_some());
+        if let Some(after) = had {
+            let (room, id) = (message.room.clone(), message.id);
+            self.emit(Event::Repeated { room, id, after });
+        }
+        let Some(room) = self.rooms.get_mut(&message.room) else { return };
         match room.cursor.message(message.id, message.prev) {
             Seen::Deliver => self.emit(Event::Message { message, received: now }),
             Seen::Duplicate => {}
@@ -84,6 +91,9 @@ impl Session {
         let ServerFrame::Joined { room: name, head, status, present, members } = frame else {
             return;
         };
+        if let Some(link) = self.link(id) {
+            link.goes_on(&name, (status == JoinStatus::Fresh).then_some(head));
+        }
         let is_again = self.link(id).is_some_and(|link| link.is_joined(&name));
         let Some(room) = self.rooms.get_mut(&name).filter(|room| room.wanted) else { return };
         if room.cursor.at().is_none() && status != JoinStatus::Fresh {
@@ -118,8 +128,11 @@ impl Session {
         }
     }
 
-    fn gap(&mut self, frame: ServerFrame) {
+    fn gap(&mut self, id: LinkId, frame: ServerFrame) {
         let ServerFrame::Gap { room, after, resumes_at, reason } = frame else { return };
+        if let Some(link) = self.link(id) {
+            link.goes_on(&room, Some(resumes_at));
+        }
         let known = self.rooms.get_mut(&room).filter(|known| known.wanted);
         if known.is_some_and(|known| known.cursor.gap(after, resumes_at, reason)) {
             self.emit(Event::Gap { room, after, resumes_at, reason });

@@ -5,10 +5,7 @@ use std::time::Instant;
 use rollcall_protocol::{ClientFrame, RoomCursor, VERSION, Why};
 
 use super::{Dial, Effect, Room, Session};
-use crate::{
-    event::Event,
-    link::{Link, Stage},
-};
+use crate::{event::Event, link::Link};
 
 impl Session {
     /// Asks for whatever stands between what is and what should be.
@@ -50,7 +47,7 @@ impl Session {
                 // Without a cursor each connection would start at a head of its own, and what
                 // lies between them would be missing: so only one is asked.
                 if link.should_ask(name, now) && (is_current || after.is_some()) {
-                    link.stages.insert(name.clone(), Stage::Asked);
+                    link.ask(name.clone(), after);
                     let join = ClientFrame::Join { room: name.clone(), after };
                     self.effects.push_back(Effect::Write(link.id, join));
                 }
@@ -126,8 +123,7 @@ impl Session {
         // See `enter_rooms` for why a room without a cursor waits.
         let rooms: Vec<_> =
             cursors.filter(|room| why != Why::Move || room.after.is_some()).collect();
-        let asked = rooms.iter().map(|room| room.room.clone()).collect();
-        self.dial = Some(Dial { why, asked });
+        self.dial = Some(Dial { why, asked: rooms.clone() });
         let (client, name) = (self.key.clone(), self.name.clone());
         self.effects.push_back(Effect::Dial(ClientFrame::Hello {
             v: VERSION,

@@ -133,7 +133,9 @@ impl World {
             Event::Moved { silence, .. } => {
                 assert!(self.lost || silence.is_zero(), "silent for {silence:?} without a loss");
             }
-            Event::Broken { .. } | Event::Gap { .. } => panic!("{event:?}"),
+            Event::Broken { .. } | Event::Gap { .. } | Event::Repeated { .. } => {
+                panic!("{event:?}")
+            }
             _ => {}
         }
     }

@@ -63,6 +63,13 @@ fn duplicate() {
 }
 
 #[test]
+fn what_one_connection_repeats_is_a_duplicate_though_its_client_drops_it() {
+    let (client, room) = ("bob".to_owned(), DEN.to_owned());
+    let again = What::Repeated { client, room, id: id(30), after: id(40) };
+    assert_eq!(chat().tell(again).verdict(), ["duplicate"]);
+}
+
+#[test]
 fn aborted_read() {
     assert_eq!(chat().invoke("ann", 5).append(5).fail(5).both_hear(5).verdict(), ["aborted-read"]);
     assert_eq!(chat().invoke("ann", 5).fail(5).verdict(), NOTHING);
