@@ -166,6 +166,23 @@ impl Stack {
         found.with_context(|| format!("{replica} does not run"))
     }
 
+    /// Replica -> the release that its only running slot has.
+    ///
+    /// # Errors
+    ///
+    /// If Docker cannot say, or both slots of a replica run.
+    pub async fn releases(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut releases = BTreeMap::new();
+        for slot in self.running().await? {
+            let format = "{{index .Config.Labels \"rollcall.release\"}}";
+            let release = docker(&["inspect", "--format", format, &slot.container]).await?;
+            if releases.insert(slot.replica.clone(), release.trim().to_owned()).is_some() {
+                bail!("both slots of {} run", slot.replica);
+            }
+        }
+        Ok(releases)
+    }
+
     async fn slots_where(&self, filter: &str) -> anyhow::Result<Vec<Slot>> {
         let format = "{{.Names}} {{.Label \"rollcall.replica\"}} {{.Label \"rollcall.slot\"}}";
         let project = format!("label=rollcall.project={}", self.place.project);

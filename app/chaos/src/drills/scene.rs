@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use super::journal::Journal;
 use crate::cluster::{Ended, Playbook, Stack, docker::docker};
@@ -84,15 +84,7 @@ impl Scene {
 
     /// Replica -> the release that its only running slot has.
     pub(super) async fn serving(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        let mut serving = BTreeMap::new();
-        for slot in self.stack.running().await? {
-            let format = "{{index .Config.Labels \"rollcall.release\"}}";
-            let release = docker(&["inspect", "--format", format, &slot.container]).await?;
-            if serving.insert(slot.replica.clone(), release.trim().to_owned()).is_some() {
-                bail!("both slots of {} run", slot.replica);
-            }
-        }
-        Ok(serving)
+        self.stack.releases().await
     }
 
     /// Every slot's container by its ID, and whether it runs: what must be the same if nothing was changed,
