@@ -3,12 +3,13 @@
 
 pub mod docker;
 pub mod forward;
+pub mod haproxy;
 pub mod network;
 mod playbook;
 pub mod redis;
 pub mod resources;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, env, path::PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
@@ -39,6 +40,8 @@ pub struct Stack {
     pub env: BTreeMap<String, String>,
     /// The repository.
     root: PathBuf,
+    /// What the control machine keeps of it.
+    run_dir: PathBuf,
 }
 
 /// A place for one server process of a replica.
@@ -59,14 +62,28 @@ impl Stack {
     ///
     /// # Errors
     ///
-    /// If the working directory is not the repository's top.
+    /// If the working directory is not the repository's top, or nobody is at home.
     pub fn at(place: Place) -> anyhow::Result<Self> {
-        let root = std::env::current_dir()?;
+        let root = env::current_dir()?;
         ensure!(
             root.join("ansible/playbooks/site.yml").exists(),
             "no ansible/playbooks here; run it through scripts/"
         );
-        Ok(Self { place, env: BTreeMap::new(), root })
+        let home = PathBuf::from(env::var_os("HOME").context("no HOME")?);
+        let run_dir = home.join(".rollcall").join(&place.project);
+        Ok(Self { place, env: BTreeMap::new(), root, run_dir })
+    }
+
+    /// A file that the control machine keeps of it.
+    #[must_use]
+    pub fn control(&self, name: &str) -> PathBuf {
+        self.run_dir.join(name)
+    }
+
+    /// Where HAProxy answers questions.
+    #[must_use]
+    pub fn haproxy_socket(&self) -> PathBuf {
+        self.control("run/haproxy.sock")
     }
 
     /// The service, as clients reach it.
@@ -152,6 +169,15 @@ impl Stack {
     /// If Docker cannot say.
     pub async fn running(&self) -> anyhow::Result<Vec<Slot>> {
         self.slots_where("status=running").await
+    }
+
+    /// The slots whose container has processes, be they frozen: Docker does not take paused for running.
+    ///
+    /// # Errors
+    ///
+    /// If Docker cannot say.
+    pub async fn running_or_paused(&self) -> anyhow::Result<Vec<Slot>> {
+        Ok([self.running().await?, self.slots_where("status=paused").await?].concat())
     }
 
     /// The slot of a replica that runs; the one that was started last, if there are two.

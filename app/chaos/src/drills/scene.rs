@@ -24,7 +24,6 @@ pub struct Scene {
     pub quick: bool,
     pub(super) bots: PathBuf,
     reports: PathBuf,
-    run_dir: PathBuf,
 }
 
 impl Scene {
@@ -35,10 +34,8 @@ impl Scene {
     /// If there is no place for reports.
     pub fn new(stack: Stack, reports: &Path, seed: u64, quick: bool) -> anyhow::Result<Self> {
         fs::create_dir_all(reports)?;
-        let home = env::var_os("HOME").context("no HOME")?;
-        let run_dir = Path::new(&home).join(".rollcall").join(&stack.place.project);
         let bots = env::current_exe()?.with_file_name("rollcall-bots");
-        Ok(Self { stack, seed, quick, bots, reports: fs::canonicalize(reports)?, run_dir })
+        Ok(Self { stack, seed, quick, bots, reports: fs::canonicalize(reports)? })
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -46,12 +43,12 @@ impl Scene {
     }
 
     pub(super) fn haproxy_socket(&self) -> PathBuf {
-        self.run_dir.join("run/haproxy.sock")
+        self.stack.haproxy_socket()
     }
 
     /// A file of the control side.
     pub(super) fn control(&self, name: &str) -> PathBuf {
-        self.run_dir.join(name)
+        self.stack.control(name)
     }
 
     pub(super) fn journal(&self) -> Journal {
