@@ -3,12 +3,13 @@
 
 pub mod docker;
 pub mod forward;
+pub mod haproxy;
 pub mod network;
 mod playbook;
 pub mod redis;
 pub mod resources;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, env, path::PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
@@ -39,6 +40,8 @@ pub struct Stack {
     pub env: BTreeMap<String, String>,
     /// The repository.
     root: PathBuf,
+    /// What the control machine keeps of it.
+    run_dir: PathBuf,
 }
 
 /// A place for one server process of a replica.
@@ -59,14 +62,28 @@ impl Stack {
     ///
     /// # Errors
     ///
-    /// If the working directory is not the repository's top.
+    /// If the working directory is not the repository's top, or nobody is at home.
     pub fn at(place: Place) -> anyhow::Result<Self> {
-        let root = std::env::current_dir()?;
+        let root = env::current_dir()?;
         ensure!(
             root.join("ansible/playbooks/site.yml").exists(),
             "no ansible/playbooks here; run it through scripts/"
         );
-        Ok(Self { place, env: BTreeMap::new(), root })
+        let home = PathBuf::from(env::var_os("HOME").context("no HOME")?);
+        let run_dir = home.join(".rollcall").join(&place.project);
+        Ok(Self { place, env: BTreeMap::new(), root, run_dir })
+    }
+
+    /// A file that the control machine keeps of it.
+    #[must_use]
+    pub fn control(&self, name: &str) -> PathBuf {
+        self.run_dir.join(name)
+    }
+
+    /// Where HAProxy answers questions.
+    #[must_use]
+    pub fn haproxy_socket(&self) -> PathBuf {
+        self.control("run/haproxy.sock")
     }
 
     /// The service, as clients reach it.
@@ -154,6 +171,15 @@ impl Stack {
         self.slots_where("status=running").await
     }
 
+    /// The slots whose container has processes, be they frozen: Docker does not take paused for running.
+    ///
+    /// # Errors
+    ///
+    /// If Docker cannot say.
+    pub async fn running_or_paused(&self) -> anyhow::Result<Vec<Slot>> {
+        Ok([self.running().await?, self.slots_where("status=paused").await?].concat())
+    }
+
     /// The slot of a replica that runs; the one that was started last, if there are two.
     ///
     /// # Errors
@@ -164,6 +190,23 @@ impl Stack {
         let slots = self.running().await?;
         let found = slots.into_iter().find(|slot| slot.replica == replica);
         found.with_context(|| format!("{replica} does not run"))
+    }
+
+    /// Replica -> the release that its only running slot has.
+    ///
+    /// # Errors
+    ///
+    /// If Docker cannot say, or both slots of a replica run.
+    pub async fn releases(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut releases = BTreeMap::new();
+        for slot in self.running().await? {
+            let format = "{{index .Config.Labels \"rollcall.release\"}}";
+            let release = docker(&["inspect", "--format", format, &slot.container]).await?;
+            if releases.insert(slot.replica.clone(), release.trim().to_owned()).is_some() {
+                bail!("both slots of {} run", slot.replica);
+            }
+        }
+        Ok(releases)
     }
 
     async fn slots_where(&self, filter: &str) -> anyhow::Result<Vec<Slot>> {

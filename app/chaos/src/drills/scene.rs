@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use super::journal::Journal;
 use crate::cluster::{Ended, Playbook, Stack, docker::docker};
@@ -24,7 +24,6 @@ pub struct Scene {
     pub quick: bool,
     pub(super) bots: PathBuf,
     reports: PathBuf,
-    run_dir: PathBuf,
 }
 
 impl Scene {
@@ -35,10 +34,8 @@ impl Scene {
     /// If there is no place for reports.
     pub fn new(stack: Stack, reports: &Path, seed: u64, quick: bool) -> anyhow::Result<Self> {
         fs::create_dir_all(reports)?;
-        let home = env::var_os("HOME").context("no HOME")?;
-        let run_dir = Path::new(&home).join(".rollcall").join(&stack.place.project);
         let bots = env::current_exe()?.with_file_name("rollcall-bots");
-        Ok(Self { stack, seed, quick, bots, reports: fs::canonicalize(reports)?, run_dir })
+        Ok(Self { stack, seed, quick, bots, reports: fs::canonicalize(reports)? })
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -46,12 +43,12 @@ impl Scene {
     }
 
     pub(super) fn haproxy_socket(&self) -> PathBuf {
-        self.run_dir.join("run/haproxy.sock")
+        self.stack.haproxy_socket()
     }
 
     /// A file of the control side.
     pub(super) fn control(&self, name: &str) -> PathBuf {
-        self.run_dir.join(name)
+        self.stack.control(name)
     }
 
     pub(super) fn journal(&self) -> Journal {
@@ -84,15 +81,7 @@ impl Scene {
 
     /// Replica -> the release that its only running slot has.
     pub(super) async fn serving(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        let mut serving = BTreeMap::new();
-        for slot in self.stack.running().await? {
-            let format = "{{index .Config.Labels \"rollcall.release\"}}";
-            let release = docker(&["inspect", "--format", format, &slot.container]).await?;
-            if serving.insert(slot.replica.clone(), release.trim().to_owned()).is_some() {
-                bail!("both slots of {} run", slot.replica);
-            }
-        }
-        Ok(serving)
+        self.stack.releases().await
     }
 
     /// Every slot's container by its ID, and whether it runs: what must be the same if nothing was changed,

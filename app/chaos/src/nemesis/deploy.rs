@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use tokio::time::sleep;
 
-use super::{Scene, heal, until_well};
+use super::{REPLICAS, Scene, heal, until_well};
 use crate::cluster::{Playbook, docker::docker};
 
 /// The two releases that a run rolls between.
@@ -13,10 +13,9 @@ const RELEASES: [&str; 2] = ["1.0.0", "1.1.0"];
 
 async fn to_the_other_release(scene: &Scene<'_>) -> anyhow::Result<Playbook> {
     until_well(scene.stack, Duration::from_secs(30)).await?;
-    let format = "{{index .Config.Labels \"rollcall.release\"}}";
-    let container = scene.container().await?;
-    let now = docker(&["inspect", "--format", format, &container]).await?;
-    let next = if now.trim() == RELEASES[0] { RELEASES[1] } else { RELEASES[0] };
+    let releases = scene.stack.releases().await?;
+    let now = releases.values().next().map(String::as_str);
+    let next = if now == Some(RELEASES[0]) { RELEASES[1] } else { RELEASES[0] };
     Ok(scene.stack.playbook("rolling-update").set("release", next))
 }
 
@@ -25,7 +24,8 @@ pub async fn roll(scene: &Scene<'_>) -> anyhow::Result<()> {
     to_the_other_release(scene).await?.succeed().await.map(drop)
 }
 
-/// A roll in the middle of which a replica dies. It may complete or put everything back.
+/// A roll in the middle of which a replica dies. It may complete or put everything back; when what
+/// died is there again, one release serves everywhere.
 pub async fn roll_and_kill(scene: &Scene<'_>) -> anyhow::Result<()> {
     let rolling = to_the_other_release(scene).await?.run();
     let killing = async {
@@ -37,5 +37,13 @@ pub async fn roll_and_kill(scene: &Scene<'_>) -> anyhow::Result<()> {
     killed.context("nothing was killed")?;
     let rolled = rolled?;
     ensure!(rolled.status.code().is_some(), "the roll itself died:\n{}", rolled.tail(10));
-    heal(scene.stack).await
+    heal(scene.stack).await?;
+    let releases = scene.stack.releases().await?;
+    let one = RELEASES.iter().any(|release| releases.values().all(|it| it == release));
+    ensure!(
+        one && releases.len() == REPLICAS.len(),
+        "left in between: {releases:?}\n{}",
+        rolled.tail(15)
+    );
+    Ok(())
 }

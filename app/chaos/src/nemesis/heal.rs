@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::cluster::{
     Stack,
     docker::{docker, is_running},
+    haproxy,
     network::mend,
     redis::command,
 };
@@ -22,7 +23,7 @@ pub async fn heal(stack: &Stack) -> anyhow::Result<()> {
         wake(&container).await?;
     }
     let _unpaused: String = command(stack, &["CLIENT", "UNPAUSE"]).await?;
-    for slot in stack.running().await? {
+    for slot in stack.running_or_paused().await? {
         wake(&slot.container).await?;
         mend(&slot.container).await?;
     }
@@ -41,7 +42,8 @@ async fn wake(container: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until every replica has a slot that is ready, as HAProxy's checks see it.
+/// Waits until every replica is ready by its own word, and gets clients by HAProxy's, which learns of
+/// it later: so neither alone will do.
 ///
 /// # Errors
 ///
@@ -50,8 +52,9 @@ pub async fn until_well(stack: &Stack, limit: Duration) -> anyhow::Result<()> {
     let until = Instant::now() + limit;
     loop {
         let mut missing = Vec::new();
+        let serving = haproxy::serving(&stack.haproxy_socket()).await.unwrap_or_default();
         for replica in super::REPLICAS {
-            if !is_ready(stack, replica).await {
+            if !serving.contains(replica) || !is_ready(stack, replica).await {
                 missing.push(replica);
             }
         }
