@@ -189,7 +189,8 @@ async fn record_resources(stack: &Stack, recorder: &Recorder, when: &str) -> any
     Ok(())
 }
 
-async fn record_logs(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
+/// Writes down what the room logs have.
+pub(crate) async fn record_logs(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
     let mut connection = redis::connect(stack).await?;
     for (room, key) in redis::logs(&mut connection).await? {
         if !ROOMS.contains(&room.as_str()) && room != FLOODED {

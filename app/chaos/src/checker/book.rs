@@ -1,6 +1,6 @@
 //! What every part of the checker looks up, and where it writes down what it finds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     anomaly::{Anomaly, Findings, Place},
@@ -20,6 +20,8 @@ pub(super) struct Book {
     pub findings: Findings,
     /// Whose public ID it is.
     pub owners: HashMap<Name, Name>,
+    /// Operations that are known to be missing from a log: each is said once.
+    pub lost: HashSet<OpIndex>,
 }
 
 impl Book {

@@ -6,7 +6,7 @@ use super::{
     anomaly::{Anomaly, Place},
     book::Book,
     entries::Entries,
-    logs::{Log, Logs},
+    logs::{Log, Logs, Snapshot},
     names::Name,
     ops::{OpIndex, Outcome},
     view::{Seat, Stay, View},
@@ -89,6 +89,48 @@ impl Clients {
                     });
                 }
                 Stay::In => find_unseen(book, logs, entries, healed, seat, view),
+            }
+        }
+    }
+
+    /// Nobody has passed over what is in the logs now, before data is destroyed.
+    ///
+    /// What a client has not come to yet, a cut may take from it, and it need not be told: it never
+    /// stood on it.
+    pub fn find_passed_over(&self, book: &mut Book, entries: &Entries, it: &Snapshot) {
+        let mut views: Vec<_> = self.views.iter().collect();
+        views.sort_unstable_by_key(|(seat, _)| **seat);
+        for (seat, view) in views {
+            let Some(log) = it.logs.of(seat.room).filter(|_| view.was_in(it.begun)) else {
+                continue;
+            };
+            for id in unheard(log, entries, view).into_iter().filter(|id| *id <= view.cursor()) {
+                note_unseen(book, entries, *seat, id, it.begun);
+            }
+        }
+    }
+
+    /// What a trim took has reached who was there, or a gap has said that it will not. After a cut
+    /// the same may be gone without a word, so that is not judged.
+    pub fn find_unseen_then(
+        &self,
+        book: &mut Book,
+        logs: &Logs,
+        entries: &Entries,
+        it: &Snapshot,
+        healed: Place,
+    ) {
+        if book.faults.cuts_since(it.begun.at).next().is_some() {
+            return;
+        }
+        for (seat, view) in self.staying(healed) {
+            let (Some(now), Some(then)) = (logs.of(seat.room), it.logs.of(seat.room)) else {
+                continue;
+            };
+            if view.was_in(it.begun) {
+                for id in unheard(then, entries, view).into_iter().filter(|id| !now.has(*id)) {
+                    note_unseen(book, entries, seat, id, it.begun);
+                }
             }
         }
     }
@@ -190,11 +232,7 @@ fn find_unseen(
     view: &View,
 ) {
     let Some(log) = logs.of(seat.room) else { return };
-    let mut heard: Vec<Id> = view.heard.iter().map(|index| entries.get(*index).id).collect();
-    heard.sort_unstable();
-    let told = |id: &Id| view.gaps.iter().any(|(after, resumes_at)| after < id && id <= resumes_at);
-    let mut missed = log.after(view.first).to_vec();
-    missed.retain(|id| heard.binary_search(id).is_err() && !told(id));
+    let missed = unheard(log, entries, view);
     for id in &missed {
         book.note_at(Anomaly::Unseen, healed, |book| {
             let (client, first) = (book.names.of(seat.client), view.first);
@@ -205,6 +243,33 @@ fn find_unseen(
     if missed.is_empty() {
         find_astray(book, log, entries, healed, seat, view);
     }
+}
+
+fn note_unseen(book: &mut Book, entries: &Entries, seat: Seat, id: Id, at: Place) {
+    book.note_at(Anomaly::Unseen, at, |book| {
+        let client = book.names.of(seat.client);
+        let what = entries.find(seat.room, id).map(|entry| book.describe_entry(entry));
+        format!("{client} never got {}, since destroyed", what.unwrap_or_default())
+    });
+}
+
+/// What of a log a client has neither been given nor been told to be trimmed.
+fn unheard(log: &Log, entries: &Entries, view: &View) -> Vec<Id> {
+    let oldest = log.ids.first().copied().unwrap_or_default();
+    let heard = view.heard.iter().map(|index| entries.get(*index).id);
+    let mut heard: Vec<Id> = heard.filter(|id| *id >= oldest).collect();
+    heard.sort_unstable();
+    let told = |id: &Id| view.gaps.iter().any(|(after, resumes_at)| after < id && id <= resumes_at);
+    let mut missed = log.after(view.first).to_vec();
+    missed.retain(|id| heard.binary_search(id).is_err() && !told(id));
+    missed
+}
+
+/// Whether anything was said after the last cut, so that everybody there must know of it.
+fn went_on(book: &Book, log: &Log, entries: &Entries, room: Name) -> bool {
+    let last = log.ids.last().and_then(|last| entries.find(room, *last));
+    let sent = last.and_then(|last| last.content.op).map(|op| book.operations.get(op).invoked.at);
+    sent.is_some_and(|sent| book.faults.cuts_since(sent).next().is_none())
 }
 
 /// With all heard, a client stands on the log's last entry.
@@ -221,10 +286,7 @@ fn find_astray(
     view: &View,
 ) {
     let Some(last) = log.ids.last().copied().filter(|last| *last != view.cursor()) else { return };
-    let sent = entries.find(seat.room, last).and_then(|entry| entry.content.op);
-    let sent = sent.map(|op| book.operations.get(op).invoked.at);
-    let went_on = sent.is_some_and(|sent| book.faults.cuts_since(sent).next().is_none());
-    if view.cursor() > last && !went_on {
+    if view.cursor() > last && !went_on(book, log, entries, seat.room) {
         return;
     }
     let anomaly = match view.silence(book, healed) {

@@ -28,10 +28,9 @@ pub(super) struct Entry {
     pub room: Name,
     pub id: Id,
     pub content: Content,
-    /// When it was first shown, and to whom; to nobody if only the final log has it.
+    /// When it was first shown, and to whom; to nobody if only a log has it.
     pub shown: Place,
     pub to: Option<Name>,
-    pub logged: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,8 +48,8 @@ impl Entries {
         self.index.get(&(room, id)).map(|index| self.get(*index))
     }
 
-    /// Compares an entry as it is shown now, to a client or (to nobody) in the final log, with how
-    /// it was shown before.
+    /// Compares an entry as it is shown now, to a client or (to nobody) in a log, with how it was
+    /// shown before.
     pub fn show(
         &mut self,
         book: &mut Book,
@@ -59,8 +58,7 @@ impl Entries {
         to: Option<Name>,
     ) -> EntryIndex {
         if let Some(index) = self.index.get(&(room, id)).copied() {
-            let known = &mut self.all[index as usize];
-            known.logged |= to.is_none();
+            let known = &self.all[index as usize];
             if known.content == content {
                 return index;
             }
@@ -71,7 +69,7 @@ impl Entries {
             }
         }
         let index = EntryIndex::try_from(self.all.len()).unwrap_or(EntryIndex::MAX);
-        self.all.push(Entry { room, id, content, shown: book.place, to, logged: to.is_none() });
+        self.all.push(Entry { room, id, content, shown: book.place, to });
         self.index.insert((room, id), index);
         index
     }

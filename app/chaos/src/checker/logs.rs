@@ -1,10 +1,10 @@
-//! The room logs as they lie there when all is over. They are judged without mercy: whatever was
-//! destroyed on the way, what is left is one history.
+//! The room logs as they lie there when all is over, or just before data is destroyed. They are
+//! judged without mercy: whatever was destroyed on the way, what is left is one history.
 
 use std::collections::HashMap;
 
 use super::{
-    anomaly::Anomaly,
+    anomaly::{Anomaly, Place},
     book::Book,
     entries::{Entries, Entry},
     names::Name,
@@ -16,6 +16,16 @@ use crate::history::Id;
 pub(super) struct Logs {
     rooms: HashMap<Name, Log>,
     pub entries: u64,
+    /// The entry that holds an operation.
+    ops: HashMap<OpIndex, Id>,
+}
+
+/// The logs before data was destroyed.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// When they began to be read: whatever was certain by then, they have.
+    pub begun: Place,
+    pub logs: Logs,
 }
 
 #[derive(Debug, Default)]
@@ -70,15 +80,17 @@ impl Logs {
             Some(_) => {}
         }
         log.ids.push(entry.id);
-        log.in_turn(book, entry);
         if let Some(op) = entry.content.op {
-            settle(book, entry, op);
+            let first = self.ops.get(&op).copied();
+            log.in_turn(book, entry, op, first.is_some());
+            self.ops.entry(op).or_insert(entry.id);
+            settle(book, entry, op, first);
         }
     }
 
     /// Every acknowledged operation is there, where its acknowledgement said; and so is everything
-    /// that a client was shown.
-    pub fn find_lost(&mut self, book: &mut Book, entries: &Entries) {
+    /// that a client was shown; if it was so by `until`.
+    pub fn find_lost(&mut self, book: &mut Book, entries: &Entries, until: Place) {
         let mut shown = HashMap::new();
         for entry in &entries.all {
             if let Some(op) = entry.content.op {
@@ -88,8 +100,11 @@ impl Logs {
         for index in 0..OpIndex::try_from(book.operations.all.len()).unwrap_or(OpIndex::MAX) {
             let operation = book.operations.get(index);
             let Outcome::Ok { id, place } = operation.outcome else { continue };
+            if !operation.is_acked_by(until) || self.ops.contains_key(&index) {
+                continue;
+            }
             let id = id.or_else(|| shown.get(&index).copied());
-            if operation.logged.is_some() || self.excuse(book, entries, operation, id) {
+            if self.excuse(book, entries, operation, id) || !book.lost.insert(index) {
                 continue;
             }
             book.note_at(Anomaly::LostWrite, place, |book| {
@@ -97,18 +112,20 @@ impl Logs {
                 format!("{what} was acknowledged{} and is not in the log", id.unwrap_or_default())
             });
         }
-        self.find_vanished(book, entries);
+        self.find_vanished(book, entries, until);
     }
 
     /// What was shown, without having been acknowledged, and is not in the log.
-    fn find_vanished(&mut self, book: &mut Book, entries: &Entries) {
-        for entry in entries.all.iter().filter(|entry| !entry.logged) {
-            let Some(operation) = entry.content.op.map(|op| book.operations.get(op)) else {
-                continue;
-            };
-            let counted =
-                operation.logged.is_none() && matches!(operation.outcome, Outcome::Ok { .. });
-            if counted || self.excuse(book, entries, operation, Some(entry.id)) {
+    fn find_vanished(&mut self, book: &mut Book, entries: &Entries, until: Place) {
+        for entry in entries.all.iter().filter(|entry| entry.shown.line <= until.line) {
+            let Some(op) = entry.content.op else { continue };
+            let (operation, is_there) = (book.operations.get(op), self.ops.contains_key(&op));
+            let counted = !is_there && operation.is_acked_by(until);
+            if counted
+                || self.of(entry.room).is_some_and(|log| log.has(entry.id))
+                || self.excuse(book, entries, operation, Some(entry.id))
+                || (!is_there && !book.lost.insert(op))
+            {
                 continue;
             }
             book.note_at(Anomaly::DivergentOrder, entry.shown, |book| {
@@ -157,12 +174,10 @@ impl Logs {
 }
 
 impl Log {
-    fn in_turn(&mut self, book: &mut Book, entry: &Entry) {
-        let Some(op) = entry.content.op else { return };
+    fn in_turn(&mut self, book: &mut Book, entry: &Entry, op: OpIndex, again: bool) {
         let n = entry.content.n;
         let Some((last, last_n)) = self.last.insert(entry.content.member, (op, n)) else { return };
         let turn = |op| book.operations.get(op).turn;
-        let again = book.operations.get(op).logged.is_some();
         if again || (turn(op) > turn(last) && n > last_n) {
             return;
         }
@@ -174,15 +189,14 @@ impl Log {
 }
 
 /// An operation is in the log once, and where its acknowledgement said.
-fn settle(book: &mut Book, entry: &Entry, op: OpIndex) {
-    let operation = book.operations.get_mut(op);
+fn settle(book: &mut Book, entry: &Entry, op: OpIndex, first: Option<Id>) {
+    let operation = book.operations.get(op);
     let (outcome, sent) = (operation.outcome, operation.invoked.at);
-    if let Some(first) = operation.logged {
+    if let Some(first) = first {
         return book.note(Anomaly::Duplicate, |book| {
             format!("the log has {}, and had it as {first} before", book.describe_entry(entry))
         });
     }
-    operation.logged = Some(entry.id);
     if let Outcome::Ok { id: Some(id), .. } = outcome
         && id != entry.id
         && !book.was_cut_since(sent)

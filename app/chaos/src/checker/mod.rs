@@ -12,6 +12,9 @@
 //! - a gap has its reason if a destruction of its kind began before it, and nothing that it says
 //!   is gone lies in the final log.
 //!
+//! What the logs had just before a destruction (a snapshot) is judged like the final logs, by what was
+//! certain when they began to be read: no destruction hides what was wrong before it.
+//!
 //! It never excuses silence: a chain that breaks without a gap is an anomaly whatever was destroyed.
 
 mod anomaly;
@@ -42,7 +45,7 @@ use self::{
     figures::Meter,
     gaps::{Broken, Gap},
     leaks::Leaks,
-    logs::Logs,
+    logs::{Logs, Snapshot},
     names::Name,
     ops::Outcome,
 };
@@ -83,6 +86,9 @@ pub struct Checker {
     clients: Clients,
     entries: Entries,
     logs: Logs,
+    /// Being read.
+    snapshot: Option<Snapshot>,
+    snapshots: Vec<Snapshot>,
     gaps: Vec<Gap>,
     broken: Vec<Broken>,
     leaks: Leaks,
@@ -119,13 +125,16 @@ impl Checker {
 
     fn judge_end(&mut self, healed: Place) {
         let Self { book, logs, entries, clients, .. } = self;
-        logs.find_lost(book, entries);
+        logs.find_lost(book, entries, book.place);
         logs.find_passed_over(book, entries);
         self.gaps.iter().for_each(|gap| gap.judge(book, logs));
         self.broken.iter().for_each(|broken| broken.judge(book, logs, entries, &self.gaps));
         clients.find_unsettled(book, healed);
         clients.find_repeated(book, logs);
         clients.find_unseen(book, logs, entries, healed);
+        for snapshot in &self.snapshots {
+            clients.find_unseen_then(book, logs, entries, snapshot, healed);
+        }
         clients.find_wrong_views(book, healed);
         for (place, room, replica, present) in &self.observed {
             let expected = clients.expected(*room, healed);

@@ -31,8 +31,12 @@ pub(super) struct Operation {
     /// What was going on then.
     pub phase: Phase,
     pub outcome: Outcome,
-    /// The entry of the final log that holds it.
-    pub logged: Option<Id>,
+}
+
+impl Operation {
+    pub fn is_acked_by(&self, until: Place) -> bool {
+        matches!(self.outcome, Outcome::Ok { place, .. } if place.line <= until.line)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -57,9 +61,9 @@ impl Operations {
         let index = OpIndex::try_from(self.all.len()).unwrap_or(OpIndex::MAX);
         let turn = self.turns.entry((client, room)).or_default();
         *turn += 1;
-        let (turn, outcome, logged) = (*turn, Outcome::Info, None);
+        let (turn, outcome) = (*turn, Outcome::Info);
         let invoked = at;
-        self.all.push(Operation { number, client, room, turn, invoked, phase, outcome, logged });
+        self.all.push(Operation { number, client, room, turn, invoked, phase, outcome });
         let is_new = self.by_number.insert(number, index).is_none();
         self.by_hash.insert(hash, index).is_none() && is_new
     }
@@ -84,9 +88,5 @@ impl Operations {
 
     pub fn get(&self, index: OpIndex) -> &Operation {
         &self.all[index as usize]
-    }
-
-    pub fn get_mut(&mut self, index: OpIndex) -> &mut Operation {
-        &mut self.all[index as usize]
     }
 }

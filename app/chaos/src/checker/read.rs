@@ -8,6 +8,7 @@ use super::{
     entries::Content,
     gaps::{Broken, Gap},
     leaks::Taken,
+    logs::{Logs, Snapshot},
     ops::Outcome,
     view::Seat,
 };
@@ -45,6 +46,7 @@ impl Checker {
             | What::Members { .. } => self.told(what),
             What::Fault { .. }
             | What::Undone { .. }
+            | What::Snapshot
             | What::Destroying { .. }
             | What::Destroyed => self.nemesis(what),
             What::Entry { .. } | What::Observed { .. } | What::Resources { .. } => self.end(what),
@@ -225,6 +227,9 @@ impl Checker {
 
     fn nemesis(&mut self, what: &What) {
         let at = self.book.place.at;
+        if matches!(what, What::Destroying { .. }) {
+            self.judge_snapshot();
+        }
         let faults = &mut self.book.faults;
         let makes_sense = match what {
             What::Fault { step, fault, target } => {
@@ -237,10 +242,23 @@ impl Checker {
                 true
             }
             What::Destroyed => faults.destroyed(at),
+            What::Snapshot => {
+                self.snapshot = Some(Snapshot { begun: self.book.place, logs: Logs::default() });
+                true
+            }
             _ => true,
         };
         if !makes_sense {
             self.malformed("the end of something that had not begun");
+        }
+    }
+
+    /// The logs have been read, and will be destroyed: what is missing now is not the nemesis' doing.
+    fn judge_snapshot(&mut self) {
+        if let Some(mut snapshot) = self.snapshot.take() {
+            snapshot.logs.find_lost(&mut self.book, &self.entries, snapshot.begun);
+            self.clients.find_passed_over(&mut self.book, &self.entries, &snapshot);
+            self.snapshots.push(snapshot);
         }
     }
 
@@ -250,7 +268,8 @@ impl Checker {
                 let room = self.book.names.number(room);
                 let content = self.content(*prev, member, *n, hash);
                 let index = self.entries.show(&mut self.book, (room, *id), content, None);
-                self.logs.entry(&mut self.book, self.entries.get(index));
+                let logs = self.snapshot.as_mut().map_or(&mut self.logs, |it| &mut it.logs);
+                logs.entry(&mut self.book, self.entries.get(index));
             }
             What::Observed { room, replica, present } => {
                 let names = &mut self.book.names;

@@ -30,6 +30,8 @@ pub(super) struct View {
     pub stay: Stay,
     /// Where this stay began: everything after it is due.
     pub first: Id,
+    /// When.
+    since: u64,
     /// The client's life, from one lost connection to the next, in which it began afresh, if it did.
     began_in: Option<u64>,
     cursor: Id,
@@ -81,11 +83,11 @@ impl View {
     pub fn joined(&mut self, book: &mut Book, seat: Seat, cursor: Id, fresh_in: Option<u64>) {
         match self.stay {
             Stay::Out => return,
-            Stay::Entering => self.begin(cursor, fresh_in),
+            Stay::Entering => self.begin(cursor, fresh_in, book.place.at),
             Stay::In if cursor == self.cursor => return,
             // The answer to the time before it left came late, and this is the one it waited for.
             Stay::In if fresh_in.is_some() && fresh_in == self.began_in => {
-                self.begin(cursor, fresh_in);
+                self.begin(cursor, fresh_in, book.place.at);
             }
             // Another connection of the same stay goes on where the one before was.
             Stay::In => self.broke(book, |view, book| {
@@ -96,8 +98,9 @@ impl View {
         self.move_to(cursor, book.place.at);
     }
 
-    fn begin(&mut self, cursor: Id, fresh_in: Option<u64>) {
+    fn begin(&mut self, cursor: Id, fresh_in: Option<u64>, at: u64) {
         self.stay = Stay::In;
+        self.since = at;
         self.first = cursor;
         self.began_in = fresh_in;
     }
@@ -144,6 +147,11 @@ impl View {
             self.before_cut = self.heard.len();
         }
         self.move_to(resumes_at, book.place.at);
+    }
+
+    /// Whether it has been there since before that.
+    pub fn was_in(&self, place: Place) -> bool {
+        self.stay == Stay::In && self.since < place.at
     }
 
     /// What it was told last.

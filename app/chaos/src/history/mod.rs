@@ -300,6 +300,9 @@ pub enum What {
         /// Its name.
         fault: String,
     },
+    /// Data will be destroyed, so first the room logs are read: the entries up to `destroying` are
+    /// what they had. What is said meanwhile may be among them or not.
+    Snapshot,
     /// Data will really be lost from here on; until `destroyed` says it is over, or later, any
     /// room may have a gap.
     Destroying {
@@ -310,7 +313,7 @@ pub enum What {
     Destroyed,
 
     // --- what lies there when all is over ---
-    /// An entry of a room log, in the log's order.
+    /// An entry of a room log, in the log's order: at the end of the run, or of a snapshot.
     Entry {
         /// The room.
         room: String,

@@ -22,6 +22,7 @@ pub use plan::{REPLICAS, Step, Strike, least, plan, repeated};
 use crate::{
     cluster::Stack,
     history::{Loss, Recorder, What},
+    run::record_logs,
     workload::{FLOODED, Workload},
 };
 
@@ -39,12 +40,15 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Says that data will be lost, lets it be lost, and says that it is over.
+    /// Says that data will be lost, lets it be lost, and says that it is over. What there was is
+    /// written down before: the logs at the end no longer tell.
     pub async fn destroy(
         &self,
         loss: Loss,
         work: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
+        self.recorder.record(What::Snapshot);
+        record_logs(self.stack, self.recorder).await?;
         self.recorder.record(What::Destroying { loss });
         let done = work.await;
         self.recorder.record(What::Destroyed);

@@ -361,6 +361,8 @@ impl World {
         let (kind, room) = (self.rng.random_range(0..3), self.room());
         let count = self.rng.random_range(1..6);
         let loss = [Loss::Flushed, Loss::Trimmed, Loss::Rewound][kind];
+        self.tell(What::Snapshot);
+        self.tell_logs();
         self.tell(What::Destroying { loss });
         match loss {
             Loss::Flushed => self.log.flush(),
@@ -405,6 +407,11 @@ impl World {
             self.tick();
         }
         self.tell_members();
+        self.tell_logs();
+        self.tell(What::End);
+    }
+
+    fn tell_logs(&mut self) {
         for room in ROOMS {
             for it in self.log.entries(room).cloned().collect::<Vec<_>>() {
                 let (id, prev, hash) = (id(it.id), id(it.prev), it.text);
@@ -412,7 +419,6 @@ impl World {
                 self.tell(What::Entry { room, id, prev, member, n, hash });
             }
         }
-        self.tell(What::End);
     }
 
     fn everybody_acts(&mut self) -> bool {

@@ -49,22 +49,42 @@ fn a_neighbour_that_hears_nothing_until_the_flood_is_over_is_a_noisy_neighbour()
     assert_eq!(heard(false), NOTHING);
 }
 
+fn taken(when: &str, container: &str, rss: u64, fds: u64, tasks: u64) -> What {
+    let (when, container) = (when.to_owned(), container.to_owned());
+    What::Resources { when, container, rss: rss << 20, fds, threads: 4, tasks }
+}
+
 #[test]
 fn leak() {
-    let taken = |when: &str, container: &str, rss, fds| {
-        let (when, container) = (when.to_owned(), container.to_owned());
-        What::Resources { when, container, rss, fds, threads: 4, tasks: 20 }
-    };
-    let after = |rss, fds| {
+    let after = |rss, fds, tasks| {
         let mut tale = chat();
-        tale.tell(taken("before", "r1-blue", 10 << 20, 30));
-        tale.tell(taken("after", "r1-green", rss, fds)).verdict()
+        tale.tell(taken("before", "r1-blue", 7, 25, 29));
+        tale.tell(taken("after", "r1-green", rss, fds, tasks)).verdict()
     };
-    assert_eq!(after(40 << 20, 40), NOTHING);
-    assert_eq!(after(90 << 20, 40), ["leak"], "memory");
-    assert_eq!(after(40 << 20, 300), ["leak"], "descriptors");
+    assert_eq!(after(18, 46, 53), NOTHING, "as measured after ten minutes of all faults");
+    assert_eq!(after(50, 46, 53), ["leak"], "a kilobyte a message, for an hour");
+    assert_eq!(after(18, 300, 53), ["leak"], "descriptors");
+    assert_eq!(after(18, 46, 300), ["leak"], "tasks");
+}
+
+#[test]
+fn two_workers_of_haproxy_are_no_leak() {
+    let mut tale = chat();
+    tale.tell(taken("before", "chaos-haproxy", 28, 93, 0));
+    assert_eq!(tale.tell(taken("after", "chaos-haproxy", 56, 134, 0)).verdict(), NOTHING);
+}
+
+#[test]
+fn what_was_not_measured_proves_no_absence_of_leaks() {
     let mut unknown = chat();
-    assert_eq!(unknown.tell(taken("after", "r9", 0, 0)).verdict(), ["incomplete"]);
+    assert_eq!(unknown.tell(taken("after", "r9", 0, 0, 0)).verdict(), ["incomplete"]);
+    let tasks = |before, after| {
+        let mut tale = chat();
+        tale.tell(taken("before", "r1-blue", 7, 25, before));
+        tale.tell(taken("after", "r1-green", 7, 25, after)).verdict()
+    };
+    assert_eq!(tasks(29, 29), NOTHING);
+    assert_eq!((tasks(29, 0), tasks(0, 29)), (vec!["incomplete"], vec!["incomplete"]));
 }
 
 #[test]

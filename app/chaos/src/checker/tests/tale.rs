@@ -199,6 +199,19 @@ impl Tale {
         self.tell(What::Broken { client, room, id: id(it), expected, got })
     }
 
+    /// The log is read before something is destroyed.
+    pub fn snapshot(&mut self) -> &mut Self {
+        self.tell(What::Snapshot).tell_log()
+    }
+
+    fn tell_log(&mut self) -> &mut Self {
+        for Line { id, prev, who, n, op } in self.log.clone() {
+            let (room, member, hash) = (DEN.to_owned(), member(&who), hash(op));
+            self.tell(What::Entry { room, id, prev, member, n, hash });
+        }
+        self
+    }
+
     /// Destroys what `spoil` takes from the log.
     pub fn destroy(&mut self, loss: Loss, spoil: impl FnOnce(&mut Self)) -> &mut Self {
         self.tell(What::Destroying { loss });
@@ -241,11 +254,7 @@ impl Tale {
 
     /// The log as it lies there, and the end.
     pub fn end(&mut self) -> &mut Self {
-        for Line { id, prev, who, n, op } in self.log.clone() {
-            let (room, member, hash) = (DEN.to_owned(), member(&who), hash(op));
-            self.tell(What::Entry { room, id, prev, member, n, hash });
-        }
-        self.tell(What::End)
+        self.tell_log().tell(What::End)
     }
 
     /// Heals and ends, and is checked.
