@@ -17,7 +17,6 @@ options:
   state: {description: Wanted state., type: str, required: true, choices: [ready, drain, maint]}
   wait: {description: Wait for the exact status., type: bool, default: true}
   hold: {description: Seconds for which the status must then last without a flap., type: float, default: 0}
-  connections: {description: Also wait until HAProxy has no more than so many connections to it., type: int}
   timeout: {description: Seconds for all the waiting together., type: float, default: 20}
   state_file: {description: Where to keep all servers' state after a change., type: path}
 author: [Rollcall]
@@ -55,7 +54,7 @@ def run(module):
     before = server.row()["admin"]
     changed = before != params["state"]
     if not module.check_mode:
-        server.converge(params["state"], params["wait"], params["hold"], params["connections"])
+        server.converge(params["state"], params["wait"], params["hold"])
         if changed and params["state_file"]:
             runtime.save(params["state_file"])
     row = server.row()
@@ -78,7 +77,6 @@ def main():
             "state": {"type": "str", "required": True, "choices": list(EXACT)},
             "wait": {"type": "bool", "default": True},
             "hold": {"type": "float", "default": 0},
-            "connections": {"type": "int"},
             "timeout": {"type": "float", "default": 20},
             "state_file": {"type": "path"},
         },

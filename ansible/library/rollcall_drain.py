@@ -106,10 +106,10 @@ def look(admin):
 
 def take_out(drain, server, params):
     """HAProxy first, or the clients that leave could come straight back."""
-    server.converge("drain", False, 0, None)
+    server.converge("drain", False, 0)
     if drain.state["phase"] != "gone":
         drain.empty(params["spread_ms"], params["deadline_ms"])
-    server.converge("maint", True, 0, None)
+    server.converge("maint", True, 0)
     if server.wait_until_empty(REQUESTS_SECONDS):
         return
     left = int(server.row()["scur"])
@@ -123,7 +123,7 @@ def take_out(drain, server, params):
 
 def take_back(drain, server):
     drain.state = drain.admin.call("DELETE", "/drain")
-    server.converge("ready", True, 0, None)
+    server.converge("ready", True, 0)
 
 
 def reached(wanted, admin, state):

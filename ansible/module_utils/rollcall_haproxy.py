@@ -107,18 +107,18 @@ class Server:
     def row(self):
         return self.runtime.server(self.backend, self.name)
 
-    def converge(self, state, wait, hold, connections):
+    def converge(self, state, wait, hold):
         """Order the state, then wait for it."""
         before = self.row()["admin"]
         if before == "maint" and state == "ready":
             self.runtime.set_state(self.backend, self.name, "drain")
-            self.wait_for("drain", 0, None)
+            self.wait_for("drain", 0)
         if before != state:
             self.runtime.set_state(self.backend, self.name, state)
         if wait:
-            self.wait_for(state, hold, connections)
+            self.wait_for(state, hold)
 
-    def wait_for(self, state, hold, connections):
+    def wait_for(self, state, hold):
         """Until the status is exact for `hold` seconds on end; a flap starts them anew."""
         since, downs = None, None
         while True:
@@ -126,11 +126,10 @@ class Server:
             steady = row["status"] == EXACT[state] and row["chkdown"] == downs
             downs = row["chkdown"]
             since = (since or time.monotonic()) if steady else None
-            held = steady and time.monotonic() - since >= hold
-            if held and (connections is None or int(row["scur"]) <= connections):
+            if steady and time.monotonic() - since >= hold:
                 return
             if time.monotonic() > self.deadline:
-                raise HaproxyError(self._late(row, state, hold, connections))
+                raise HaproxyError(self._late(row, state, hold))
             time.sleep(POLL_SECONDS)
 
     def wait_until_empty(self, seconds):
@@ -146,9 +145,8 @@ class Server:
         """Close whatever HAProxy still has with it."""
         self.runtime.ask(f"shutdown sessions server {self.backend}/{self.name}")
 
-    def _late(self, row, state, hold, connections):
+    def _late(self, row, state, hold):
         wanted = EXACT[state] + (f" for {hold:g} s" if hold else "")
-        wanted += "" if connections is None else f" with at most {connections} connections"
         check = " ".join(filter(None, [row["check_status"], row["check_code"], row["last_chk"]])) or "none yet"
         return (
             f"{self.backend}/{self.name} was not {wanted} within {self.timeout:g} s: "

@@ -1,5 +1,4 @@
 import threading
-import urllib.request
 
 from conftest import wait_until
 
@@ -55,20 +54,6 @@ def test_a_flap_starts_the_hold_anew(haproxy, run):
     watcher.join()
     # Two failed checks, a passed one, and then the whole hold.
     assert result["status"] == "UP" and result["seconds"] >= 0.8
-
-
-def test_maint_waits_for_the_connections_to_end(haproxy, run):
-    run("haproxy_server", socket=haproxy.socket, server="r1-blue", state="ready")
-    request = threading.Thread(target=lambda: urllib.request.urlopen(f"http://127.0.0.1:{haproxy.front}/slow").read())
-    request.start()
-    wait_until(lambda: ("GET", "/slow") in haproxy.blue.asked)
-    blue = {"socket": haproxy.socket, "server": "r1-blue", "state": "maint", "connections": 0}
-    late = run("haproxy_server", **blue, timeout=0.3)
-    assert late["failed"] and "1 connections" in late["msg"]
-    haproxy.blue.hold.set()
-    done = run("haproxy_server", **blue)
-    request.join()
-    assert (done["connections"], done["status"]) == (0, "MAINT")
 
 
 def test_check_mode_changes_nothing(haproxy, run):

@@ -1,4 +1,6 @@
 import socket
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import load, wait_until
@@ -52,6 +54,19 @@ def test_haproxy_sends_nobody_new_before_the_replica_lets_go(haproxy, run, blue)
     haproxy.blue.answers["POST", "/drain"] = begin
     run("rollcall_drain", **blue)
     assert seen == ["DRAIN"]
+
+
+def test_a_request_that_is_on_its_way_gets_its_answer(haproxy, run, blue):
+    replica(haproxy.blue, left=1)
+    url = f"http://127.0.0.1:{haproxy.front}/slow"
+    with ThreadPoolExecutor() as pool:
+        request = pool.submit(lambda: urllib.request.urlopen(url).status)
+        wait_until(lambda: ("GET", "/slow") in haproxy.blue.asked)
+        drained = pool.submit(run, "rollcall_drain", **blue)
+        wait_until(lambda: haproxy.status("r1-blue") == "MAINT")
+        assert not drained.done(), "out of HAProxy while somebody waits for an answer"
+        haproxy.blue.hold.set()
+        assert request.result() == 200 and "note" not in drained.result()
 
 
 def test_what_only_haproxy_still_has_is_closed(haproxy, run, blue):

@@ -6,6 +6,7 @@
 
 pub mod checker;
 pub mod cluster;
+pub mod command;
 pub mod drills;
 pub mod history;
 pub mod mutants;

@@ -7,20 +7,16 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Parser;
 use rollcall_chaos::{
     checker,
-    cluster::{Place, Stack},
+    cluster::{Place, RELEASES, Stack},
+    command::{exit_code, forget, on_stack, write},
     mutants::{self, MUTANTS, Mutant, Outcome},
     nemesis::{FAULTS, Fault, Step, UNAVAILABLE, least, plan},
     run::{Settings, run},
 };
-use tokio::signal::unix::{SignalKind, signal};
-
-/// What a shell reports for a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
-
 /// Breaks a stack on purpose while clients talk through it, and checks that nothing was lost.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -114,30 +110,13 @@ fn judge(history: &Path, report: Option<&Path>) -> anyhow::Result<ExitCode> {
     if let Some(path) = report {
         write(path, &verdict)?;
     }
-    Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn write(path: &Path, report: &impl serde::Serialize) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(report)? + "\n";
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// A report from before must not be taken for that of a run that never came to its own.
-fn forget(report: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(report) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", report.display()))
-        }
-        _ => Ok(()),
-    }
+    Ok(exit_code(verdict.ok))
 }
 
 /// Works on a stack of its own, and takes it down whatever happens.
 async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stack = stack(arguments)?;
     fs::create_dir_all(&arguments.reports)?;
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let work = async {
         if arguments.mutants || !arguments.mutant.is_empty() {
@@ -145,12 +124,7 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         chaos(arguments, &stack, seed).await
     };
-    let done = tokio::select! {
-        done = work => done,
-        _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
-        _ = interrupt.recv() => Ok(ExitCode::from(INTERRUPTED)),
-    };
-    if arguments.keep { done } else { stack.down_after(done).await }
+    on_stack(&stack, arguments.keep, work).await
 }
 
 fn stack(arguments: &Arguments) -> anyhow::Result<Stack> {
@@ -176,7 +150,7 @@ async fn chaos(arguments: &Arguments, stack: &Stack, seed: u64) -> anyhow::Resul
     let untouched = untouched(&plan);
     println!("seed {seed}: {} steps in {} minutes", plan.len(), arguments.minutes);
     stack.down().await?;
-    stack.up("1.0.0").await?;
+    stack.up(RELEASES[0]).await?;
     let convergence = Duration::from_secs(30);
     let settings = Settings { seed, plan, length, convergence, mutant: None };
     run(stack, &settings, &history).await?;
@@ -228,7 +202,7 @@ async fn catch_mutants(
         );
     }
     write(&report, &outcomes)?;
-    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit_code(wrong.is_empty()))
 }
 
 fn tell(outcome: Outcome) -> Outcome {

@@ -6,16 +6,13 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Parser;
 use rollcall_chaos::{
     cluster::{Place, Stack},
+    command::{exit_code, forget, on_stack, write},
     drills::{DRILLS, Drill, Outcome, Scene},
 };
-use tokio::signal::unix::{SignalKind, signal};
-
-/// What a shell reports for a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
 
 /// Provokes failures of a deploy on a stack of its own, under an audience, and checks what is left.
 #[derive(Debug, Parser)]
@@ -91,18 +88,8 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let scene = Scene::new(stack, &arguments.reports, seed, arguments.quick)?;
     let report = arguments.reports.join("drills.json");
-    // One from before must not be taken for that of drills that never came to their end.
-    if report.exists() {
-        std::fs::remove_file(&report)?;
-    }
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let done = tokio::select! {
-        done = hold(&drills, &scene, &report) => done,
-        _ = terminate.recv() => Ok(ExitCode::from(INTERRUPTED)),
-        _ = interrupt.recv() => Ok(ExitCode::from(INTERRUPTED)),
-    };
-    if arguments.keep { done } else { scene.stack.down_after(done).await }
+    forget(&report)?;
+    on_stack(&scene.stack, arguments.keep, hold(&drills, &scene, &report)).await
 }
 
 async fn hold(drills: &[&Drill], scene: &Scene, report: &Path) -> anyhow::Result<ExitCode> {
@@ -116,11 +103,10 @@ async fn hold(drills: &[&Drill], scene: &Scene, report: &Path) -> anyhow::Result
         tell(&outcome);
         outcomes.push(outcome);
     }
-    let text = serde_json::to_string_pretty(&outcomes)? + "\n";
-    std::fs::write(report, text).with_context(|| format!("cannot write {}", report.display()))?;
+    write(report, &outcomes)?;
     let passed = outcomes.iter().filter(|outcome| outcome.passed).count();
     println!("\n{passed} of {} drills passed · {}", outcomes.len(), report.display());
-    Ok(if passed == outcomes.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit_code(passed == outcomes.len()))
 }
 
 fn tell(outcome: &Outcome) {

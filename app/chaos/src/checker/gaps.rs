@@ -89,6 +89,7 @@ impl Broken {
             format!("{client} in {room}: stood at {expected}, was given {id} that follows {got}")
         });
     }
+
     /// Whether the message may be one that was lost before the client was told of a loss. That it is not in
     /// the final log says little, for that may have been trimmed or flushed since. Who was shown it says when it
     /// was there; of what nobody was shown, only how soon it came.

@@ -17,6 +17,11 @@ pub use playbook::{Ended, Playbook};
 
 use crate::cluster::docker::docker;
 
+/// The releases that rolls go between.
+pub const RELEASES: [&str; 2] = ["1.0.0", "1.1.0"];
+/// Its replicas.
+pub const REPLICAS: [&str; 3] = ["r1", "r2", "r3"];
+
 /// Where a stack is, and what makes it another than its neighbours.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Place {
@@ -207,6 +212,28 @@ impl Stack {
             }
         }
         Ok(releases)
+    }
+
+    /// The one of [`RELEASES`] that serves on all replicas, if one does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::releases`].
+    pub async fn release_everywhere(&self) -> anyhow::Result<Option<&'static str>> {
+        let serving = self.releases().await?;
+        let all = |it: &&str| REPLICAS.iter().all(|r| serving.get(*r).is_some_and(|on| on == *it));
+        Ok(RELEASES.into_iter().find(all))
+    }
+
+    /// The one of [`RELEASES`] that the first replica does not serve.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::releases`].
+    pub async fn other_release(&self) -> anyhow::Result<&'static str> {
+        let serving = self.releases().await?;
+        let now = serving.values().next().map(String::as_str);
+        Ok(if now == Some(RELEASES[0]) { RELEASES[1] } else { RELEASES[0] })
     }
 
     async fn slots_where(&self, filter: &str) -> anyhow::Result<Vec<Slot>> {

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use anyhow::ensure;
 
-use super::{Scene, scene::RELEASES};
+use super::Scene;
 use crate::cluster::{Ended, Playbook, docker::docker};
 
 /// Rolls, and does `harm` when the first replica is through. It may complete or put everything back.
@@ -25,8 +25,8 @@ async fn rolled_under(
 
 async fn complete_or_back(scene: &Scene, ended: &Ended) -> anyhow::Result<String> {
     let serving = scene.serving().await?;
-    let one = RELEASES.iter().any(|release| serving.values().all(|it| it == release));
-    ensure!(serving.len() == 3 && one, "left in between: {serving:?}\n{}", ended.tail(12));
+    let one = scene.stack.release_everywhere().await?;
+    ensure!(one.is_some(), "left in between: {serving:?}\n{}", ended.tail(12));
     ended.line(if ended.status.success() { "done: " } else { "Failed. " })
 }
 

@@ -153,6 +153,22 @@ pub const DRILLS: &[Drill] = &[
         run: |scene| Box::pin(verdicts::fails_on_second(scene)),
     },
     Drill {
+        name: "no-auto-rollback",
+        summary: "-e auto_rollback=false leaves what is rolled; rollback.yml -e release=… takes it back",
+        quick: false,
+        promise: Promise::Unnoticed { rolls: 1 },
+        min_ready: 3,
+        run: |scene| Box::pin(verdicts::left_to_be_looked_at(scene)),
+    },
+    Drill {
+        name: "put-back-fails",
+        summary: "nothing is left to put the first replica back to: what serves there stays",
+        quick: false,
+        promise: Promise::Unnoticed { rolls: 1 },
+        min_ready: 3,
+        run: |scene| Box::pin(verdicts::put_back_fails(scene)),
+    },
+    Drill {
         name: "bad-canary-errors",
         summary: "5 % errors: caught on the first replica, undone in 5 s, refused next time",
         quick: true,
@@ -167,6 +183,14 @@ pub const DRILLS: &[Drill] = &[
         promise: Promise::Unnoticed { rolls: 0 },
         min_ready: 3,
         run: |scene| Box::pin(verdicts::canary(scene, "ten-times-slower")),
+    },
+    Drill {
+        name: "forced",
+        summary: "a release that is marked bad is rolled out with -e force=true, and asks no canary",
+        quick: false,
+        promise: Promise::Unnoticed { rolls: 1 },
+        min_ready: 3,
+        run: |scene| Box::pin(verdicts::forced(scene)),
     },
     Drill {
         name: "stuck-client",
@@ -194,7 +218,7 @@ pub const DRILLS: &[Drill] = &[
     },
     Drill {
         name: "haproxy-reloaded-mid-roll",
-        summary: "a reload it completes or goes back; nothing is lost",
+        summary: "it completes or goes back; nothing is lost",
         quick: false,
         promise: Promise::NothingLost,
         min_ready: 3,

@@ -1,10 +1,11 @@
 //! Deploys that must not touch anything.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
 
 use anyhow::ensure;
 
 use super::Scene;
+use crate::cluster::REPLICAS;
 
 pub async fn bad_image(scene: &Scene) -> anyhow::Result<String> {
     let before = scene.containers().await?;
@@ -32,7 +33,7 @@ pub async fn check_mode(scene: &Scene) -> anyhow::Result<String> {
     let other = scene.other_release().await?;
     let ended = scene.roll(other).arg("--check").arg("--diff").run().await?;
     ended.expect_success()?;
-    for replica in ["r1", "r2", "r3"] {
+    for replica in REPLICAS {
         let line = ended.line(&format!("{replica}: "))?;
         ensure!(line.contains('→') && line.ends_with(other), "not a plan: {line}");
     }
@@ -43,20 +44,14 @@ pub async fn check_mode(scene: &Scene) -> anyhow::Result<String> {
 
 pub async fn pre_deploy_hook(scene: &Scene) -> anyhow::Result<String> {
     let before = scene.containers().await?;
-    let hooks = scene.file("drill-hooks");
-    fs::create_dir_all(&hooks)?;
-    let told = hooks.join("told");
-    let script = |text: &str| format!("#!/bin/sh\n{text}\n");
+    let told = scene.file("drill-hook-told");
+    let _none = fs::remove_file(&told);
     let post = format!("echo $ROLLCALL_OUTCOME $ROLLCALL_RELEASE >'{}'", told.display());
-    for (name, text) in [("pre-deploy", "echo not on a Friday >&2; exit 1"), ("post-deploy", &post)]
-    {
-        fs::write(hooks.join(name), script(text))?;
-        fs::set_permissions(hooks.join(name), fs::Permissions::from_mode(0o755))?;
-    }
+    let pre = "echo not on a Friday >&2; exit 1";
+    let hooks = scene.hooks(&[("pre-deploy", pre), ("post-deploy", &post)])?;
     let release = scene.other_release().await?;
     let ended = scene.roll(release).set("hooks", &hooks.to_string_lossy()).run().await?;
     let heard = fs::read_to_string(&told).unwrap_or_default();
-    fs::remove_dir_all(&hooks)?;
     ended.expect_failure()?;
     ensure!(heard.trim() == format!("refused {release}"), "post-deploy was told {heard:?}");
     scene.expect_as_before(&before).await?;

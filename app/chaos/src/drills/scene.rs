@@ -3,16 +3,14 @@
 use std::{
     collections::BTreeMap,
     env, fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, ensure};
 
 use super::journal::Journal;
-use crate::cluster::{Ended, Playbook, Stack, docker::docker};
-
-/// The releases that drills roll between.
-pub const RELEASES: [&str; 2] = ["1.0.0", "1.1.0"];
+use crate::cluster::{Ended, Playbook, RELEASES, REPLICAS, Stack, docker::docker};
 
 /// Where drills are held.
 pub struct Scene {
@@ -61,9 +59,7 @@ impl Scene {
 
     /// The release that does not serve.
     pub(super) async fn other_release(&self) -> anyhow::Result<&'static str> {
-        let serving = self.serving().await?;
-        let now = serving.values().next().map(String::as_str);
-        Ok(if now == Some(RELEASES[0]) { RELEASES[1] } else { RELEASES[0] })
+        self.stack.other_release().await
     }
 
     /// Everything up, one release everywhere, one slot a replica: whatever the drill before has left.
@@ -71,9 +67,7 @@ impl Scene {
         let _free = fs::remove_file(self.control("lock"));
         let _none = fs::remove_file(self.control("bad-releases.json"));
         self.stack.up(RELEASES[0]).await?;
-        let serving = self.serving().await?;
-        let settled = RELEASES.iter().find(|release| serving.values().all(|it| it == *release));
-        match settled {
+        match self.stack.release_everywhere().await? {
             Some(_) => Ok(()),
             None => self.roll(RELEASES[0]).succeed().await.map(drop),
         }
@@ -99,9 +93,33 @@ impl Scene {
     /// All replicas serve this release, each in one slot.
     pub(super) async fn expect_serving(&self, release: &str) -> anyhow::Result<()> {
         let serving = self.serving().await?;
-        let all = serving.len() == 3 && serving.values().all(|it| it == release);
+        let all = serving.len() == REPLICAS.len() && serving.values().all(|it| it == release);
         ensure!(all, "{release} should serve everywhere, not {serving:?}");
         Ok(())
+    }
+
+    /// The first replica serves this release, and the others what they did.
+    pub(super) async fn expect_only_first_on(
+        &self,
+        release: &str,
+        before: &BTreeMap<String, String>,
+    ) -> anyhow::Result<()> {
+        let (serving, mut wanted) = (self.serving().await?, before.clone());
+        wanted.insert(REPLICAS[0].to_owned(), release.to_owned());
+        ensure!(serving == wanted, "{wanted:?} should serve, not {serving:?}");
+        Ok(())
+    }
+
+    /// A directory with these executables, for `-e hooks=`. What is in it from before goes.
+    pub(super) fn hooks(&self, scripts: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+        let hooks = self.file("drill-hooks");
+        let _none = fs::remove_dir_all(&hooks);
+        fs::create_dir_all(&hooks)?;
+        for (name, text) in scripts {
+            fs::write(hooks.join(name), format!("#!/bin/sh\n{text}\n"))?;
+            fs::set_permissions(hooks.join(name), fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(hooks)
     }
 
     pub(super) async fn expect_as_before(&self, before: &[String]) -> anyhow::Result<()> {

@@ -43,23 +43,77 @@ pub async fn dies_in_hold(scene: &Scene) -> anyhow::Result<String> {
     ended.line(failed.reason.lines().next().unwrap_or_default())
 }
 
-/// The second replica cannot become ready, since its Redis is nowhere; the first was rolled by then.
-pub async fn fails_on_second(scene: &Scene) -> anyhow::Result<String> {
-    let before = scene.containers().await?;
-    let journal = scene.journal();
+/// A roll on which the second replica cannot become ready, since its Redis is nowhere; the first is
+/// rolled by then.
+async fn failing_on_second(
+    scene: &Scene,
+    release: &str,
+    more: &[(&str, &str)],
+) -> anyhow::Result<Ended> {
     let nowhere = format!("redis://{}.250:6379", scene.stack.place.network);
     let env =
         format!("{{{{ {{'REDIS_URL': '{nowhere}'}} if inventory_hostname == 'r2' else {{}} }}}}");
     let extra = serde_json::json!({
         "rollcall_server_env_extra": env, "rollcall_start_timeout_seconds": 6,
     });
-    let release = scene.other_release().await?;
-    let ended = scene.roll(release).arg("-e").arg(&extra.to_string()).run().await?;
+    let roll = scene.roll(release).arg("-e").arg(&extra.to_string());
+    let journal = scene.journal();
+    let ended = more.iter().fold(roll, |roll, (name, value)| roll.set(name, value)).run().await?;
     ended.expect_failure()?;
     ensure!(journal.find("r1", "stop")?.outcome == "ok", "r1 was not rolled at all");
+    Ok(ended)
+}
+
+pub async fn fails_on_second(scene: &Scene) -> anyhow::Result<String> {
+    let (before, journal) = (scene.containers().await?, scene.journal());
+    let ended = failing_on_second(scene, scene.other_release().await?, &[]).await?;
     ensure!(journal.find("r1", "put back")?.outcome == "ok", "r1 was not put back");
     scene.expect_as_before(&before).await?;
     ended.line("was not DRAIN within")
+}
+
+/// What was rolled stays when it is told to, and the way back is the one that is documented.
+pub async fn left_to_be_looked_at(scene: &Scene) -> anyhow::Result<String> {
+    let (old, new) = (scene.serving().await?, scene.other_release().await?);
+    failing_on_second(scene, new, &[("auto_rollback", "false")]).await?;
+    scene.expect_only_first_on(new, &old).await?;
+    let before = old.values().next().map_or("", String::as_str);
+    let back = scene.stack.playbook("rollback").set("release", before).run().await?;
+    back.expect_success()?;
+    scene.expect_serving(before).await?;
+    back.line("done: ")
+}
+
+/// What the first replica would be put back to is gone: then what serves there is all there is, and stays.
+pub async fn put_back_fails(scene: &Scene) -> anyhow::Result<String> {
+    let (old, new) = (scene.serving().await?, scene.other_release().await?);
+    let remove = "[ \"$ROLLCALL_REPLICA $ROLLCALL_RELEASE $ROLLCALL_FROM\" = \"r1 NEW OLD\" ] || exit 1\n\
+                  [ \"$ROLLCALL_SLOT\" = blue ] && old=green || old=blue\n\
+                  docker rm --force \"$ROLLCALL_PROJECT-r1-$old\"";
+    let before = old.values().next().map_or("", String::as_str);
+    let remove = remove.replace("NEW", new).replace("OLD", before);
+    let hooks = scene.hooks(&[("post-replica", &remove)])?;
+    let journal = scene.journal();
+    let ended = failing_on_second(scene, new, &[("hooks", &hooks.to_string_lossy())]).await?;
+    ensure!(journal.find("r1", "put back")?.outcome == "failed", "it was put back to nothing");
+    scene.expect_only_first_on(new, &old).await?;
+    ended.line("there is no container")
+}
+
+/// Marked bad, it is rolled out for who insists, and no canary is asked again.
+pub async fn forced(scene: &Scene) -> anyhow::Result<String> {
+    let (before, release) = (scene.serving().await?, "ten-times-slower");
+    undone(scene, release).await?.line("canary r1-")?;
+    let journal = scene.journal();
+    let only_first = scene.roll(release).set("force", "true").arg("--limit").arg("r1");
+    let ended = only_first.run().await?;
+    ended.expect_success()?;
+    ensure!(journal.find("r1", "canary").is_err(), "there was a canary");
+    scene.expect_only_first_on(release, &before).await?;
+    let back = before.values().next().map_or("", String::as_str);
+    scene.roll(back).run().await?.expect_success()?;
+    scene.expect_serving(back).await?;
+    ended.line("done: ")
 }
 
 /// Worse than the releases beside it: caught on the first replica, and remembered.

@@ -5,17 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use tokio::time::sleep;
 
-use super::{REPLICAS, Scene, heal, until_well};
+use super::{Scene, heal, until_well};
 use crate::cluster::{Playbook, docker::docker};
-
-/// The two releases that a run rolls between.
-const RELEASES: [&str; 2] = ["1.0.0", "1.1.0"];
 
 async fn to_the_other_release(scene: &Scene<'_>) -> anyhow::Result<Playbook> {
     until_well(scene.stack, Duration::from_secs(30)).await?;
-    let releases = scene.stack.releases().await?;
-    let now = releases.values().next().map(String::as_str);
-    let next = if now == Some(RELEASES[0]) { RELEASES[1] } else { RELEASES[0] };
+    let next = scene.stack.other_release().await?;
     Ok(scene.stack.playbook("rolling-update").set("release", next))
 }
 
@@ -38,12 +33,7 @@ pub async fn roll_and_kill(scene: &Scene<'_>) -> anyhow::Result<()> {
     let rolled = rolled?;
     ensure!(rolled.status.code().is_some(), "the roll itself died:\n{}", rolled.tail(10));
     heal(scene.stack).await?;
-    let releases = scene.stack.releases().await?;
-    let one = RELEASES.iter().any(|release| releases.values().all(|it| it == release));
-    ensure!(
-        one && releases.len() == REPLICAS.len(),
-        "left in between: {releases:?}\n{}",
-        rolled.tail(15)
-    );
+    let one = scene.stack.release_everywhere().await?;
+    ensure!(one.is_some(), "left in between:\n{}", rolled.tail(15));
     Ok(())
 }

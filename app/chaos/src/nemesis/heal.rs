@@ -6,7 +6,7 @@ use anyhow::bail;
 use tokio::time::sleep;
 
 use crate::cluster::{
-    Stack,
+    RELEASES, REPLICAS, Stack,
     docker::{docker, is_running},
     haproxy,
     network::mend,
@@ -28,8 +28,7 @@ pub async fn heal(stack: &Stack) -> anyhow::Result<()> {
         mend(&slot.container).await?;
     }
     // What is stopped and should serve, an operator would start with the same words.
-    let release = "1.0.0";
-    stack.up(release).await?;
+    stack.up(RELEASES[0]).await?;
     until_well(stack, Duration::from_secs(30)).await
 }
 
@@ -53,7 +52,7 @@ pub async fn until_well(stack: &Stack, limit: Duration) -> anyhow::Result<()> {
     loop {
         let mut missing = Vec::new();
         let serving = haproxy::serving(&stack.haproxy_socket()).await.unwrap_or_default();
-        for replica in super::REPLICAS {
+        for replica in REPLICAS {
             if !serving.contains(replica) || !is_ready(stack, replica).await {
                 missing.push(replica);
             }

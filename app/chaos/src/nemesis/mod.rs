@@ -17,7 +17,7 @@ use anyhow::Context;
 
 pub use fault::{About, FAULTS, Fault, Part, UNAVAILABLE};
 pub use heal::{heal, until_well};
-pub use plan::{REPLICAS, Step, Strike, least, plan, repeated};
+pub use plan::{Step, Strike, least, plan, repeated};
 
 use crate::{
     cluster::Stack,

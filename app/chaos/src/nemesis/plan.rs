@@ -9,9 +9,8 @@ use rand::{
 };
 
 use super::fault::{About, FAULTS, Fault, Part};
+use crate::cluster::REPLICAS;
 
-/// The replicas that faults choose from.
-pub const REPLICAS: [&str; 3] = ["r1", "r2", "r3"];
 /// What a step is given to do, undo and recover, besides its faults' own time.
 const RECOVERY: Duration = Duration::from_secs(4);
 /// What a roll of three replicas takes, about.

@@ -57,12 +57,12 @@ impl Session {
             return;
         };
         let had = had.filter(|_| room.cursor.at().is_some());
+        let seen = room.cursor.message(message.id, message.prev);
         if let Some(after) = had {
             let (room, id) = (message.room.clone(), message.id);
             self.emit(Event::Repeated { room, id, after });
         }
-        let Some(room) = self.rooms.get_mut(&message.room) else { return };
-        match room.cursor.message(message.id, message.prev) {
+        match seen {
             Seen::Deliver => self.emit(Event::Message { message, received: now }),
             Seen::Duplicate => {}
             Seen::Broken { expected, got } => {
