@@ -11,7 +11,11 @@ description:
     Whether a process of another host lives cannot be known here, so such a lock stays.
 options:
   path: {description: The lock file., type: path, required: true}
-  state: {description: Take it or give it back., type: str, default: held, choices: [held, free]}
+  state:
+    description: Take it; give it back; or, with C(unheld), fail if somebody holds it, and take nothing.
+    type: str
+    default: held
+    choices: [held, free, unheld]
   purpose: {description: What for., type: str, default: a roll}
   deploy: {description: With C(state=free) give back the lock of this deploy only., type: str}
 author: [Rollcall]
@@ -121,13 +125,17 @@ def _status(pid):
         return file.read().rpartition(") ")[2].split()
 
 
-def hold(module, path, purpose):
-    held, note, deploy = read(path), {}, None
+def refuse(module, held):
     if held and not abandoned(held):
         module.fail_json(
             msg="{owner}@{host} has held the lock since {time}: {purpose}. "
             "If nobody is at it any more: ansible-playbook playbooks/unlock.yml".format(**held),
         )
+
+
+def hold(module, path, purpose):
+    held, note, deploy = read(path), {}, None
+    refuse(module, held)
     if held:
         note = {"note": "took over the lock of {owner}@{host}, {time}, {purpose}: its process {pid} is gone".format(**held)}
         deploy = held.get("deploy") if held["purpose"] == purpose else None
@@ -149,7 +157,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "state": {"type": "str", "default": "held", "choices": ["held", "free"]},
+            "state": {"type": "str", "default": "held", "choices": ["held", "free", "unheld"]},
             "purpose": {"type": "str", "default": "a roll"},
             "deploy": {"type": "str"},
         },
@@ -160,6 +168,9 @@ def main():
         with guarded(params["path"]):
             if params["state"] == "free":
                 free(module, params["path"], params["deploy"])
+            if params["state"] == "unheld":
+                refuse(module, read(params["path"]))
+                module.exit_json(changed=False)
             hold(module, params["path"], params["purpose"])
     except FileNotFoundError:
         directory = os.path.dirname(params["path"])

@@ -74,6 +74,15 @@ def test_check_mode_takes_nothing(path, run):
     assert not path.exists()
 
 
+def test_who_only_asks_is_refused_and_takes_nothing(path, run):
+    assert "failed" not in run("rollcall_lock", path=str(path), state="unheld")
+    assert not path.exists()
+    held_by(path, pid=None, process="")
+    before = path.read_text()
+    assert run("rollcall_lock", path=str(path), state="unheld")["failed"]
+    assert path.read_text() == before
+
+
 def test_half_a_lock_is_a_lock(path, run):
     path.write_text("{")
     assert run("rollcall_lock", path=str(path))["failed"]

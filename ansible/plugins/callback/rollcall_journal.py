@@ -144,6 +144,8 @@ class CallbackModule(CallbackBase):
 
     def _begin(self, values):
         arguments = values["invocation"]["module_args"]
+        if arguments["state"] != "held":
+            return
         owner = values.get("owner", {})
         self.deploy = {
             "deploy": owner.get("deploy", ""),

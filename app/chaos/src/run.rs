@@ -22,6 +22,12 @@ const SETTLE: Duration = Duration::from_secs(30);
 /// Least time between one fault's end and the next one's beginning.
 const PEACE: Duration = Duration::from_secs(3);
 
+/// Columns for the names of two faults, with their replicas and seconds.
+const WIDTH: usize = 52;
+/// Seconds until all replicas served again; clients connected; operations; deliveries, one a client;
+/// and of the time since the fault began the p99 (ms) and the longest silence (s).
+const HEADINGS: &str = "ready s    live      ok  fail  info  delivered  p99 ms  silence s  gaps";
+
 /// What a run is to do.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -67,11 +73,12 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
 
 async fn carry_out(stack: &Stack, workload: &Workload, settings: &Settings) -> anyhow::Result<()> {
     let elapsed = || workload.shared().recorder.elapsed();
+    println!("   at  {:<WIDTH$}{HEADINGS}", "fault");
     for step in &settings.plan {
         // A step that took longer than planned still leaves a moment of peace.
         sleep(step.at.saturating_sub(elapsed()).max(PEACE)).await;
         let what: Vec<String> = step.strikes.iter().map(describe).collect();
-        print!("{}  {:<44}", clock(elapsed()), what.join(" + "));
+        print!("{}  {:<WIDTH$}", clock(elapsed()), what.join(" + "));
         flush();
         workload.shared().live.look();
         let strikes = step.strikes.iter().map(|it| strike(stack, workload, step.number, it));
@@ -104,14 +111,15 @@ fn flush() {
     let _ = std::io::stdout().flush();
 }
 
+/// In the columns of [`HEADINGS`]. The p99 and the silence are those since the fault began, the others
+/// since the run did.
 fn figures(workload: &Workload, recovery: Duration) -> String {
     let live = &workload.shared().live;
     let window = live.look();
     format!(
-        "ready +{:>4.1} s · live {}/{} · ok {} fail {} info {} · {} delivered · p99 {:.0} ms · silence {:.1} s · gaps {}",
+        "{:>7.1} {:>7} {:>7} {:>5} {:>5} {:>10} {:>7.0} {:>10.1} {:>5}",
         recovery.as_secs_f64(),
-        live.serving.load(Relaxed),
-        live.clients.load(Relaxed),
+        format!("{}/{}", live.serving.load(Relaxed), live.clients.load(Relaxed)),
         live.ok.load(Relaxed),
         live.fail.load(Relaxed),
         live.info.load(Relaxed),

@@ -84,14 +84,17 @@ async fn expect_no_leftovers(scene: &Scene) -> anyhow::Result<()> {
 pub async fn two_at_once(scene: &Scene) -> anyhow::Result<String> {
     let release = scene.other_release().await?;
     let first = scene.roll(release).run();
-    let second = async {
+    let others = async {
         let lock = until_locked(scene).await?;
-        anyhow::Ok((lock, scene.roll("1.0.0").run().await?))
+        let second = scene.roll("1.0.0").run().await?;
+        anyhow::Ok((lock, second, scene.stack.playbook("site").run().await?))
     };
-    let (first, second) = tokio::join!(first, second);
-    let (first, (lock, second)) = (first?, second?);
+    let (first, others) = tokio::join!(first, others);
+    let (first, (lock, second, site)) = (first?, others?);
     first.expect_success()?;
     second.expect_failure()?;
+    site.expect_failure()?;
+    site.line("has held the lock since")?;
     scene.expect_serving(release).await?;
     let line = second.line("has held the lock since")?;
     let host = fs::read_to_string("/proc/sys/kernel/hostname")?;
