@@ -21,9 +21,9 @@ pub(super) enum Phase {
     Quiet,
     /// Nothing is active, but something was a moment ago.
     Aftermath,
-    /// This fault alone, by index.
+    /// This fault alone, by index, and no other's aftermath.
     One(usize),
-    /// What each of them did cannot be told apart.
+    /// Several faults, or one in the aftermath of another: what each of them did cannot be told apart.
     Several,
 }
 
@@ -64,12 +64,11 @@ impl Faults {
 
     /// What is going on now, at `at`.
     pub fn phase(&self, at: u64) -> Phase {
+        let aftermath = self.last_undone.is_some_and(|undone| at < undone + AFTERMATH);
         match self.active[..] {
-            [] if self.last_undone.is_some_and(|undone| at < undone + AFTERMATH) => {
-                Phase::Aftermath
-            }
+            [] if aftermath => Phase::Aftermath,
             [] => Phase::Quiet,
-            [fault] => Phase::One(fault),
+            [fault] if !aftermath => Phase::One(fault),
             _ => Phase::Several,
         }
     }

@@ -74,7 +74,7 @@ pub struct Figures {
     pub silences: Durations,
     /// From `send` to delivery, by what was going on at the `send` (or else before delivery): `overall`; `quiet`; `aftermath` (5 s after a
     /// fault); `healed`; the name of the only fault, and with ` (target)` in the room that it hit;
-    /// `several` faults. Clients that read slowly on purpose are left out.
+    /// `several` faults, or one in another's aftermath. Clients that read slowly on purpose are left out.
     pub latency: BTreeMap<String, Durations>,
     /// Fault → how it went.
     pub faults: BTreeMap<String, Recovery>,

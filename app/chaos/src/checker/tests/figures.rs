@@ -6,12 +6,20 @@ use super::{
 };
 use crate::history::{Record, What};
 
-/// 500 messages in a minute, each heard after 5 ms; then as many under a fault, after `late` ms.
+/// 500 messages, each heard after 5 ms; then as many under a fault, after `late` ms.
 fn neighbours(fault: &str, late: u64) -> Tale {
+    neighbours_after(5_000, fault, late)
+}
+
+/// So many ms after another fault.
+fn neighbours_after(pause: u64, fault: &str, late: u64) -> Tale {
     let mut tale = Tale::new();
     for op in 1..=500 {
         tale.say("ann", op);
     }
+    let (before, target) = ("haproxy-kill".to_owned(), "haproxy".to_owned());
+    tale.tell(What::Fault { step: 0, fault: before.clone(), target });
+    tale.tell(What::Undone { step: 0, fault: before }).wait(pause);
     let fault = fault.to_owned();
     tale.tell(What::Fault { step: 1, fault: fault.clone(), target: "flooded".to_owned() });
     for op in 501..=1000 {
@@ -26,6 +34,12 @@ fn noisy_neighbour() {
     assert_eq!(neighbours("flood", 10).verdict(), ["noisy-neighbour"]);
     assert_eq!(neighbours("flood", 1).verdict(), NOTHING);
     assert_eq!(neighbours("redis-pause", 10).verdict(), NOTHING, "others are felt, and may be");
+}
+
+#[test]
+fn what_the_fault_before_held_back_is_not_laid_at_the_door_of_the_flood() {
+    assert_eq!(neighbours_after(5_000, "flood", 10).verdict(), ["noisy-neighbour"]);
+    assert_eq!(neighbours_after(0, "flood", 10).verdict(), NOTHING);
 }
 
 #[test]
