@@ -76,18 +76,22 @@ pub struct Figures {
     /// fault); `healed`; the name of the only fault, and with ` (target)` in the room that it hit;
     /// `several` faults, or one in another's aftermath. Clients that read slowly on purpose are left out.
     pub latency: BTreeMap<String, Durations>,
+    /// The same in other rooms beside each flood, as far as nothing else went on.
+    pub floods: Vec<Durations>,
     /// Fault → how it went.
     pub faults: BTreeMap<String, Recovery>,
 }
 
 impl Figures {
-    /// The p99 of other rooms while one alone was flooded, and the quiet one, milliseconds, if the first is too much.
+    /// The p99 of other rooms beside floods, and the quiet one, milliseconds, if the first is too much. Of
+    /// several floods the median counts: a room that is felt is felt each time, and what else goes on on the
+    /// machine comes and goes.
     pub(super) fn noisy_neighbour(&self) -> Option<(f64, f64)> {
-        let p99 = |phase| {
-            let measured: &Durations = self.latency.get(phase)?;
-            (measured.count >= ENOUGH).then_some(measured.p99_ms)
-        };
-        let (flood, quiet) = (p99(FLOOD)?, p99(QUIET)?);
+        let enough = |measured: &&Durations| measured.count >= ENOUGH;
+        let quiet = self.latency.get(QUIET).filter(enough)?.p99_ms;
+        let mut floods: Vec<f64> = self.floods.iter().filter(enough).map(|it| it.p99_ms).collect();
+        floods.sort_unstable_by(f64::total_cmp);
+        let flood = *floods.get(floods.len() / 2)?;
         (flood > FELT * quiet).then_some((flood, quiet))
     }
 }
@@ -111,6 +115,8 @@ pub(super) struct Meter {
     /// When each began and ended.
     silences: Vec<(u64, u64)>,
     latency: BTreeMap<String, Histogram>,
+    /// Flood, by its index among the faults → how late other rooms were.
+    floods: BTreeMap<usize, Histogram>,
 }
 
 impl Meter {
@@ -140,7 +146,12 @@ impl Meter {
                 fault if fault.target == room => {
                     self.add(&format!("{} (target)", fault.name), late);
                 }
-                fault => self.add(&fault.name, late),
+                fault => {
+                    if fault.name == FLOOD {
+                        self.floods.entry(index).or_default().add(late);
+                    }
+                    self.add(&fault.name, late);
+                }
             },
         }
     }
@@ -155,6 +166,7 @@ impl Meter {
     pub fn finish(mut self, faults: &Faults) -> Figures {
         let latency = self.latency.iter().map(|(phase, it)| (phase.clone(), it.into()));
         self.figures.latency = latency.collect();
+        self.figures.floods = self.floods.values().map(Durations::from).collect();
         self.figures.silences = (&self.silent).into();
         let mut recoveries: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for fault in &faults.all {
