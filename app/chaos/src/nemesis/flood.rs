@@ -19,8 +19,9 @@ use crate::{
 };
 
 /// A client may send 20 messages a second, and a room takes 50 by each of three replicas: twelve are past
-/// it. Whoever more there is gets nothing more in, but every message out: 36 took half of a machine
-/// with two cores, and most of that was a proxy of Docker's and this process.
+/// it, be they spread or all on one that has just come back. Whoever more there is gets nothing more in, but
+/// every message out: 36 took half of a machine with two cores, and most of that was a proxy of Docker's and
+/// this process.
 const FLOODERS: u32 = 12;
 /// They come one after another: a crowd at the door is another fault.
 const APART: Duration = Duration::from_millis(25);
