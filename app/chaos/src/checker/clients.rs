@@ -50,10 +50,27 @@ pub(super) struct Client {
     pub lives: u64,
     /// The newest was opened for a move.
     pub moves: bool,
+    /// When it was last without service, from and until, microseconds.
+    away: (u64, u64),
     pub gone: Option<(Gone, Place)>,
 }
 
 impl Client {
+    /// It has no connection any more.
+    pub fn lost(&mut self, at: u64) {
+        self.away = (at, u64::MAX);
+    }
+
+    /// It has a connection, and had none since it lost the last.
+    pub fn back(&mut self, at: u64) {
+        self.away.1 = self.away.1.min(at);
+    }
+
+    /// When the absence began in which this was sent, if it was the last one.
+    pub fn away_at(&self, sent: u64) -> Option<u64> {
+        (self.away.0..self.away.1).contains(&sent).then_some(self.away.0)
+    }
+
     /// Whether it was there to the end, which begins at `healed`.
     fn stayed(&self, healed: Place) -> bool {
         self.gone.is_none_or(|(how, place)| how == Gone::Dismissed && place.line > healed.line)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    faults::{Faults, Phase},
+    faults::{Fault, Faults, Phase},
     histogram::Histogram,
     ops::Operation,
 };
@@ -74,7 +74,7 @@ pub struct Figures {
     pub silences: Durations,
     /// From `send` to delivery, by what was going on at the `send` (or else before delivery): `overall`; `quiet`; `aftermath` (5 s after a
     /// fault); `healed`; the name of the only fault, and with ` (target)` in the room that it hit;
-    /// `several` faults, or one in another's aftermath. Clients that read slowly on purpose are left out.
+    /// `several` faults, or one in another's aftermath, or while its client was not back yet. Clients that read slowly on purpose are left out.
     pub latency: BTreeMap<String, Durations>,
     /// The same in other rooms beside each flood, as far as nothing else went on.
     pub floods: Vec<Durations>,
@@ -126,11 +126,20 @@ impl Meter {
         self.silences.push((at.saturating_sub(micros), at));
     }
 
-    /// A message that was sent to `room` was delivered at `at`.
+    /// A message that was sent to `room` was delivered at `at`, to a client that was without service since
+    /// `away` when it was sent.
     ///
     /// What a fault held back until it was over is late because of that fault. So the phase is that of the
     /// sending; unless nothing went on then, when something may have come between.
-    pub fn delivery(&mut self, faults: &Faults, healed: bool, room: &str, it: &Operation, at: u64) {
+    pub fn delivery(
+        &mut self,
+        faults: &Faults,
+        healed: bool,
+        room: &str,
+        it: &Operation,
+        away: Option<u64>,
+        at: u64,
+    ) {
         let late = at.saturating_sub(it.invoked.at);
         self.add("overall", late);
         let phase = match it.phase {
@@ -142,18 +151,23 @@ impl Meter {
             Phase::Quiet => self.add(QUIET, late),
             Phase::Aftermath => self.add("aftermath", late),
             Phase::Several => self.add("several", late),
-            Phase::One(index) => match &faults.all[index] {
-                fault if fault.target == room => {
-                    self.add(&format!("{} (target)", fault.name), late);
-                }
-                fault => {
-                    if fault.name == FLOOD {
-                        self.floods.entry(index).or_default().add(late);
-                    }
-                    self.add(&fault.name, late);
-                }
-            },
+            Phase::One(index) => self.beside(index, &faults.all[index], room, away, late),
         }
+    }
+
+    /// It was sent while this fault alone went on.
+    fn beside(&mut self, index: usize, fault: &Fault, room: &str, away: Option<u64>, late: u64) {
+        if away.is_some_and(|since| since < fault.begun) {
+            // An earlier fault's client, not yet back.
+            return self.add("several", late);
+        }
+        if fault.target == room {
+            return self.add(&format!("{} (target)", fault.name), late);
+        }
+        if fault.name == FLOOD {
+            self.floods.entry(index).or_default().add(late);
+        }
+        self.add(&fault.name, late);
     }
 
     fn add(&mut self, phase: &str, late: u64) {

@@ -123,6 +123,7 @@ impl Checker {
 
     fn connection(&mut self, what: &What) {
         let figures = &mut self.meter.figures;
+        let at = self.book.place.at;
         match what {
             What::Connected { client, member, why, .. } => {
                 figures.moves += u64::from(why == "move");
@@ -133,12 +134,22 @@ impl Checker {
                 client.member = Some(member);
                 client.moves = why == "move";
                 client.lives += u64::from(!client.moves);
+                client.back(at);
             }
-            What::Lost { abrupt, .. } => {
+            What::Lost { client, abrupt, .. } => {
                 figures.lost += 1;
                 figures.abrupt += u64::from(*abrupt);
+                let client = self.book.names.number(client);
+                self.clients.all.entry(client).or_default().lost(at);
             }
-            What::Silence { ms, .. } => self.meter.silence(self.book.place.at, *ms),
+            What::Silence { client, ms } => {
+                self.meter.silence(at, *ms);
+                // An event stream says nothing else of its connections.
+                let client = self.book.names.number(client);
+                let client = self.clients.all.entry(client).or_default();
+                client.lost(at.saturating_sub(ms.saturating_mul(1000)));
+                client.back(at);
+            }
             _ => {}
         }
     }
@@ -210,11 +221,13 @@ impl Checker {
         let index = self.entries.show(&mut self.book, (seat.room, id), content, Some(seat.client));
         let view = self.clients.views.entry(seat).or_default();
         view.message(&mut self.book, seat, &self.entries, index);
-        let is_slow = self.clients.all.get(&seat.client).is_some_and(|it| it.role == Role::Slow);
-        if let Some(op) = content.op.filter(|_| !is_slow) {
+        let Some(client) = self.clients.all.get(&seat.client) else { return };
+        if let Some(op) = content.op.filter(|_| client.role != Role::Slow) {
             let Book { operations, faults, place, .. } = &self.book;
             let healed = self.healed.is_some();
-            self.meter.delivery(faults, healed, room, operations.get(op), place.at);
+            let it = operations.get(op);
+            let away = client.away_at(it.invoked.at);
+            self.meter.delivery(faults, healed, room, it, away, place.at);
         }
     }
 
