@@ -74,7 +74,8 @@ pub struct Figures {
     pub silences: Durations,
     /// From `send` to delivery, by what was going on at the `send` (or else before delivery): `overall`; `quiet`; `aftermath` (5 s after a
     /// fault); `healed`; the name of the only fault, and with ` (target)` in the room that it hit;
-    /// `several` faults, or one in another's aftermath, or while its client was not back yet. Clients that read slowly on purpose are left out.
+    /// `several` faults, or one in another's aftermath, or while one of the two clients was not back yet.
+    /// Clients that read slowly on purpose are left out.
     pub latency: BTreeMap<String, Durations>,
     /// The same in other rooms beside each flood, as far as nothing else went on.
     pub floods: Vec<Durations>,
@@ -126,8 +127,8 @@ impl Meter {
         self.silences.push((at.saturating_sub(micros), at));
     }
 
-    /// A message that was sent to `room` was delivered at `at`, to a client that was without service since
-    /// `away` when it was sent.
+    /// A message that was sent to `room` was delivered at `at`; its sender or receiver was without service
+    /// since `away` when it was sent.
     ///
     /// What a fault held back until it was over is late because of that fault. So the phase is that of the
     /// sending; unless nothing went on then, when something may have come between.

@@ -226,7 +226,9 @@ impl Checker {
             let Book { operations, faults, place, .. } = &self.book;
             let healed = self.healed.is_some();
             let it = operations.get(op);
-            let away = client.away_at(it.invoked.at);
+            let sender = self.clients.all.get(&it.client);
+            let both = [Some(client), sender].into_iter().flatten();
+            let away = both.filter_map(|client| client.away_at(it.invoked.at)).min();
             self.meter.delivery(faults, healed, room, it, away, place.at);
         }
     }

@@ -46,30 +46,41 @@ fn what_the_fault_before_held_back_is_not_laid_at_the_door_of_the_flood() {
 
 #[test]
 fn who_was_away_since_before_the_flood_does_not_wait_because_of_it() {
-    // Bob hears all of it once he is back; he left this long before the flood began.
-    let heard_by_bob = |before: bool| {
+    // Bob hears all of it once he is back, or all hear Ann once she is.
+    let heard = |who: &str, before: bool| {
         let mut tale = neighbours("flood", 1);
         let undone = tale.records.pop().expect("the end of the flood");
         let floods =
             |it: &Record| matches!(&it.what, What::Fault { fault, .. } if fault == "flood");
         let flood = tale.records.iter().position(floods).expect("a flood");
-        let (client, replica) = ("bob".to_owned(), "r1".to_owned());
+        let (client, replica) = (who.to_owned(), "r1".to_owned());
         let lost = What::Lost { client, replica, how: "gone".to_owned(), abrupt: true };
         let began = tale.records[flood].at;
         let (place, at) = if before { (flood, began - 1) } else { (flood + 1, began + 1) };
         tale.records.insert(place, Record { at, what: lost });
+        let taken = |tale: &mut Tale, op| {
+            tale.append(op).ok(op).hear("ann", op);
+        };
         for op in 1001..=1500 {
-            tale.invoke("ann", op).append(op).ok(op).hear("ann", op);
+            tale.invoke("ann", op);
+            if who == "bob" {
+                taken(&mut tale, op);
+            }
         }
-        tale.connect("bob", "resume");
+        tale.connect(who, "resume");
         for op in 1001..=1500 {
+            if who == "ann" {
+                taken(&mut tale, op);
+            }
             tale.hear("bob", op);
         }
         tale.tell(undone.what);
         tale.verdict()
     };
-    assert_eq!(heard_by_bob(true), NOTHING);
-    assert_eq!(heard_by_bob(false), ["noisy-neighbour"], "the flood took his connection");
+    for who in ["ann", "bob"] {
+        assert_eq!(heard(who, true), NOTHING);
+        assert_eq!(heard(who, false), ["noisy-neighbour"], "the flood took {who}'s connection");
+    }
 }
 
 #[test]
