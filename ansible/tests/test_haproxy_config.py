@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,23 @@ def test_with_no_replica_there_is_a_page_that_says_so(stack):
     for toy in stack.toys.values():
         toy.start()
     wait_until(lambda: stack.request("GET", "/")[0] == 200)
+
+
+def test_a_reload_closes_no_idle_connection_under_a_request(stack):
+    """A client cannot know that the worker at the other end is an old one by now."""
+
+    def workers():
+        listed = subprocess.run(["docker", "top", stack.container, "-o", "pid"], check=True, capture_output=True, text=True)
+        return set(listed.stdout.split()[1:])
+
+    connection, before = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=5), workers()
+    connection.request("GET", "/")
+    assert connection.getresponse().read()
+    kept = connection.sock
+    subprocess.run(["docker", "kill", "--signal", "USR2", stack.container], check=True, capture_output=True)
+    wait_until(lambda: workers() - before)
+    time.sleep(1)
+    connection.request("GET", "/")
+    assert kept and connection.sock is kept
+    assert connection.getresponse().status == 200
+    connection.close()
