@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    faults::{Fault, Faults, Phase},
+    faults::{Faults, Phase},
     histogram::Histogram,
+    neighbours::{Measured, Neighbours},
     ops::Operation,
 };
 
@@ -15,10 +16,6 @@ const ECHO: u64 = 1_000_000;
 const QUIET: &str = "quiet";
 /// The fault that must not be felt in other rooms than its target.
 const FLOOD: &str = "flood";
-/// So many times the quiet p99 is the p99 of the other rooms at most.
-const FELT: f64 = 2.0;
-/// A p99 of fewer deliveries is the noise of a few of them.
-const ENOUGH: u64 = 500;
 
 /// Durations in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -77,24 +74,10 @@ pub struct Figures {
     /// `several` faults, or one in another's aftermath, or while one of the two clients was not back yet.
     /// Clients that read slowly on purpose are left out.
     pub latency: BTreeMap<String, Durations>,
-    /// The same in other rooms beside each flood, as far as nothing else went on.
-    pub floods: Vec<Durations>,
+    /// How late other rooms were beside a flood.
+    pub neighbours: Option<Neighbours>,
     /// Fault → how it went.
     pub faults: BTreeMap<String, Recovery>,
-}
-
-impl Figures {
-    /// The p99 of other rooms beside floods, and the quiet one, milliseconds, if the first is too much. Of
-    /// several floods the median counts: a room that is felt is felt each time, and what else goes on on the
-    /// machine comes and goes.
-    pub(super) fn noisy_neighbour(&self) -> Option<(f64, f64)> {
-        let enough = |measured: &&Durations| measured.count >= ENOUGH;
-        let quiet = self.latency.get(QUIET).filter(enough)?.p99_ms;
-        let mut floods: Vec<f64> = self.floods.iter().filter(enough).map(|it| it.p99_ms).collect();
-        floods.sort_unstable_by(f64::total_cmp);
-        let flood = *floods.get(floods.len() / 2)?;
-        (flood > FELT * quiet).then_some((flood, quiet))
-    }
 }
 
 /// How long a kind of fault was felt after it was undone: until the last silence of a client
@@ -116,8 +99,7 @@ pub(super) struct Meter {
     /// When each began and ended.
     silences: Vec<(u64, u64)>,
     latency: BTreeMap<String, Histogram>,
-    /// Flood, by its index among the faults → how late other rooms were.
-    floods: BTreeMap<usize, Histogram>,
+    neighbours: Measured,
 }
 
 impl Meter {
@@ -148,27 +130,32 @@ impl Meter {
             Phase::Quiet => faults.phase(at),
             phase => phase,
         };
+        let sent = it.invoked.at;
         match phase {
-            Phase::Quiet => self.add(QUIET, late),
+            Phase::Quiet => {
+                if away.is_none() {
+                    self.neighbours.quiet(sent, late);
+                }
+                self.add(QUIET, late);
+            }
             Phase::Aftermath => self.add("aftermath", late),
             Phase::Several => self.add("several", late),
-            Phase::One(index) => self.beside(index, &faults.all[index], room, away, late),
+            // One of the two was not back yet from an earlier fault.
+            Phase::One(index) if away.is_some_and(|it| it < faults.all[index].begun) => {
+                self.add("several", late);
+            }
+            Phase::One(index) => match &faults.all[index] {
+                fault if fault.target == room => {
+                    self.add(&format!("{} (target)", fault.name), late);
+                }
+                fault => {
+                    if fault.name == FLOOD {
+                        self.neighbours.beside_flood(sent, late);
+                    }
+                    self.add(&fault.name, late);
+                }
+            },
         }
-    }
-
-    /// It was sent while this fault alone went on.
-    fn beside(&mut self, index: usize, fault: &Fault, room: &str, away: Option<u64>, late: u64) {
-        if away.is_some_and(|since| since < fault.begun) {
-            // An earlier fault's client, not yet back.
-            return self.add("several", late);
-        }
-        if fault.target == room {
-            return self.add(&format!("{} (target)", fault.name), late);
-        }
-        if fault.name == FLOOD {
-            self.floods.entry(index).or_default().add(late);
-        }
-        self.add(&fault.name, late);
     }
 
     fn add(&mut self, phase: &str, late: u64) {
@@ -181,7 +168,7 @@ impl Meter {
     pub fn finish(mut self, faults: &Faults) -> Figures {
         let latency = self.latency.iter().map(|(phase, it)| (phase.clone(), it.into()));
         self.figures.latency = latency.collect();
-        self.figures.floods = self.floods.values().map(Durations::from).collect();
+        self.figures.neighbours = self.neighbours.finish();
         self.figures.silences = (&self.silent).into();
         let mut recoveries: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for fault in &faults.all {

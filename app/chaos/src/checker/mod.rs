@@ -28,6 +28,7 @@ mod histogram;
 mod leaks;
 mod logs;
 mod names;
+mod neighbours;
 mod ops;
 mod read;
 mod report;
@@ -52,6 +53,7 @@ use self::{
 pub use self::{
     anomaly::{Anomaly, Finding, Found},
     figures::{Durations, Figures, Recovery},
+    neighbours::Neighbours,
     report::Report,
 };
 use crate::history::{self, Record};
@@ -113,7 +115,8 @@ impl Checker {
         self.count();
         let Self { mut book, meter, seed, mutant, .. } = self;
         let figures = meter.finish(&book.faults);
-        if let Some((flood, quiet)) = figures.noisy_neighbour() {
+        if let Some(it) = figures.neighbours.filter(Neighbours::feel_it) {
+            let (flood, quiet) = (it.flood_ms, it.quiet_ms);
             let detail = |_: &_| format!("p99 {flood:.1} ms beside the flood, {quiet:.1} ms quiet");
             book.note(Anomaly::NoisyNeighbour, detail);
         }

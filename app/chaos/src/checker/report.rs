@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     anomaly::{Anomaly, Found},
     figures::{Durations, Figures},
+    neighbours::Neighbours,
 };
 
 /// Lines about anomalies shown to people; `chaos.json` has more.
@@ -105,6 +106,10 @@ impl Report {
         });
         for (phase, durations) in phases.into_iter().take(2 + SLOWEST) {
             line(f, &format!("delivery, {phase}"), durations)?;
+        }
+        if let Some(Neighbours { quiet_ms, flood_ms }) = self.figures.neighbours {
+            let what = "p99 of a second, other rooms";
+            writeln!(f, "  {what:<32}{flood_ms:>8.1} ms beside a flood, {quiet_ms:.1} ms quiet")?;
         }
         Ok(())
     }
