@@ -19,7 +19,7 @@ pub fn of(report: &Report) -> Vec<Held> {
     match report.promise {
         Promise::Roll => roll(report, &mut promises),
         Promise::Kill => promises.push(
-            at_most("silence_ms.p99", report.silence_ms.p99, 2000.0)
+            at_most("silence_ms.p99", report.silence_ms.p99, 1000.0)
                 .unit("ms")
                 .note(format!("max {} ms", report.silence_ms.max)),
         ),
