@@ -6,12 +6,11 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o redis -g redis -m 0700 /data
 
+COPY redis-start /usr/local/bin/
+
 USER redis
 WORKDIR /data
 VOLUME /data
 EXPOSE 6379
-# A crash may cut the append-only file off in the middle of a function's writes. Redis drops them, but can leave their
-# beginning in the file, and carries it out after its next restart (valkey-io/valkey#4342; scripts/chaos found an entry
-# of a room log come back from the dead). Redis' own tool cuts the file where those writes begin.
 # Every setting comes as an argument from Ansible, so that none hides in an image.
-ENTRYPOINT ["sh", "-c", "aof=appendonlydir/appendonly.aof.manifest; [ ! -e $aof ] || echo y | redis-check-aof --fix $aof; exec redis-server \"$@\"", "redis-server"]
+ENTRYPOINT ["redis-start"]

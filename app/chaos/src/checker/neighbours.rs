@@ -63,7 +63,7 @@ fn usual_p99(seconds: Seconds) -> Option<f64> {
 /// The value that this share is at most.
 fn at(mut values: Vec<u64>, share: f64) -> u64 {
     values.sort_unstable();
-    values[(values.len() as f64 * share) as usize]
+    values[((values.len() as f64 * share).ceil() as usize).saturating_sub(1)]
 }
 
 #[cfg(test)]
@@ -89,6 +89,12 @@ mod tests {
     #[test]
     fn nor_does_one_hide_what_the_flood_does() {
         assert!(measured(&[9, 300, 11], &[25, 10, 30]).expect("enough").feel_it());
+    }
+
+    #[test]
+    fn one_in_a_hundred_is_beyond_the_p99_and_two_are_not() {
+        let among = |late: usize| at([vec![1; 100 - late], vec![300; late]].concat(), 0.99);
+        assert_eq!((among(1), among(2)), (1, 300));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use tokio::time::sleep;
 
 use super::{Scene, heal, until_well};
@@ -33,7 +33,8 @@ pub async fn roll_and_kill(scene: &Scene<'_>) -> anyhow::Result<()> {
     let rolled = rolled?;
     ensure!(rolled.status.code().is_some(), "the roll itself died:\n{}", rolled.tail(10));
     heal(scene.stack).await?;
-    let one = scene.stack.release_everywhere().await?;
-    ensure!(one.is_some(), "left in between:\n{}", rolled.tail(15));
+    if scene.stack.release_everywhere().await?.is_none() {
+        bail!("left in between, {:?}:\n{}", scene.stack.releases().await?, rolled.tail(15));
+    }
     Ok(())
 }

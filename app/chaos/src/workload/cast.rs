@@ -64,7 +64,7 @@ impl Role {
     }
 }
 
-/// The clients of a run: 40, in all of [`ROOMS`] and two in [`FLOODED`].
+/// The clients of a run: 40 in all of [`ROOMS`], and two in [`FLOODED`].
 pub fn cast(rng: &mut impl Rng) -> Vec<Character> {
     let mut cast = Vec::new();
     for (role, count) in [
