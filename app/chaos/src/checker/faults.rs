@@ -21,9 +21,9 @@ pub(super) enum Phase {
     Quiet,
     /// Nothing is active, but something was a moment ago.
     Aftermath,
-    /// This fault alone, by index, and no other's aftermath.
+    /// This fault alone, by index.
     One(usize),
-    /// Several faults, or one in the aftermath of another: what each of them did cannot be told apart.
+    /// What each of them did cannot be told apart.
     Several,
 }
 
@@ -41,7 +41,6 @@ pub(super) struct Faults {
     pub all: Vec<Fault>,
     /// Of those, by index.
     active: Vec<usize>,
-    last_undone: Option<u64>,
     destructions: Vec<Destruction>,
 }
 
@@ -58,19 +57,23 @@ impl Faults {
             return false;
         };
         self.all[self.active.swap_remove(place)].undone = Some(at);
-        self.last_undone = Some(at);
         true
     }
 
     /// What is going on now, at `at`.
     pub fn phase(&self, at: u64) -> Phase {
-        let aftermath = self.last_undone.is_some_and(|undone| at < undone + AFTERMATH);
         match self.active[..] {
-            [] if aftermath => Phase::Aftermath,
+            [] if self.is_aftermath(at) => Phase::Aftermath,
             [] => Phase::Quiet,
-            [fault] if !aftermath => Phase::One(fault),
+            [fault] => Phase::One(fault),
             _ => Phase::Several,
         }
+    }
+
+    /// Whether a fault had been undone a moment before `at`.
+    pub fn is_aftermath(&self, at: u64) -> bool {
+        let mut undone = self.all.iter().filter_map(|fault| fault.undone);
+        undone.any(|undone| (undone..undone + AFTERMATH).contains(&at))
     }
 
     /// The faults active at a time, or else the last that had begun before.

@@ -15,7 +15,7 @@ use super::{
 const ECHO: u64 = 1_000_000;
 const QUIET: &str = "quiet";
 /// The fault that must not be felt in other rooms than its target.
-const FLOOD: &str = "flood";
+pub(super) const FLOOD: &str = "flood";
 
 /// Durations in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -71,10 +71,9 @@ pub struct Figures {
     pub silences: Durations,
     /// From `send` to delivery, by what was going on at the `send` (or else before delivery): `overall`; `quiet`; `aftermath` (5 s after a
     /// fault); `healed`; the name of the only fault, and with ` (target)` in the room that it hit;
-    /// `several` faults, or one in another's aftermath, or while one of the two clients was not back yet.
-    /// Clients that read slowly on purpose are left out.
+    /// `several` faults. Clients that read slowly on purpose are left out.
     pub latency: BTreeMap<String, Durations>,
-    /// How late other rooms were beside a flood.
+    /// How late other rooms were beside a flood. None without one, or with too little to tell.
     pub neighbours: Option<Neighbours>,
     /// Fault → how it went.
     pub faults: BTreeMap<String, Recovery>,
@@ -99,7 +98,8 @@ pub(super) struct Meter {
     /// When each began and ended.
     silences: Vec<(u64, u64)>,
     latency: BTreeMap<String, Histogram>,
-    neighbours: Measured,
+    quiet: Measured,
+    beside_flood: Measured,
 }
 
 impl Meter {
@@ -134,23 +134,21 @@ impl Meter {
         match phase {
             Phase::Quiet => {
                 if away.is_none() {
-                    self.neighbours.quiet(sent, late);
+                    self.quiet.add(sent, late);
                 }
                 self.add(QUIET, late);
             }
             Phase::Aftermath => self.add("aftermath", late),
             Phase::Several => self.add("several", late),
-            // One of the two was not back yet from an earlier fault.
-            Phase::One(index) if away.is_some_and(|it| it < faults.all[index].begun) => {
-                self.add("several", late);
-            }
             Phase::One(index) => match &faults.all[index] {
                 fault if fault.target == room => {
                     self.add(&format!("{} (target)", fault.name), late);
                 }
                 fault => {
-                    if fault.name == FLOOD {
-                        self.neighbours.beside_flood(sent, late);
+                    // What an earlier fault still holds back is not the flood's doing.
+                    let is_earlier = away.is_some_and(|since| since < fault.begun);
+                    if fault.name == FLOOD && !is_earlier && !faults.is_aftermath(sent) {
+                        self.beside_flood.add(sent, late);
                     }
                     self.add(&fault.name, late);
                 }
@@ -168,7 +166,8 @@ impl Meter {
     pub fn finish(mut self, faults: &Faults) -> Figures {
         let latency = self.latency.iter().map(|(phase, it)| (phase.clone(), it.into()));
         self.figures.latency = latency.collect();
-        self.figures.neighbours = self.neighbours.finish();
+        let lateness = self.quiet.finish().zip(self.beside_flood.finish());
+        self.figures.neighbours = lateness.map(|(quiet, flood)| Neighbours { quiet, flood });
         self.figures.silences = (&self.silent).into();
         let mut recoveries: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for fault in &faults.all {

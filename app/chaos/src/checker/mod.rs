@@ -53,7 +53,7 @@ use self::{
 pub use self::{
     anomaly::{Anomaly, Finding, Found},
     figures::{Durations, Figures, Recovery},
-    neighbours::Neighbours,
+    neighbours::{Lateness, Neighbours},
     report::Report,
 };
 use crate::history::{self, Record};
@@ -116,9 +116,7 @@ impl Checker {
         let Self { mut book, meter, seed, mutant, .. } = self;
         let figures = meter.finish(&book.faults);
         if let Some(it) = figures.neighbours.filter(Neighbours::feel_it) {
-            let (flood, quiet) = (it.flood_ms, it.quiet_ms);
-            let detail = |_: &_| format!("p99 {flood:.1} ms beside the flood, {quiet:.1} ms quiet");
-            book.note(Anomaly::NoisyNeighbour, detail);
+            book.note(Anomaly::NoisyNeighbour, |_| it.to_string());
         }
         let Book { place, faults, findings, .. } = book;
         let anomalies = findings.explained(|at| faults.around(at));

@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use super::{
     anomaly::{Anomaly, Found},
-    figures::{Durations, Figures},
-    neighbours::Neighbours,
+    figures::{Durations, FLOOD, Figures},
 };
 
 /// Lines about anomalies shown to people; `chaos.json` has more.
@@ -107,9 +106,12 @@ impl Report {
         for (phase, durations) in phases.into_iter().take(2 + SLOWEST) {
             line(f, &format!("delivery, {phase}"), durations)?;
         }
-        if let Some(Neighbours { quiet_ms, flood_ms }) = self.figures.neighbours {
-            let what = "p99 of a second, other rooms";
-            writeln!(f, "  {what:<32}{flood_ms:>8.1} ms beside a flood, {quiet_ms:.1} ms quiet")?;
+        match self.figures.neighbours {
+            Some(it) => writeln!(f, "  other rooms: {it}")?,
+            None if self.figures.faults.contains_key(FLOOD) => {
+                writeln!(f, "  other rooms: too little to tell whether they feel a flood")?;
+            }
+            None => {}
         }
         Ok(())
     }

@@ -136,8 +136,7 @@ pub async fn stale_lock(scene: &Scene) -> anyhow::Result<String> {
         "purpose": "rolling to 1.1.0", "deploy": "1", "pid": 1, "process": "another boot 1",
     });
     fs::write(scene.control("lock"), lock.to_string())?;
-    let serving = scene.serving().await?;
-    let release = serving.values().next().map_or("", String::as_str);
+    let release = scene.release().await?;
     let stopped = scene.roll(release).run().await?;
     stopped.expect_failure()?;
     let line = stopped.line("ada@elsewhere has held the lock")?;

@@ -18,8 +18,7 @@ pub async fn bad_image(scene: &Scene) -> anyhow::Result<String> {
 
 pub async fn same_release(scene: &Scene) -> anyhow::Result<String> {
     let before = scene.containers().await?;
-    let serving = scene.serving().await?;
-    let release = serving.values().next().map_or("", String::as_str);
+    let release = scene.release().await?;
     let ended = scene.roll(release).run().await?;
     ended.expect_success()?;
     ended.expect_within(10.0)?;

@@ -57,6 +57,11 @@ impl Scene {
         self.stack.playbook("rolling-update").set("release", release)
     }
 
+    /// The release that serves everywhere, as when a drill begins.
+    pub(super) async fn release(&self) -> anyhow::Result<&'static str> {
+        self.stack.release_everywhere().await?.context("not one release everywhere")
+    }
+
     /// The release that does not serve.
     pub(super) async fn other_release(&self) -> anyhow::Result<&'static str> {
         self.stack.other_release().await
@@ -98,14 +103,15 @@ impl Scene {
         Ok(())
     }
 
-    /// The first replica serves this release, and the others what they did.
+    /// The first replica serves this release, and the others that one.
     pub(super) async fn expect_only_first_on(
         &self,
         release: &str,
-        before: &BTreeMap<String, String>,
+        others: &str,
     ) -> anyhow::Result<()> {
-        let (serving, mut wanted) = (self.serving().await?, before.clone());
-        wanted.insert(REPLICAS[0].to_owned(), release.to_owned());
+        let on = |replica| if replica == REPLICAS[0] { release } else { others };
+        let wanted = REPLICAS.map(|replica| (replica.to_owned(), on(replica).to_owned()));
+        let (serving, wanted) = (self.serving().await?, BTreeMap::from(wanted));
         ensure!(serving == wanted, "{wanted:?} should serve, not {serving:?}");
         Ok(())
     }

@@ -74,45 +74,42 @@ pub async fn fails_on_second(scene: &Scene) -> anyhow::Result<String> {
 
 /// What was rolled stays when it is told to, and the way back is the one that is documented.
 pub async fn left_to_be_looked_at(scene: &Scene) -> anyhow::Result<String> {
-    let (old, new) = (scene.serving().await?, scene.other_release().await?);
+    let (old, new) = (scene.release().await?, scene.other_release().await?);
     failing_on_second(scene, new, &[("auto_rollback", "false")]).await?;
-    scene.expect_only_first_on(new, &old).await?;
-    let before = old.values().next().map_or("", String::as_str);
-    let back = scene.stack.playbook("rollback").set("release", before).run().await?;
+    scene.expect_only_first_on(new, old).await?;
+    let back = scene.stack.playbook("rollback").set("release", old).run().await?;
     back.expect_success()?;
-    scene.expect_serving(before).await?;
+    scene.expect_serving(old).await?;
     back.line("done: ")
 }
 
 /// What the first replica would be put back to is gone: then what serves there is all there is, and stays.
 pub async fn put_back_fails(scene: &Scene) -> anyhow::Result<String> {
-    let (old, new) = (scene.serving().await?, scene.other_release().await?);
+    let (old, new) = (scene.release().await?, scene.other_release().await?);
     let remove = "[ \"$ROLLCALL_REPLICA $ROLLCALL_RELEASE $ROLLCALL_FROM\" = \"r1 NEW OLD\" ] || exit 1\n\
                   [ \"$ROLLCALL_SLOT\" = blue ] && old=green || old=blue\n\
                   docker rm --force \"$ROLLCALL_PROJECT-r1-$old\"";
-    let before = old.values().next().map_or("", String::as_str);
-    let remove = remove.replace("NEW", new).replace("OLD", before);
+    let remove = remove.replace("NEW", new).replace("OLD", old);
     let hooks = scene.hooks(&[("post-replica", &remove)])?;
     let journal = scene.journal();
     let ended = failing_on_second(scene, new, &[("hooks", &hooks.to_string_lossy())]).await?;
     ensure!(journal.find("r1", "put back")?.outcome == "failed", "it was put back to nothing");
-    scene.expect_only_first_on(new, &old).await?;
+    scene.expect_only_first_on(new, old).await?;
     ended.line("there is no container")
 }
 
 /// Marked bad, it is rolled out for who insists, and no canary is asked again.
 pub async fn forced(scene: &Scene) -> anyhow::Result<String> {
-    let (before, release) = (scene.serving().await?, "ten-times-slower");
+    let (old, release) = (scene.release().await?, "ten-times-slower");
     undone(scene, release).await?.line("canary r1-")?;
     let journal = scene.journal();
     let only_first = scene.roll(release).set("force", "true").arg("--limit").arg("r1");
     let ended = only_first.run().await?;
     ended.expect_success()?;
     ensure!(journal.find("r1", "canary").is_err(), "there was a canary");
-    scene.expect_only_first_on(release, &before).await?;
-    let back = before.values().next().map_or("", String::as_str);
-    scene.roll(back).run().await?.expect_success()?;
-    scene.expect_serving(back).await?;
+    scene.expect_only_first_on(release, old).await?;
+    scene.roll(old).run().await?.expect_success()?;
+    scene.expect_serving(old).await?;
     ended.line("done: ")
 }
 
