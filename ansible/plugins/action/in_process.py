@@ -7,9 +7,13 @@ own already, the same module starts in a few milliseconds. Each name beside this
 """
 
 import contextlib
+import ctypes
 import importlib.util
 import io
 import json
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import ansible.module_utils
@@ -19,6 +23,8 @@ from ansible.plugins.action import ActionBase
 ROOT = Path(__file__).resolve().parents[2]
 # Where Ansible would look for them when it packs a module.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+PR_SET_PDEATHSIG = 1
 
 
 def load(name):
@@ -36,10 +42,19 @@ def run(name, arguments):
     return json.loads(printed.getvalue())
 
 
+def die_with_playbook():
+    """A playbook that was killed outright has lost its lock, and whoever has it now must find nobody still at work."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    playbook = multiprocessing.parent_process()
+    if playbook and os.getppid() != playbook.pid:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         if self._connection.transport != "local":
             return result | self._execute_module(task_vars=task_vars)
+        die_with_playbook()
         check = {"_ansible_check_mode": self._task.check_mode}
         return result | run(self._task.action.rpartition(".")[2], dict(self._task.args) | check)

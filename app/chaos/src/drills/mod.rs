@@ -217,6 +217,14 @@ pub const DRILLS: &[Drill] = &[
         run: |scene| Box::pin(operators::interrupted(scene)),
     },
     Drill {
+        name: "killed",
+        summary: "SIGKILL of the playbook at a random moment; the same command again repairs and completes",
+        quick: false,
+        promise: Promise::NothingLost,
+        min_ready: 3,
+        run: |scene| Box::pin(operators::killed(scene)),
+    },
+    Drill {
         name: "haproxy-reloaded-mid-roll",
         summary: "it completes or goes back; nothing is lost",
         quick: false,

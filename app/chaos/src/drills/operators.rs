@@ -19,46 +19,79 @@ use super::Scene;
 /// A little less than a roll takes: an interrupt after its end is none.
 const ROLL_SECONDS: f64 = 25.0;
 const MOMENTS: usize = 20;
+const KILLED_MOMENTS: usize = 5;
 const QUICK_MOMENTS: usize = 1;
 /// Ansible's own start, and the first look at the stack.
 const LOCKED_WITHIN: Duration = Duration::from_secs(30);
 
+/// How a roll is cut short.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    /// Its whole process group is interrupted, as a terminal does.
+    CtrlC,
+    /// It alone is killed; what it has started is told nothing.
+    Kill,
+}
+
 /// Ctrl-C at random moments; each time the same command again must repair what is left, and complete.
 pub async fn interrupted(scene: &Scene) -> anyhow::Result<String> {
+    let moments = if scene.quick { QUICK_MOMENTS } else { MOMENTS };
+    cut_short(scene, Cut::CtrlC, moments).await
+}
+
+/// The same with SIGKILL.
+pub async fn killed(scene: &Scene) -> anyhow::Result<String> {
+    cut_short(scene, Cut::Kill, KILLED_MOMENTS).await
+}
+
+async fn cut_short(scene: &Scene, cut: Cut, moments: usize) -> anyhow::Result<String> {
     let mut random = StdRng::seed_from_u64(scene.seed);
     let mut told = String::new();
-    let moments = if scene.quick { QUICK_MOMENTS } else { MOMENTS };
     let (mut done, mut late) = (0, 0);
     while done < moments {
         let release = scene.other_release().await?;
         let after = random.random_range(1.0..ROLL_SECONDS);
         let context = || format!("{after:.1} s into it, seed {}", scene.seed);
-        let Some(seen) = interrupt(scene, release, after).await.with_context(context)? else {
+        let Some(seen) = begin(scene, release, cut, after).await.with_context(context)? else {
             late += 1;
-            ensure!(late <= moments, "rolls end before they can be interrupted");
+            ensure!(late <= moments, "rolls end before they can be cut short");
             continue;
         };
         done += 1;
+        let again = scene.roll(release).succeed().await.with_context(context)?;
+        // Who was killed says nothing. Who comes next does, unless there was no lock yet.
+        told = if seen.is_empty() { again.line("took over").unwrap_or_default() } else { seen };
         if !scene.quick {
-            println!("    {after:4.1} s  {seen}");
+            println!("    {after:4.1} s  {told}");
         }
-        scene.roll(release).succeed().await.with_context(context)?;
         scene.expect_serving(release).await.with_context(context)?;
         expect_no_leftovers(scene).await.with_context(context)?;
-        told = seen;
     }
     Ok(told)
 }
 
-/// Starts a roll and interrupts its whole process group, as a terminal does. What the operator saw
-/// last, or nothing if the roll had ended well by then: one that fails by itself was not interrupted.
-async fn interrupt(scene: &Scene, release: &str, after: f64) -> anyhow::Result<Option<String>> {
+/// Starts a roll and cuts it short. What the operator saw last, or nothing if the roll had ended well
+/// by then: one that fails by itself was not cut short.
+async fn begin(
+    scene: &Scene,
+    release: &str,
+    cut: Cut,
+    after: f64,
+) -> anyhow::Result<Option<String>> {
     let mut roll = scene.roll(release).start()?;
     let group = roll.id().context("it ended at once")?;
     sleep(Duration::from_secs_f64(after)).await;
     let ended = roll.try_wait()?;
-    if ended.is_none() {
-        killpg(Pid::from_raw(i32::try_from(group)?), Signal::SIGINT)?;
+    match cut {
+        Cut::CtrlC if ended.is_none() => {
+            killpg(Pid::from_raw(i32::try_from(group)?), Signal::SIGINT)?;
+        }
+        // Its output is left alone: who is still at work for it would have that open, and be waited for.
+        Cut::Kill if ended.is_none() => {
+            roll.start_kill()?;
+            return Ok((!roll.wait().await?.success()).then(String::new));
+        }
+        _ => {}
     }
     let output = roll.wait_with_output().await?;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -66,7 +99,7 @@ async fn interrupt(scene: &Scene, release: &str, after: f64) -> anyhow::Result<O
     if output.status.success() {
         return Ok(None);
     }
-    ensure!(ended.is_none(), "it failed before it was interrupted:\n{text}");
+    ensure!(ended.is_none(), "it failed before it was cut short:\n{text}");
     let line = text.lines().find(|line| line.contains("Interrupted "));
     // Before it has the lock there is nothing to be told about.
     let line = line.or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
