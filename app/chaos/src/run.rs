@@ -13,7 +13,7 @@ use crate::{
     cluster::{Stack, redis, resources},
     history::{Recorder, What},
     nemesis::{Part, Step, heal, strike, until_well},
-    workload::{FLOODED, ROOMS, Workload, hash},
+    workload::{ROOMS, Workload, hash, is_of_workload},
 };
 
 /// How long everybody may take to have everything once all is healed.
@@ -88,6 +88,7 @@ async fn carry_out(stack: &Stack, workload: &Workload, settings: &Settings) -> a
         let undone = Instant::now();
         until_well(stack, SETTLE).await.inspect_err(|_| println!())?;
         println!("{}", figures(workload, undone.elapsed()));
+        record_resources(stack, &workload.shared().recorder, "during").await?;
     }
     sleep(settings.length.saturating_sub(elapsed())).await;
     Ok(())
@@ -190,9 +191,9 @@ async fn observe(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
 
 async fn record_resources(stack: &Stack, recorder: &Recorder, when: &str) -> anyhow::Result<()> {
     for (container, it) in resources::look(stack).await? {
+        let (since, when) = (Some(it.since), when.to_owned());
         let (rss, fds, threads, tasks) = (it.rss, it.fds, it.threads, it.tasks);
-        let when = when.to_owned();
-        recorder.record(What::Resources { when, container, rss, fds, threads, tasks });
+        recorder.record(What::Resources { when, container, since, rss, fds, threads, tasks });
     }
     Ok(())
 }
@@ -201,7 +202,7 @@ async fn record_resources(stack: &Stack, recorder: &Recorder, when: &str) -> any
 pub(crate) async fn record_logs(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
     let mut connection = redis::connect(stack).await?;
     for (room, key) in redis::logs(&mut connection).await? {
-        if !ROOMS.contains(&room.as_str()) && room != FLOODED {
+        if !is_of_workload(&room) {
             continue;
         }
         for entry in redis::read(&mut connection, &key).await? {

@@ -6,7 +6,7 @@ use super::{
     anomaly::{Anomaly, Place},
     book::Book,
     entries::Entries,
-    logs::{Log, Logs, Snapshot},
+    logs::{Log, Logs, Readings, Snapshot},
     names::Name,
     ops::{OpIndex, Outcome},
     view::{Seat, Stay, View},
@@ -153,10 +153,12 @@ impl Clients {
     }
 
     /// What came again after a gap had called it lost is lost indeed.
-    pub fn find_repeated(&self, book: &mut Book, logs: &Logs) {
+    pub fn find_repeated(&self, book: &mut Book, read: Readings) {
         for (seat, view) in &self.views {
-            let there = |id| logs.of(seat.room).is_some_and(|log| log.has(id));
-            for (place, id) in view.again.iter().filter(|(_, id)| there(*id)) {
+            let there = |(place, id): &&(Place, Id)| {
+                read.after(*place).of(seat.room).is_some_and(|log| log.has(*id))
+            };
+            for (place, id) in view.again.iter().filter(there) {
                 book.note_at(Anomaly::Duplicate, *place, |book| {
                     let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
                     format!("{client} in {room}: was given {id} again after a gap")

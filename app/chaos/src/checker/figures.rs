@@ -77,6 +77,8 @@ pub struct Figures {
     pub neighbours: Option<Neighbours>,
     /// Fault → how it went.
     pub faults: BTreeMap<String, Recovery>,
+    /// `replica`, `haproxy` or `redis` → for how long one process of it was looked at, seconds at most.
+    pub watched: BTreeMap<String, f64>,
 }
 
 /// How long a kind of fault was felt after it was undone: until the last silence of a client

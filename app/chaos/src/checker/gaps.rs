@@ -1,10 +1,10 @@
-//! Gaps and broken chains, judged once the final logs are known.
+//! Gaps and broken chains, judged by what the logs had when they were read next.
 
 use super::{
     anomaly::{Anomaly, Place},
     book::Book,
     entries::Entries,
-    logs::Logs,
+    logs::Readings,
     view::Seat,
 };
 use crate::history::Id;
@@ -40,9 +40,9 @@ pub(super) struct Broken {
 impl Gap {
     /// A gap needs a destruction of its kind before it, and nothing that it says is gone may lie
     /// in the log: a trim spared nothing up to `resumes_at`, a rewind did not spare the cursor.
-    pub fn judge(&self, book: &mut Book, logs: &Logs) {
+    pub fn judge(&self, book: &mut Book, read: Readings) {
         let Self { seat, place, after, resumes_at, rewound } = *self;
-        let log = logs.of(seat.room);
+        let log = read.after(place).of(seat.room);
         let there = match rewound {
             true => log.and_then(|log| log.has(after).then_some(after)),
             false => log.and_then(|log| log.after(after).first().copied()),
@@ -71,9 +71,10 @@ impl Broken {
     /// - the old one still brings what the log has lost when the new one has told of the loss;
     /// - the one brought it when the other had been asked for what follows the cursor before it. The
     ///   client then stands on what is lost, refuses what comes, asks again, and must be told then.
-    pub fn judge(&self, book: &mut Book, logs: &Logs, entries: &Entries, gaps: &[Gap]) {
+    pub fn judge(&self, book: &mut Book, read: Readings, entries: &Entries, gaps: &[Gap]) {
         let Self { seat, place, id, expected, got, anomaly, .. } = *self;
-        let is_gone = |id| !logs.of(seat.room).is_some_and(|log| log.has(id));
+        let log = read.after(place).of(seat.room);
+        let is_gone = |id| !log.is_some_and(|log| log.has(id));
         let is_told = |gap: &Gap| {
             let later = gap.place.line > place.line && book.faults.explain_gap(true, place.at);
             later && gap.seat == seat && gap.rewound && gap.after == expected
@@ -91,7 +92,7 @@ impl Broken {
     }
 
     /// Whether the message may be one that was lost before the client was told of a loss. That it is not in
-    /// the final log says little, for that may have been trimmed or flushed since. Who was shown it says when it
+    /// the log says little if that was trimmed or flushed before it was read. Who was shown it says when it
     /// was there; of what nobody was shown, only how soon it came.
     fn is_of_lost_history(&self, book: &Book, entries: &Entries) -> bool {
         let told = self.rewound_at.filter(|at| book.faults.explain_gap(true, *at));

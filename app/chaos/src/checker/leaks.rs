@@ -1,11 +1,12 @@
-//! What the processes of the stack take at the end, against what they took at the beginning.
+//! What the processes of the stack take at the end, against what they took at the beginning; and each
+//! of them while it lives, which with all those faults is some minutes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{anomaly::Anomaly, book::Book};
 
 /// What a container takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Taken {
     pub rss: u64,
     pub fds: u64,
@@ -18,8 +19,8 @@ pub(super) struct Taken {
 /// a connection is far above this after a few minutes.
 const RATIO: f64 = 1.5;
 /// A replica has 7.5 MB before the load, and 8 to 18 MB after ten minutes of all faults, a flood and a
-/// stampede of 1,000 clients among them. A kilobyte a message is 43 MB in an hour, at 12 messages a
-/// second; the bound is about 36 MB.
+/// stampede of 1,000 clients among them; the bound is about 36 MB. A kilobyte a message, at 12 messages a
+/// second, passes that in 40 minutes: only a run whose faults leave processes alive can show it.
 const RSS: u64 = 24 << 20;
 /// After a reload the old worker is there as long as its sockets are.
 const RSS_OF_HAPROXY: u64 = 48 << 20;
@@ -29,9 +30,24 @@ const FDS: u64 = 32;
 const THREADS: u64 = 8;
 const TASKS: u64 = 64;
 
+/// What is busy when it is looked at may have more for a moment: of so many looks the least counts.
+const LOOKS: usize = 3;
+
 #[derive(Debug, Default)]
 pub(super) struct Leaks {
     before: HashMap<String, Taken>,
+    /// By container and start of its first process.
+    lives: BTreeMap<(String, u64), Life>,
+}
+
+/// One process, each time it was looked at.
+#[derive(Debug)]
+struct Life {
+    first: Taken,
+    /// When it was first looked at, and when last, microseconds.
+    from: u64,
+    until: u64,
+    newest: VecDeque<Taken>,
 }
 
 impl Leaks {
@@ -39,6 +55,25 @@ impl Leaks {
         self.before.insert(container.to_owned(), taken);
         // A replica's other slot has none of its own.
         self.before.entry(replica(container).to_owned()).or_insert(taken);
+    }
+
+    /// At any time, of the process that started at `since`.
+    pub fn look(&mut self, container: &str, since: u64, taken: Taken, at: u64) {
+        let is_unread = container != replica(container) && taken.tasks == 0;
+        if is_unread {
+            return;
+        }
+        let life = self.lives.entry((container.to_owned(), since)).or_insert_with(|| Life {
+            first: taken,
+            from: at,
+            until: at,
+            newest: VecDeque::new(),
+        });
+        life.until = at;
+        life.newest.push_back(taken);
+        if life.newest.len() > LOOKS {
+            life.newest.pop_front();
+        }
     }
 
     pub fn after(&self, book: &mut Book, container: &str, taken: Taken) {
@@ -55,23 +90,53 @@ impl Leaks {
                 format!("how many tasks {container} had before or after the load is not known")
             });
         }
-        let rss = match container {
-            it if it.ends_with("redis") => RSS_OF_REDIS,
-            it if it.ends_with("haproxy") => RSS_OF_HAPROXY,
-            _ => RSS,
-        };
-        for (what, before, after, floor) in [
-            ("bytes of memory", before.rss, taken.rss, rss),
-            ("descriptors", before.fds, taken.fds, FDS),
-            ("threads", before.threads, taken.threads, THREADS),
-            ("tasks", before.tasks, taken.tasks, TASKS),
-        ] {
-            let bound = (before as f64 * RATIO) as u64 + floor;
-            if after > bound {
-                book.note(Anomaly::Leak, |_| {
-                    format!("{container}: {before} {what} before, {after} after, at most {bound}")
-                });
+        compare(book, container, before, taken);
+    }
+
+    /// Judges every life. What was watched → for how many seconds at most.
+    pub fn finish(&self, book: &mut Book) -> BTreeMap<String, f64> {
+        let mut watched: BTreeMap<String, f64> = BTreeMap::new();
+        for ((container, _), life) in &self.lives {
+            if life.newest.len() == LOOKS {
+                compare(book, container, &life.first, life.least());
             }
+            let kind = container.rsplit('-').next().filter(|_| container == replica(container));
+            let longest = watched.entry(kind.unwrap_or("replica").to_owned()).or_default();
+            *longest = longest.max((life.until - life.from) as f64 / 1e6);
+        }
+        watched
+    }
+}
+
+impl Life {
+    fn least(&self) -> Taken {
+        let least = |of: fn(&Taken) -> u64| self.newest.iter().map(of).min().unwrap_or_default();
+        Taken {
+            rss: least(|it| it.rss),
+            fds: least(|it| it.fds),
+            threads: least(|it| it.threads),
+            tasks: least(|it| it.tasks),
+        }
+    }
+}
+
+fn compare(book: &mut Book, container: &str, before: &Taken, taken: Taken) {
+    let rss = match container {
+        it if it.ends_with("redis") => RSS_OF_REDIS,
+        it if it.ends_with("haproxy") => RSS_OF_HAPROXY,
+        _ => RSS,
+    };
+    for (what, before, after, floor) in [
+        ("bytes of memory", before.rss, taken.rss, rss),
+        ("descriptors", before.fds, taken.fds, FDS),
+        ("threads", before.threads, taken.threads, THREADS),
+        ("tasks", before.tasks, taken.tasks, TASKS),
+    ] {
+        let bound = (before as f64 * RATIO) as u64 + floor;
+        if after > bound {
+            book.note(Anomaly::Leak, |_| {
+                format!("{container}: {before} {what} before, {after} after, at most {bound}")
+            });
         }
     }
 }

@@ -28,6 +28,22 @@ pub(super) struct Snapshot {
     pub logs: Logs,
 }
 
+/// Whenever the logs were read: before data was destroyed, and at the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Readings<'a> {
+    pub snapshots: &'a [Snapshot],
+    pub last: &'a Logs,
+}
+
+impl<'a> Readings<'a> {
+    /// The next after `place`. What was gone by then is not in it, and what was there nothing has
+    /// destroyed since.
+    pub fn after(self, place: Place) -> &'a Logs {
+        let next = self.snapshots.iter().find(|it| it.begun.line > place.line);
+        next.map_or(self.last, |it| &it.logs)
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Log {
     /// In the log's order.

@@ -10,7 +10,7 @@
 //!   everything older that survived for a flush or a lost tail;
 //! - after a gap `rewound`, what a client had may come again as another entry, and numbers may start over;
 //! - a gap has its reason if a destruction of its kind began before it, and nothing that it says
-//!   is gone lies in the final log.
+//!   is gone lies in the log when that is read next.
 //!
 //! What the logs had just before a destruction (a snapshot) is judged like the final logs, by what was
 //! certain when they began to be read: no destruction hides what was wrong before it.
@@ -46,7 +46,7 @@ use self::{
     figures::Meter,
     gaps::{Broken, Gap},
     leaks::Leaks,
-    logs::{Logs, Snapshot},
+    logs::{Logs, Readings, Snapshot},
     names::Name,
     ops::Outcome,
 };
@@ -113,8 +113,9 @@ impl Checker {
             None => self.malformed("it does not go on to `healed`, the logs' entries and `end`"),
         }
         self.count();
-        let Self { mut book, meter, seed, mutant, .. } = self;
-        let figures = meter.finish(&book.faults);
+        let Self { mut book, meter, leaks, seed, mutant, .. } = self;
+        let mut figures = meter.finish(&book.faults);
+        figures.watched = leaks.finish(&mut book);
         if let Some(it) = figures.neighbours.filter(Neighbours::feel_it) {
             book.note(Anomaly::NoisyNeighbour, |_| it.to_string());
         }
@@ -125,13 +126,14 @@ impl Checker {
     }
 
     fn judge_end(&mut self, healed: Place) {
-        let Self { book, logs, entries, clients, .. } = self;
+        let Self { book, logs, entries, clients, snapshots, .. } = self;
         logs.find_lost(book, entries, book.place);
         logs.find_passed_over(book, entries);
-        self.gaps.iter().for_each(|gap| gap.judge(book, logs));
-        self.broken.iter().for_each(|broken| broken.judge(book, logs, entries, &self.gaps));
+        let read = Readings { snapshots: snapshots.as_slice(), last: &*logs };
+        self.gaps.iter().for_each(|gap| gap.judge(book, read));
+        self.broken.iter().for_each(|broken| broken.judge(book, read, entries, &self.gaps));
         clients.find_unsettled(book, healed);
-        clients.find_repeated(book, logs);
+        clients.find_repeated(book, read);
         clients.find_unseen(book, logs, entries, healed);
         for snapshot in &self.snapshots {
             clients.find_unseen_then(book, logs, entries, snapshot, healed);

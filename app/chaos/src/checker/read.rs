@@ -292,11 +292,15 @@ impl Checker {
                 let present = present.iter().map(|member| names.number(member)).collect();
                 self.observed.push((self.book.place, room, replica.clone(), present));
             }
-            What::Resources { when, container, rss, fds, threads, tasks } => {
+            What::Resources { when, container, since, rss, fds, threads, tasks } => {
                 let taken = Taken { rss: *rss, fds: *fds, threads: *threads, tasks: *tasks };
+                if let Some(since) = since {
+                    self.leaks.look(container, *since, taken, self.book.place.at);
+                }
                 match when.as_str() {
                     "before" => self.leaks.before(container, taken),
-                    _ => self.leaks.after(&mut self.book, container, taken),
+                    "after" => self.leaks.after(&mut self.book, container, taken),
+                    _ => {}
                 }
             }
             _ => {}

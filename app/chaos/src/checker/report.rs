@@ -124,6 +124,11 @@ impl Report {
             let what = format!("recovery, {name}");
             writeln!(f, "  {what:<32}{:>8} × {median:>8} {:>9} {longest:>9} ms", it.times, "")?;
         }
+        let watched = self.figures.watched.iter();
+        let watched: Vec<_> = watched.map(|(what, it)| format!("{what} {it:.0} s")).collect();
+        if !watched.is_empty() {
+            writeln!(f, "  memory, descriptors and tasks of one process: {}", watched.join(", "))?;
+        }
         Ok(())
     }
 }

@@ -185,13 +185,13 @@ impl Stack {
         Ok([self.running().await?, self.slots_where("status=paused").await?].concat())
     }
 
-    /// The slot of a replica that runs; the one that was started last, if there are two.
+    /// The slot of a replica that runs; in the middle of a roll, that of the newer container.
     ///
     /// # Errors
     ///
     /// If there is none.
-    pub async fn serving(&self, replica: &str) -> anyhow::Result<Slot> {
-        // Docker lists the newest container first, and a roll always makes or starts the newer one.
+    pub async fn newest(&self, replica: &str) -> anyhow::Result<Slot> {
+        // Docker lists the newest first.
         let slots = self.running().await?;
         let found = slots.into_iter().find(|slot| slot.replica == replica);
         found.with_context(|| format!("{replica} does not run"))

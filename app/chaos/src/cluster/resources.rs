@@ -9,6 +9,8 @@ use super::{Stack, docker::docker};
 /// What one container takes, all its processes together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
+    /// When its first process started, clock ticks of the machine.
+    pub since: u64,
     /// Resident memory, bytes.
     pub rss: u64,
     /// Open descriptors.
@@ -40,14 +42,24 @@ pub async fn look(stack: &Stack) -> anyhow::Result<Vec<(String, Resources)>> {
 
 async fn of(container: &str) -> anyhow::Result<Resources> {
     let pids = docker(&["top", container, "-eo", "pid"]).await?;
-    let mut sum = Resources::default();
+    let mut sum = Resources { since: u64::MAX, ..Resources::default() };
     for pid in pids.lines().skip(1).map(str::trim) {
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        // It may have ended meanwhile, as an old worker of HAProxy does.
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        sum.since = sum.since.min(started(pid)?);
         sum.rss += field(&status, "VmRSS:").unwrap_or_default() * 1024;
         sum.threads += field(&status, "Threads:").unwrap_or_default();
-        sum.fds += fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64;
+        sum.fds += open.count() as u64;
     }
     Ok(sum)
+}
+
+/// The 22nd field of `stat`; the second, which may hold spaces, ends with the last parenthesis.
+fn started(pid: &str) -> anyhow::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
+    Ok(fields.split(' ').nth(19).context("no start time")?.parse()?)
 }
 
 fn field(status: &str, name: &str) -> Option<u64> {

@@ -24,7 +24,7 @@ async fn rolled_under(
 }
 
 async fn complete_or_back(scene: &Scene, ended: &Ended) -> anyhow::Result<String> {
-    let serving = scene.serving().await?;
+    let serving = scene.releases().await?;
     let one = scene.stack.release_everywhere().await?;
     ensure!(one.is_some(), "left in between: {serving:?}\n{}", ended.tail(12));
     ended.line(if ended.status.success() { "done: " } else { "Failed. " })
@@ -33,7 +33,7 @@ async fn complete_or_back(scene: &Scene, ended: &Ended) -> anyhow::Result<String
 /// Twice: a roll that needs all replicas goes back, one that can do with two completes.
 pub async fn replica_killed(scene: &Scene) -> anyhow::Result<String> {
     let kill = async |release: &str, min_ready: &str| {
-        let victim = scene.stack.serving("r3").await?.container;
+        let victim = scene.stack.newest("r3").await?.container;
         let roll = scene.roll(release).set("rollcall_min_ready", min_ready);
         let harm = async { docker(&["kill", "--signal", "KILL", &victim]).await.map(drop) };
         rolled_under(scene, roll, harm).await

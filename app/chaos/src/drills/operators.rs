@@ -52,7 +52,8 @@ async fn cut_short(scene: &Scene, cut: Cut, moments: usize) -> anyhow::Result<St
         let release = scene.other_release().await?;
         let after = random.random_range(1.0..ROLL_SECONDS);
         let context = || format!("{after:.1} s into it, seed {}", scene.seed);
-        let Some(seen) = begin(scene, release, cut, after).await.with_context(context)? else {
+        let Some(seen) = roll_cut_short(scene, release, cut, after).await.with_context(context)?
+        else {
             late += 1;
             ensure!(late <= moments, "rolls end before they can be cut short");
             continue;
@@ -72,7 +73,7 @@ async fn cut_short(scene: &Scene, cut: Cut, moments: usize) -> anyhow::Result<St
 
 /// Starts a roll and cuts it short. What the operator saw last, or nothing if the roll had ended well
 /// by then: one that fails by itself was not cut short.
-async fn begin(
+async fn roll_cut_short(
     scene: &Scene,
     release: &str,
     cut: Cut,

@@ -12,7 +12,7 @@ const BESIDE: Duration = Duration::from_secs(8);
 
 pub async fn rollback(scene: &Scene) -> anyhow::Result<String> {
     let release = scene.other_release().await?;
-    let old = scene.serving().await?;
+    let old = scene.releases().await?;
     let before = scene.containers().await?;
     let forward = scene.roll(release).succeed().await?;
     scene.expect_serving(release).await?;
@@ -20,7 +20,7 @@ pub async fn rollback(scene: &Scene) -> anyhow::Result<String> {
     back.expect_success()?;
     back.expect_within(forward.took.as_secs_f64() / 2.0)?;
     ensure!(!back.output.contains("canary"), "it had a canary:\n{}", back.tail(10));
-    ensure!(scene.serving().await? == old, "{old:?} should serve again");
+    ensure!(scene.releases().await? == old, "{old:?} should serve again");
     let after = scene.containers().await?;
     let running = |all: &[String]| -> Vec<String> {
         all.iter().filter(|container| container.contains(" running ")).cloned().collect()
@@ -36,7 +36,7 @@ pub async fn beside_each_other(scene: &Scene) -> anyhow::Result<String> {
         scene.roll(release).arg("--limit").arg(replica).succeed().await?;
         sleep(BESIDE).await;
     }
-    let both: std::collections::BTreeSet<_> = scene.serving().await?.into_values().collect();
+    let both: std::collections::BTreeSet<_> = scene.releases().await?.into_values().collect();
     ensure!(both.len() == 2, "not two releases beside each other: {both:?}");
     let ended = scene.roll(release).succeed().await?;
     scene.expect_serving(release).await?;

@@ -79,7 +79,7 @@ impl Scene {
     }
 
     /// Replica -> the release that its only running slot has.
-    pub(super) async fn serving(&self) -> anyhow::Result<BTreeMap<String, String>> {
+    pub(super) async fn releases(&self) -> anyhow::Result<BTreeMap<String, String>> {
         self.stack.releases().await
     }
 
@@ -97,7 +97,7 @@ impl Scene {
 
     /// All replicas serve this release, each in one slot.
     pub(super) async fn expect_serving(&self, release: &str) -> anyhow::Result<()> {
-        let serving = self.serving().await?;
+        let serving = self.releases().await?;
         let all = serving.len() == REPLICAS.len() && serving.values().all(|it| it == release);
         ensure!(all, "{release} should serve everywhere, not {serving:?}");
         Ok(())
@@ -111,7 +111,7 @@ impl Scene {
     ) -> anyhow::Result<()> {
         let on = |replica| if replica == REPLICAS[0] { release } else { others };
         let wanted = REPLICAS.map(|replica| (replica.to_owned(), on(replica).to_owned()));
-        let (serving, wanted) = (self.serving().await?, BTreeMap::from(wanted));
+        let (serving, wanted) = (self.releases().await?, BTreeMap::from(wanted));
         ensure!(serving == wanted, "{wanted:?} should serve, not {serving:?}");
         Ok(())
     }

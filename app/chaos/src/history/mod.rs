@@ -339,10 +339,13 @@ pub enum What {
     },
     /// What a process of the stack takes.
     Resources {
-        /// `before` any load, or `after` everything.
+        /// `before` any load, `during` the faults, or `after` everything.
         when: String,
         /// The container.
         container: String,
+        /// When its first process started, clock ticks of the machine.
+        #[serde(default)]
+        since: Option<u64>,
         /// Resident memory, bytes.
         rss: u64,
         /// Open descriptors.

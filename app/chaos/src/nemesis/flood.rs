@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use futures_util::{SinkExt, StreamExt, future::join_all};
 use rollcall_client::new_key;
 use rollcall_protocol::{ClientFrame, ServerFrame};
@@ -27,6 +28,8 @@ const FLOODERS: u32 = 12;
 const APART: Duration = Duration::from_millis(25);
 const PAUSE: Duration = Duration::from_millis(50);
 const LENGTH: usize = 3_000;
+/// Fewer are no flood. One has 400 to 1,300, and not much less beside another fault.
+const LEAST: u64 = 100;
 /// An answer may take this much longer than the flood; then nobody knows.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -47,14 +50,17 @@ pub async fn flood(scene: &Scene<'_>) -> anyhow::Result<()> {
     };
     let pour = |number| async move {
         sleep(APART * number).await;
-        flooder(number).pour(until).await;
+        flooder(number).pour(until).await
     };
-    join_all((0..FLOODERS).map(pour)).await;
+    let taken: u64 = join_all((0..FLOODERS).map(pour)).await.into_iter().sum();
+    ensure!(taken >= LEAST, "only {taken} messages were taken: no flood");
     Ok(())
 }
 
 impl Flooder<'_> {
-    async fn pour(mut self, until: Instant) {
+    /// How many were taken.
+    async fn pour(mut self, until: Instant) -> u64 {
+        let mut taken = 0;
         let (client, role) = (self.name.clone(), "flooder".to_owned());
         self.scene.recorder.record(What::Began { client, role, rooms: vec![] });
         let mut ticks = interval(PAUSE);
@@ -64,10 +70,12 @@ impl Flooder<'_> {
             if Instant::now() >= until || !self.say(n, until + PATIENCE).await {
                 break;
             }
+            taken = n;
         }
         if let Some(socket) = &mut self.socket {
             let _gone = socket.send(frame(&ClientFrame::Bye)).await;
         }
+        taken
     }
 
     /// False if nobody knows whether it was taken: then nothing can follow it.

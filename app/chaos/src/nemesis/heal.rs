@@ -68,7 +68,7 @@ pub async fn until_well(stack: &Stack, limit: Duration) -> anyhow::Result<()> {
 }
 
 async fn is_ready(stack: &Stack, replica: &str) -> bool {
-    let Ok(slot) = stack.serving(replica).await else { return false };
+    let Ok(slot) = stack.newest(replica).await else { return false };
     let url = format!("http://{}:8080/readyz", slot.address);
     let asked = reqwest::Client::new().get(url).timeout(Duration::from_secs(1)).send().await;
     asked.is_ok_and(|answer| answer.status().is_success())

@@ -44,7 +44,7 @@ async fn detour_by(
     scene: &Scene<'_>,
     with: impl FnOnce(Forwarder) -> Forwarder,
 ) -> anyhow::Result<()> {
-    let slot = scene.stack.serving(scene.replica).await?;
+    let slot = scene.stack.newest(scene.replica).await?;
     let redis: SocketAddr = format!("{}:6379", scene.stack.redis_address()).parse()?;
     let gateway = format!("{}:0", scene.stack.gateway_address());
     let running = with(Forwarder::bind(&gateway, redis).await?).run();

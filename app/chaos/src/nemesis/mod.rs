@@ -9,6 +9,7 @@ mod links;
 mod plan;
 mod redis;
 mod replica;
+mod stampede;
 mod traffic;
 
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl Scene<'_> {
 
     /// The container of the replica to hit.
     pub async fn container(&self) -> anyhow::Result<String> {
-        Ok(self.stack.serving(self.replica).await?.container)
+        Ok(self.stack.newest(self.replica).await?.container)
     }
 
     /// As long as the fault lasts.
@@ -129,6 +130,6 @@ async fn dispatch(fault: Fault, scene: &Scene<'_>) -> anyhow::Result<()> {
         Fault::Flood => flood::flood(scene).await,
         Fault::ResendStorm => traffic::resend_storm(scene).await,
         Fault::Garbage => traffic::garbage(scene).await,
-        Fault::Stampede => traffic::stampede(scene).await,
+        Fault::Stampede => stampede::stampede(scene).await,
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs::OpenOptions, path::PathBuf, time::Duration};
 
 use anyhow::Context;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Scene;
 use crate::{
@@ -12,10 +12,14 @@ use crate::{
         redis::{command, connect, logs},
     },
     history::Loss,
+    workload::ARCHIVE,
 };
 
 /// What is cut off the append-only file: a few messages, and half of one more.
 const TAIL: u64 = 2_000;
+/// Messages that a trim is to take from a room where nobody is, and how long they may take to be written.
+const ARCHIVED: usize = 8;
+const WRITTEN: Duration = Duration::from_secs(60);
 
 pub async fn kill(scene: &Scene<'_>) -> anyhow::Result<()> {
     let container = scene.stack.container("redis");
@@ -98,7 +102,12 @@ pub async fn flush_all(scene: &Scene<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Who is there has everything, and a replica still knows what was said last in the rooms of its clients. Of a
+/// room where nobody was, it has to read the log: who comes there must be told what that lacks.
 pub async fn trim(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let archive = format!("{ARCHIVE}{}", scene.step);
+    let written = timeout(WRITTEN, scene.workload.leave_behind(&archive, ARCHIVED)).await;
+    written.context("nobody took what was to be trimmed")?;
     let work = async {
         let mut connection = connect(scene.stack).await?;
         for key in logs(&mut connection).await?.values() {
@@ -107,6 +116,7 @@ pub async fn trim(scene: &Scene<'_>) -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     scene.destroy(Loss::Trimmed, work).await?;
+    scene.workload.look_up(&archive);
     scene.hold().await;
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Faults that clients make: too much, too often, too broken, and all at once.
+//! Faults that clients make: too often, too much, and too broken.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{bail, ensure};
 use futures_util::{SinkExt, StreamExt};
-use rollcall_client::{Client, Config, Events, Handle, new_key};
-use rollcall_protocol::{ClientFrame, EntryId, RoomCursor, ServerFrame, Why};
+use rollcall_client::new_key;
+use rollcall_protocol::{ClientFrame, RoomCursor, ServerFrame, Why};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -20,15 +20,13 @@ use crate::{
     workload::ROOMS,
 };
 
-const STAMPEDE: usize = 1_000;
-/// Of these so many must be live, within the time that the other fault of a pair may keep them out.
-const ENOUGH: usize = 990;
-const GATHERED: Duration = Duration::from_secs(60);
-/// Clients of the stampede meet in rooms of their own, 40 in each: they are not of the workload.
-const ARENAS: usize = 25;
 const STORMERS: usize = 8;
 /// No frame may be nearly as long.
 const TOO_MUCH: usize = 1 << 20;
+/// Nobody is borne with for so many malformed frames.
+const NONSENSE: usize = 40;
+/// Who sends them is in a room of its own.
+const BABBLE: &str = "babble";
 /// How long it is tried again while nobody is let in, after the time that a fault lasts.
 const PATIENCE: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(100);
@@ -130,7 +128,8 @@ pub(super) async fn greet(scene: &Scene<'_>, key: &str, name: &str, room: &str) 
     Some(socket)
 }
 
-/// What no client should send. Nobody else may notice; and what is too long ends its connection.
+/// What no client should send. Nobody else may notice; what is too long ends its connection, and so does
+/// too much of what makes no sense.
 pub async fn garbage(scene: &Scene<'_>) -> anyhow::Result<()> {
     let until = Instant::now() + scene.hold;
     let frames = [
@@ -142,9 +141,9 @@ pub async fn garbage(scene: &Scene<'_>) -> anyhow::Result<()> {
         Message::binary(vec![0xff; 64]),
         Message::text("x".repeat(15 << 10)),
     ];
-    let mut ended = false;
+    let (mut long, mut nonsense) = (false, false);
     // The other fault of a pair may keep everybody out for a while.
-    while Instant::now() < until || (!ended && Instant::now() < until + PATIENCE) {
+    while Instant::now() < until || (!(long && nonsense) && Instant::now() < until + PATIENCE) {
         for frame in &frames {
             if let Some(mut socket) = open(scene).await {
                 // Turned away at once or after a while: both are right.
@@ -152,11 +151,32 @@ pub async fn garbage(scene: &Scene<'_>) -> anyhow::Result<()> {
                 let _ = timeout(Duration::from_millis(50), socket.next()).await;
             }
         }
-        ended |= is_ended_by_too_much(scene).await?;
+        long |= is_ended_by_too_much(scene).await?;
+        nonsense |= is_ended_by_nonsense(scene, &frames).await;
         half_requests(scene).await;
+        half_a_frame(scene).await;
     }
-    ensure!(ended, "a frame of {TOO_MUCH} bytes never ended its connection");
+    ensure!(long, "a frame of {TOO_MUCH} bytes never ended its connection");
+    ensure!(nonsense, "{NONSENSE} frames that make no sense never ended a member's connection");
     Ok(())
+}
+
+/// A member sends one malformed frame after the other. False if its connection did not end of it.
+async fn is_ended_by_nonsense(scene: &Scene<'_>, frames: &[Message]) -> bool {
+    let Some(mut socket) = greet(scene, &new_key(), "babbler", BABBLE).await else { return false };
+    let pour = async {
+        for frame in frames.iter().cycle().take(NONSENSE) {
+            if socket.send(frame.clone()).await.is_err() {
+                return;
+            }
+        }
+        while let Some(Ok(frame)) = socket.next().await {
+            if frame.is_close() {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(2), pour).await.is_ok()
 }
 
 /// Sends a frame that is far too long. False if nothing came of it: a replica may be frozen, or cut
@@ -192,35 +212,9 @@ async fn half_requests(scene: &Scene<'_>) {
     }
 }
 
-/// Many clients, none of the workload's, that come, lose their connections together, and resume.
-pub async fn stampede(scene: &Scene<'_>) -> anyhow::Result<()> {
-    let keys: Vec<String> = (0..STAMPEDE).map(|_| new_key()).collect();
-    let mut herd = start(scene, &keys, None).await?;
-    scene.hold().await;
-    herd.clear();
-    herd = start(scene, &keys, Some(EntryId::default())).await?;
-    for (handle, _) in &herd {
-        let _ended = handle.bye().await;
-    }
-    Ok(())
-}
-
-/// All of them, when as many are live as must be.
-async fn start(
-    scene: &Scene<'_>,
-    keys: &[String],
-    after: Option<EntryId>,
-) -> anyhow::Result<Vec<(Handle, Events)>> {
-    let start = |(number, key): (usize, &String)| {
-        let mut config = Config::new(&scene.stack.url(), "herd", &[]);
-        config.key.clone_from(key);
-        config.rooms = vec![RoomCursor { room: format!("arena-{}", number % ARENAS), after }];
-        Client::start(config)
-    };
-    let mut herd: Vec<_> = keys.iter().enumerate().map(start).collect();
-    let all = herd.iter_mut().map(|(_, events)| timeout(GATHERED, events.all_live()));
-    let all = futures_util::future::join_all(all).await;
-    let live = all.iter().filter(|live| matches!(live, Ok(true))).count();
-    ensure!(live >= ENOUGH, "only {live} of {STAMPEDE} were live in {GATHERED:?}");
-    Ok(herd)
+/// A member sends the beginning of a frame, and is gone.
+async fn half_a_frame(scene: &Scene<'_>) {
+    let Some(mut socket) = greet(scene, &new_key(), "babbler", BABBLE).await else { return };
+    // Final, text, masked, and 4,096 bytes to come.
+    let _ = socket.get_mut().write_all(&[0x81, 0xfe, 0x10, 0x00, 1, 2, 3, 4, b'{']).await;
 }

@@ -12,6 +12,14 @@ pub const ROOMS: [&str; 8] =
 const LIVELY: usize = 6;
 /// The room that a flood is poured into. Its listeners never need it for anything else.
 pub const FLOODED: &str = "flooded";
+/// How the rooms begin that somebody wrote to while nobody was in them.
+pub const ARCHIVE: &str = "archive-";
+
+/// Whether the workload talks there: its log is part of the history.
+#[must_use]
+pub fn is_of_workload(room: &str) -> bool {
+    ROOMS.contains(&room) || room == FLOODED || room.starts_with(ARCHIVE)
+}
 
 /// How a client behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,13 +13,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sha2::{Digest, Sha256};
 use tokio::{sync::watch, task::JoinSet};
 
-pub use cast::{Character, FLOODED, ROOMS, Role, cast};
+pub use cast::{ARCHIVE, Character, FLOODED, ROOMS, Role, cast, is_of_workload};
 pub use live::{Live, Window};
 
 use crate::history::{Id, Op, Recorder, What};
@@ -139,6 +140,19 @@ impl Workload {
             Role::Stream => clients.tasks.spawn(rest::follow(shared, character, place)),
             _ => clients.tasks.spawn(Participant::new(shared, character, place, seed).run()),
         };
+    }
+
+    /// Has somebody write to a room where nobody is, until all of it was answered.
+    pub async fn leave_behind(&self, room: &str, messages: usize) {
+        let (name, rooms) = (format!("writer-of-{room}"), vec![room.to_owned()]);
+        let writer = Character { name, role: Role::Poster, rooms, after: Duration::ZERO };
+        rest::leave_behind(self.shared.clone(), writer, messages).await;
+    }
+
+    /// Has somebody read a room from its first message on.
+    pub fn look_up(&self, room: &str) {
+        let (name, rooms) = (format!("reader-of-{room}"), vec![room.to_owned()]);
+        self.enter(Character { name, role: Role::Stream, rooms, after: Duration::ZERO });
     }
 
     /// Nobody says anything new from here on.

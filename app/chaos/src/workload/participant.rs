@@ -179,6 +179,10 @@ impl Participant {
             after: cursors.get(room).copied().and_then(entry_id),
         };
         config.rooms = self.character.rooms.iter().map(room).collect();
+        if self.character.role == Role::Slow {
+            // What it has not taken shall wait in its socket, where the service notices.
+            config.events = 1;
+        }
         config
     }
 

@@ -24,23 +24,22 @@ use crate::history::{Entered, Gone, Id, Op, What};
 const LIMIT: Duration = Duration::from_secs(3);
 /// Pause before a request is made again.
 const AGAIN: Duration = Duration::from_millis(250);
+/// One post in so many is longer than any may be: it must be refused, and never be shown.
+const TOO_LONG: u32 = 20;
 /// A stream that says nothing for this long, not even its keep-alive every 15 s, is dead.
 const DEAF: Duration = Duration::from_secs(20);
 
 /// Posts one message after the other, each until its outcome is known.
 pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, seed: u64) {
     let mut phase = shared.watch();
-    let poster = Poster { http: Client::new(), key: new_key(), shared, name: character.name };
-    let (room, role) = (&character.rooms[0], character.role.name().to_owned());
-    let (client, rooms) = (poster.name.clone(), character.rooms.clone());
-    poster.shared.recorder.record(What::Began { client, role, rooms });
+    let mut poster = Poster::new(shared, character);
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut n = 1;
     while *phase.borrow() == Phase::Talking {
         place.pending.store(1, Relaxed);
-        let (op, text) = poster.shared.invoke(&poster.name, room, 40);
+        let length = if rng.random_ratio(1, TOO_LONG) { 5_000 } else { 40 };
+        let (op, text) = poster.shared.invoke(&poster.name, &poster.room, length);
         tokio::select! {
-            () = poster.say(room, &mut n, op, &text) => place.pending.store(0, Relaxed),
+            () = poster.say(op, &text) => place.pending.store(0, Relaxed),
             _ = phase.wait_for(|phase| *phase == Phase::Over) => {
                 let why = "the run ended before an answer".to_owned();
                 poster.shared.recorder.record(What::Info { op, why });
@@ -53,39 +52,55 @@ pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, 
     }
 }
 
+/// Posts so many messages, and ends: nobody follows them.
+pub async fn leave_behind(shared: Arc<Shared>, character: Character, count: usize) {
+    let mut poster = Poster::new(shared, character);
+    for _ in 0..count {
+        let (op, text) = poster.shared.invoke(&poster.name, &poster.room, 40);
+        poster.say(op, &text).await;
+    }
+}
+
 struct Poster {
     http: Client,
     key: String,
     shared: Arc<Shared>,
     name: String,
+    room: String,
+    n: u64,
 }
 
 impl Poster {
-    async fn say(&self, room: &str, n: &mut u64, op: Op, text: &str) {
-        let live = &self.shared.live;
+    fn new(shared: Arc<Shared>, Character { name, role, rooms, .. }: Character) -> Self {
+        let (client, role, room) = (name.clone(), role.name().to_owned(), rooms[0].clone());
+        shared.recorder.record(What::Began { client, role, rooms });
+        Self { http: Client::new(), key: new_key(), shared, name, room, n: 1 }
+    }
+
+    async fn say(&mut self, op: Op, text: &str) {
         loop {
-            match self.post(room, *n, text).await {
+            match self.post(text).await {
                 Some(Answer::Ok { id, duplicate }) => {
                     self.shared.recorder.record(What::Ok { op, id, duplicate });
-                    live.ok.fetch_add(1, Relaxed);
-                    *n += 1;
+                    self.shared.live.ok.fetch_add(1, Relaxed);
+                    self.n += 1;
                     return;
                 }
                 Some(Answer::Fail(code)) => {
                     self.shared.recorder.record(What::Fail { op, code });
-                    live.fail.fetch_add(1, Relaxed);
+                    self.shared.live.fail.fetch_add(1, Relaxed);
                     return;
                 }
                 // The log lost what it knew of us; nothing of ours is on its way.
-                Some(Answer::Expects(expected)) => *n = expected,
+                Some(Answer::Expects(expected)) => self.n = expected,
                 None => sleep(AGAIN).await,
             }
         }
     }
 
-    async fn post(&self, room: &str, n: u64, text: &str) -> Option<Answer> {
-        let url = format!("{}/api/v1/rooms/{room}/messages", self.shared.url);
-        let body = json!({ "client": self.key, "name": self.name, "n": n, "text": text });
+    async fn post(&self, text: &str) -> Option<Answer> {
+        let url = format!("{}/api/v1/rooms/{}/messages", self.shared.url, self.room);
+        let body = json!({ "client": self.key, "name": self.name, "n": self.n, "text": text });
         let response = self.http.post(url).timeout(LIMIT).json(&body).send().await.ok()?;
         let status = response.status();
         match response.json().await.ok()? {

@@ -105,7 +105,29 @@ fn a_neighbour_that_hears_nothing_until_the_flood_is_over_is_a_noisy_neighbour()
 
 fn taken(when: &str, container: &str, rss: u64, fds: u64, tasks: u64) -> What {
     let (when, container) = (when.to_owned(), container.to_owned());
-    What::Resources { when, container, rss: rss << 20, fds, threads: 4, tasks }
+    What::Resources { when, container, since: None, rss: rss << 20, fds, threads: 4, tasks }
+}
+
+/// Looks at r1, ten seconds apart: when its process started, and its descriptors.
+fn watched(looks: &[(u64, u64)]) -> Tale {
+    let mut tale = chat();
+    for (started, fds) in looks.iter().copied() {
+        let (when, container) = ("during".to_owned(), "r1-blue".to_owned());
+        let (since, rss, threads, tasks) = (Some(started), 7 << 20, 4, 29);
+        tale.wait(10_000);
+        tale.tell(What::Resources { when, container, since, rss, fds, threads, tasks });
+    }
+    tale
+}
+
+#[test]
+fn a_process_that_leaks_and_is_killed_leaks_nevertheless() {
+    let found = |looks: &[(u64, u64)]| watched(looks).verdict();
+    assert_eq!(found(&[(1, 25), (1, 200), (1, 300), (1, 400), (2, 25)]), ["leak"]);
+    assert_eq!(found(&[(1, 25), (1, 30), (1, 25), (1, 400), (2, 25)]), NOTHING, "for a moment");
+    assert_eq!(found(&[(1, 25), (2, 200), (3, 300), (4, 400)]), NOTHING, "each another process");
+    let report = watched(&[(1, 25), (1, 25), (1, 25), (2, 25)]).judge();
+    assert_eq!(report.figures.watched["replica"].round(), 20.0);
 }
 
 #[test]

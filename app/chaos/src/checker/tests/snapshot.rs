@@ -82,3 +82,44 @@ fn a_trim_over_which_a_chain_is_forged_is_unseen() {
     let found = tale.invoke("ann", 9).append(9).ok(9).hear("bob", 9).verdict();
     assert!(found.contains(&"unseen"), "{found:?}");
 }
+
+/// Between two destructions the first explains gaps of its kind, and the second takes what would belie them.
+#[test]
+fn a_false_gap_is_false_although_what_it_passed_over_was_destroyed_later() {
+    let passes_over = |resumes_at: u64| {
+        let mut tale = chat();
+        tale.snapshot().trim(2).invoke("ann", 5).append(5).ok(5).hear("ann", 5);
+        tale.invoke("ann", 6).append(6).ok(6).hear("ann", 6).gap("bob", 40, resumes_at);
+        tale.hear("bob", 6);
+        flushed(&mut tale, 60)
+    };
+    assert_eq!(passes_over(50), ["false-gap"]);
+    let mut told = chat();
+    told.snapshot().flush().invoke("ann", 5).append(5).ok(5);
+    told.gap("ann", 40, 0).gap("bob", 40, 0).both_hear(5).gap("bob", 50, 0).hear("bob", 5);
+    assert!(flushed(&mut told, 50).contains(&"false-gap"), "it had what the log has");
+}
+
+#[test]
+fn what_came_again_and_was_destroyed_later_is_a_duplicate() {
+    let again = |kept: usize| {
+        let mut tale = chat();
+        let old = tale.log[2].clone();
+        tale.snapshot().rewind(kept).gap("ann", 40, 20).gap("bob", 40, 20);
+        tale.hear_line("bob", &old).invoke("ann", 5).append(5).ok(5);
+        tale.hear("ann", 5).gap("bob", 30, 20).hear("bob", 5);
+        flushed(&mut tale, 50).contains(&"duplicate")
+    };
+    assert!(again(3) && !again(2));
+}
+
+#[test]
+fn what_the_log_has_must_not_be_refused_although_it_was_destroyed_later() {
+    let refused = |kept: usize| {
+        let mut tale = chat();
+        tale.snapshot().rewind(kept).gap("ann", 40, 20).gap("bob", 40, 20);
+        tale.broken("bob", 30, 20, 10).invoke("ann", 5).append(5).ok(5).both_hear(5);
+        flushed(&mut tale, 50).contains(&"skipped-message")
+    };
+    assert!(refused(3) && !refused(2));
+}
