@@ -58,6 +58,10 @@ pub enum Mutant {
     TenTimesSlower,
     /// SIGTERM does nothing.
     IgnoresSigterm,
+
+    /// Not wrong but of a later release: each frame has a field that this one does not know, each reply is followed by
+    /// a frame, and each message in a feed by an entry. Seen by nobody, as long as all ignore what they do not know.
+    SaysMore,
 }
 
 #[cfg(feature = "mutants")]
@@ -140,6 +144,13 @@ pub async fn trouble() -> Result<(), String> {
         return Err("wrong on purpose".to_owned());
     }
     Ok(())
+}
+
+/// A field of a later release in a frame's JSON.
+pub fn say_more(json: &mut Vec<u8>) {
+    if active(Mutant::SaysMore) && json.pop().is_some() {
+        json.extend_from_slice(br#","later":["field"]}"#);
+    }
 }
 
 /// Ends the process a while after it was ready.

@@ -324,3 +324,25 @@ async fn ignores_sigterm() {
     assert_eq!(http(server.admin, "POST", "/drain", Some(&drain)).await.0, 200);
     socket.until(|frame| matches!(frame, ServerFrame::Goaway { .. })).await;
 }
+
+#[tokio::test]
+async fn says_more() {
+    let redis = Redis::start().await;
+    let later = mutant("says-more", &redis, &[]).await;
+    let now = Replica::start(Some(&redis), &[]).await;
+    let (mut teal, frames) = Socket::join(later.public, &key(), "vault", None).await;
+    assert!(frames.contains(&ServerFrame::Unknown), "{frames:?}");
+    let (mut plum, _) = Socket::join(now.public, &key(), "vault", None).await;
+    teal.send_acked("vault", 1, "x").await;
+    plum.send_acked("vault", 1, "y").await;
+    teal.send_acked("vault", 2, "z").await;
+    for heard in [teal.fence(1).await, plum.fence(1).await] {
+        assert!(!heard.iter().any(is_gap), "{heard:?}");
+    }
+    let (_, history) = http(now.public, "GET", PATH, None).await;
+    assert!(["x", "y", "z"].iter().all(|text| history.contains(&format!("\"text\":\"{text}\""))));
+    let key = redis.log_key("vault").await;
+    let feed = format!("{}:feed", key.split(":room:").next().expect("a partition"));
+    let entries = redis.command(&["XRANGE", &feed, "-", "+"]).await;
+    assert_eq!(entries.matches("later").count(), 2, "{entries}");
+}

@@ -29,16 +29,22 @@ pub async fn rollback(scene: &Scene) -> anyhow::Result<String> {
     back.line("done: ")
 }
 
-/// The roll stops after each replica, so that for a while both releases have clients in every room.
+/// A release whose frames and feeds have more in them than this one knows.
+const LATER: &str = "says-more";
+
+/// The roll stops after each replica, so that for a while both releases have clients in every room. Then it goes back.
 pub async fn beside_each_other(scene: &Scene) -> anyhow::Result<String> {
-    let release = scene.other_release().await?;
+    let old = scene.release().await?;
     for replica in ["r1", "r2"] {
-        scene.roll(release).arg("--limit").arg(replica).succeed().await?;
+        scene.roll(LATER).arg("--limit").arg(replica).succeed().await?;
         sleep(BESIDE).await;
     }
     let both: std::collections::BTreeSet<_> = scene.releases().await?.into_values().collect();
     ensure!(both.len() == 2, "not two releases beside each other: {both:?}");
-    let ended = scene.roll(release).succeed().await?;
-    scene.expect_serving(release).await?;
-    ended.line("done: ")
+    scene.roll(LATER).succeed().await?;
+    scene.expect_serving(LATER).await?;
+    let back = scene.stack.playbook("rollback").run().await?;
+    back.expect_success()?;
+    scene.expect_serving(old).await?;
+    back.line("done: ")
 }

@@ -36,6 +36,9 @@ impl RedisLog {
             let somebody = format!("{:?}", std::time::SystemTime::now());
             return self.append_as(new, &somebody).await;
         }
+        if mutants::active(Mutant::SaysMore) {
+            self.tell(&new.room, &[("kind", "later"), ("room", &new.room)]).await;
+        }
         appended
     }
 
@@ -94,12 +97,17 @@ impl RedisLog {
     }
 
     pub(super) async fn typing(&self, room: &str, member: &str, name: &str) {
+        // Nobody misses one: whoever goes on typing says so again.
+        self.tell(room, &[("kind", "typing"), ("room", room), ("member", member), ("name", name)])
+            .await;
+    }
+
+    /// Adds to the feed alone. What fails is not told.
+    async fn tell(&self, room: &str, fields: &[(&str, &str)]) {
         let mut connection = self.link.connection();
         let mut add = redis::cmd("XADD");
         add.arg(feed_key(room)).arg("MAXLEN").arg("~").arg(self.link.feed_entries()).arg("*");
-        add.arg(&[("kind", "typing"), ("room", room), ("member", member), ("name", name)]);
-        // Nobody misses one: whoever goes on typing says so again.
-        let _ = add.query_async::<()>(&mut connection).await;
+        let _ = add.arg(fields).query_async::<()>(&mut connection).await;
     }
 
     pub(super) async fn follow(&self, events: mpsc::Sender<FeedEvent>) {

@@ -323,6 +323,9 @@ impl Connection {
     pub(super) fn reply(&self, frame: &ServerFrame) {
         self.count_reply(frame);
         self.outlet.put_reply(&wire::text_frame(frame));
+        if mutants::active(Mutant::SaysMore) {
+            self.outlet.put_reply(&wire::text_frame(&ServerFrame::Unknown));
+        }
     }
 
     fn typing(&mut self, room: String) {

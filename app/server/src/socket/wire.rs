@@ -3,6 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use rollcall_protocol::{CloseCode, ServerFrame};
 
+use crate::mutants;
+
 /// RFC 6455, section 5.2: a final, unmasked text frame.
 const FINAL_TEXT: u8 = 0x81;
 const FINAL_CLOSE: u8 = 0x88;
@@ -10,7 +12,10 @@ const FINAL_CLOSE: u8 = 0x88;
 /// A frame's JSON.
 #[must_use]
 pub fn json(frame: &ServerFrame) -> Vec<u8> {
-    serde_json::to_vec(frame).expect("frames have string keys and no failing serializers")
+    let json = serde_json::to_vec(frame);
+    let mut json = json.expect("frames have string keys and no failing serializers");
+    mutants::say_more(&mut json);
+    json
 }
 
 /// A whole WebSocket frame, header and JSON, ready to be written to any number of sockets.
