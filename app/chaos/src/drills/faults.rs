@@ -1,11 +1,20 @@
 //! What dies in the middle of a roll.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use tokio::time::{sleep, timeout};
 
 use super::Scene;
-use crate::cluster::{Ended, Playbook, docker::docker};
+use crate::cluster::{
+    Ended, Playbook,
+    docker::{docker, is_running},
+};
+
+/// Longer than a deploy waits for HAProxy, and shorter than it does so twice.
+const AWAY: Duration = Duration::from_secs(15);
+/// The first replica's turn ends before this.
+const FIRST_TURN: Duration = Duration::from_secs(60);
 
 /// Rolls, and does `harm` when the first replica is through. It may complete or put everything back.
 async fn rolled_under(
@@ -65,4 +74,34 @@ pub async fn haproxy_reloaded(scene: &Scene) -> anyhow::Result<String> {
     let roll = scene.roll(scene.other_release().await?);
     let ended = rolled_under(scene, roll, harm).await?;
     complete_or_back(scene, &ended).await
+}
+
+/// Between two turns, and too long for the second: that fails, and the first replica goes back when HAProxy
+/// is there again.
+pub async fn haproxy_away(scene: &Scene) -> anyhow::Result<String> {
+    let (before, journal) = (scene.containers().await?, scene.journal());
+    let (haproxy, release) = (scene.stack.container("haproxy"), scene.other_release().await?);
+    let kill = format!(
+        "[ \"$ROLLCALL_REPLICA $ROLLCALL_RELEASE\" != \"r1 {release}\" ] || docker kill {haproxy}"
+    );
+    let hooks = scene.hooks(&[("post-replica", &kill)])?;
+    let roll = scene.roll(release).set("hooks", &hooks.to_string_lossy());
+    let (ended, started) = tokio::join!(roll.run(), async {
+        let killed = async {
+            while is_running(&haproxy).await? {
+                sleep(Duration::from_millis(50)).await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(FIRST_TURN, killed).await.context("nobody killed HAProxy")??;
+        sleep(AWAY).await;
+        docker(&["start", &haproxy]).await
+    });
+    started?;
+    let ended = ended?;
+    ended.expect_failure()?;
+    ensure!(journal.find("r1", "put back")?.outcome == "ok", "r1 was not put back");
+    ensure!(!scene.control("lock").exists(), "the lock is still held:\n{}", ended.tail(12));
+    scene.expect_as_before(&before).await?;
+    ended.line("Failed. ")
 }

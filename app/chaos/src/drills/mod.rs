@@ -233,6 +233,15 @@ pub const DRILLS: &[Drill] = &[
         run: |scene| Box::pin(faults::haproxy_reloaded(scene)),
     },
     Drill {
+        name: "haproxy-away-mid-roll",
+        summary: "the turn that needs it fails, what was rolled goes back, the lock is free",
+        quick: false,
+        promise: Promise::NothingLost,
+        // Who is not there serves nobody.
+        min_ready: 0,
+        run: |scene| Box::pin(faults::haproxy_away(scene)),
+    },
+    Drill {
         name: "replica-killed-mid-roll",
         summary: "what was rolled goes back, or with min_ready=2 it completes",
         quick: false,
