@@ -1,7 +1,7 @@
 //! What the processes of the stack take at the end, against what they took at the beginning; and each
 //! of them while it lives, which with all those faults is some minutes.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{anomaly::Anomaly, book::Book};
 
@@ -30,7 +30,8 @@ const FDS: u64 = 32;
 const THREADS: u64 = 8;
 const TASKS: u64 = 64;
 
-/// What is busy when it is looked at may have more for a moment: of so many looks the least counts.
+/// What is busy when it is looked at may have more for a moment, and what has just started has less: of
+/// the first looks the most counts, and of the last the least.
 const LOOKS: usize = 3;
 
 #[derive(Debug, Default)]
@@ -43,11 +44,10 @@ pub(super) struct Leaks {
 /// One process, each time it was looked at.
 #[derive(Debug)]
 struct Life {
-    first: Taken,
     /// When it was first looked at, and when last, microseconds.
     from: u64,
     until: u64,
-    newest: VecDeque<Taken>,
+    looks: Vec<Taken>,
 }
 
 impl Leaks {
@@ -63,17 +63,10 @@ impl Leaks {
         if is_unread {
             return;
         }
-        let life = self.lives.entry((container.to_owned(), since)).or_insert_with(|| Life {
-            first: taken,
-            from: at,
-            until: at,
-            newest: VecDeque::new(),
-        });
+        let life = self.lives.entry((container.to_owned(), since));
+        let life = life.or_insert_with(|| Life { from: at, until: at, looks: Vec::new() });
         life.until = at;
-        life.newest.push_back(taken);
-        if life.newest.len() > LOOKS {
-            life.newest.pop_front();
-        }
+        life.looks.push(taken);
     }
 
     pub fn after(&self, book: &mut Book, container: &str, taken: Taken) {
@@ -97,8 +90,11 @@ impl Leaks {
     pub fn finish(&self, book: &mut Book) -> BTreeMap<String, f64> {
         let mut watched: BTreeMap<String, f64> = BTreeMap::new();
         for ((container, _), life) in &self.lives {
-            if life.newest.len() == LOOKS {
-                compare(book, container, &life.first, life.least());
+            let looks = life.looks.len();
+            if looks >= 2 * LOOKS {
+                let most = Taken::of(&life.looks[..LOOKS], |it| it.max());
+                let least = Taken::of(&life.looks[looks - LOOKS..], |it| it.min());
+                compare(book, container, &most, least);
             }
             let kind = container.rsplit('-').next().filter(|_| container == replica(container));
             let longest = watched.entry(kind.unwrap_or("replica").to_owned()).or_default();
@@ -108,14 +104,15 @@ impl Leaks {
     }
 }
 
-impl Life {
-    fn least(&self) -> Taken {
-        let least = |of: fn(&Taken) -> u64| self.newest.iter().map(of).min().unwrap_or_default();
-        Taken {
-            rss: least(|it| it.rss),
-            fds: least(|it| it.fds),
-            threads: least(|it| it.threads),
-            tasks: least(|it| it.tasks),
+impl Taken {
+    /// One of several looks, for each of the figures.
+    fn of(looks: &[Self], one: fn(&mut dyn Iterator<Item = u64>) -> Option<u64>) -> Self {
+        let one = |of: fn(&Self) -> u64| one(&mut looks.iter().map(of)).unwrap_or_default();
+        Self {
+            rss: one(|it| it.rss),
+            fds: one(|it| it.fds),
+            threads: one(|it| it.threads),
+            tasks: one(|it| it.tasks),
         }
     }
 }

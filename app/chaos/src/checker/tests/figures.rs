@@ -122,10 +122,15 @@ fn watched(looks: &[(u64, u64)]) -> Tale {
 
 #[test]
 fn a_process_that_leaks_and_is_killed_leaks_nevertheless() {
-    let found = |looks: &[(u64, u64)]| watched(looks).verdict();
-    assert_eq!(found(&[(1, 25), (1, 200), (1, 300), (1, 400), (2, 25)]), ["leak"]);
-    assert_eq!(found(&[(1, 25), (1, 30), (1, 25), (1, 400), (2, 25)]), NOTHING, "for a moment");
-    assert_eq!(found(&[(1, 25), (2, 200), (3, 300), (4, 400)]), NOTHING, "each another process");
+    let found = |descriptors: &[u64]| {
+        let looks: Vec<_> = descriptors.iter().map(|fds| (1, *fds)).collect();
+        watched(&[looks, vec![(2, 25)]].concat()).verdict()
+    };
+    assert_eq!(found(&[25, 26, 27, 100, 200, 300]), ["leak"]);
+    assert_eq!(found(&[25, 26, 27, 300, 25, 300]), NOTHING, "for a moment");
+    assert_eq!(found(&[2, 120, 120, 120, 120, 120]), NOTHING, "when its clients were back");
+    let each_another: Vec<_> = (1..9).map(|it| (it, 100 * it)).collect();
+    assert_eq!(watched(&each_another).verdict(), NOTHING);
     let report = watched(&[(1, 25), (1, 25), (1, 25), (2, 25)]).judge();
     assert_eq!(report.figures.watched["replica"].round(), 20.0);
 }
