@@ -9,10 +9,12 @@ description:
   - Reads the metrics of all of them, sends each the same requests past HAProxy (mostly reads, some sends into a room of
     their own) for a few seconds, reads the metrics again, and compares what was counted in between, clients' requests
     included. The own requests make the verdict the same with an audience of ten thousand and of none.
+  - Requests, clients' sends over their connections, and the own requests as seen from here are timed each by themselves. The
+    control has the senders and the canary hardly any yet; a send waits for a disk, and would hide how slow the rest is.
   - The control runs beside the canary, on the same machine and the same Redis, so a slow disk or a busy machine slows
     both, and is not taken for a fault of the release.
-  - Bad means more errors (5xx, failed sends, own requests refused or without an answer) or longer answers than the control
-    by a factor, and by an amount that matters; or that it answers hardly any of the requests that the control answers.
+  - Bad means more errors (5xx, failed sends, own requests refused or without an answer) or longer times of one kind than the
+    control by a factor, and by an amount that matters; or that it answers hardly any of the requests that the control answers.
     Too few requests on either side prove nothing; then it says so and passes.
   - If either release is too old to count its requests, both are judged by the module's own requests alone.
 options:
@@ -43,7 +45,7 @@ EXAMPLES = r"""
 RETURN = r"""
 verdict: {description: "C(good), C(bad) (then the module fails) or C(unknown).", type: str, returned: always}
 source: {description: "C(metrics), or C(probes) where a release does not count.", type: str, returned: when compared}
-canary: {description: "Requests, errors and mean time of the canary.", type: dict, returned: when compared}
+canary: {description: "Requests, errors and mean times of the canary.", type: dict, returned: when compared}
 control: {description: The same of the control., type: dict, returned: when compared}
 note: {description: Why there is no verdict., type: str, returned: when it is unknown}
 seconds: {description: Time this took., type: float, returned: always}
@@ -57,7 +59,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rollcall_admin import Admin, AdminError
-from ansible.module_utils.rollcall_metrics import Sample, parse, window
+from ansible.module_utils.rollcall_metrics import Sample, Times, parse, window
 
 # A slow release answers fewer requests in the time there is; with several at once it still answers enough.
 CONNECTIONS = 4
@@ -103,7 +105,7 @@ class Prober(threading.Thread):
             self.close()
         else:
             self.refused += int(status not in FINE and status < 500)
-            self.answered += Sample(1, int(status not in FINE), time.monotonic() - began, 1)
+            self.answered += Sample(1, int(status not in FINE), {"probe": Times(time.monotonic() - began, 1)})
 
     def send(self):
         """The same number again until it was taken, as any client does."""
@@ -166,7 +168,8 @@ class Watched:
         unanswered = Sample(*[sum(prober.unanswered for prober in self.probers)] * 2)
         # Metrics take a 4xx for the client's fault; of our own requests none is.
         refused = Sample(0, sum(prober.refused for prober in self.probers))
-        return unanswered + (self.counted + refused if source == "metrics" else answered)
+        counted = self.counted + refused + Sample(times=answered.times) if source == "metrics" else answered
+        return unanswered + counted
 
 
 def watch(params):
@@ -191,10 +194,17 @@ def faults(canary, control, params):
         found.append(
             f"{canary.error_share:.1%} of {canary.requests} requests failed, {control.error_share:.1%} of the control's {control.requests}"
         )
-    limit = max(params["latency_ratio"] * control.mean_ms, control.mean_ms + params["latency_floor_ms"])
-    if min(canary.timed, control.timed) >= params["min_samples"] // TIMED_PART and canary.mean_ms > limit:
-        found.append(f"a request takes {canary.mean_ms:.1f} ms, the control's {control.mean_ms:.1f} ms")
+    for kind in canary.times:
+        found += slower(kind, canary.timed(kind), control.timed(kind), params)
     return found
+
+
+def slower(kind, canary, control, params):
+    """The same of the times of one kind."""
+    limit = max(params["latency_ratio"] * control.mean_ms, control.mean_ms + params["latency_floor_ms"])
+    if min(canary.count, control.count) < params["min_samples"] // TIMED_PART or canary.mean_ms <= limit:
+        return []
+    return [f"a {kind} takes {canary.mean_ms:.1f} ms, the control's {control.mean_ms:.1f} ms"]
 
 
 def compare(params):
@@ -204,7 +214,8 @@ def compare(params):
     found = faults(canary, control, params)
     result = {"source": source}
     for name, sample in (("canary", canary), ("control", control)):
-        result[name] = {"requests": sample.requests, "errors": sample.errors, "mean_ms": round(sample.mean_ms, 2)}
+        means = {kind: round(times.mean_ms, 2) for kind, times in sample.times.items()}
+        result[name] = {"requests": sample.requests, "errors": sample.errors, "mean_ms": means}
     if found:
         return result | {"verdict": "bad", "msg": f"canary {params['canary']['server']}: " + "; ".join(found)}
     if min(canary.requests, control.requests) < params["min_samples"]:

@@ -33,8 +33,9 @@ owner: {description: Who holds or held it., type: dict, returned: when there is 
 note: {description: Whose lock was taken over., type: str, returned: when one was}
 ansible_facts:
   description:
-    - C(deploy_id) names this deploy. Taken over from an interrupted deploy with the same purpose, it is that one's, so that
-      what it had begun still counts as one deploy. C(deploy_resumed) says whether an interrupted deploy came before it.
+    - C(deploy_id) names this deploy. If one with the same purpose was interrupted, it is that one's, so that what it had begun
+      still counts as one deploy, also when others came in between and did not end either (a mistyped release).
+      C(deploy_resumed) says whether an interrupted deploy came before it.
   type: dict
   returned: when held
 """
@@ -72,8 +73,8 @@ def read(path):
         return UNREADABLE
 
 
-def take(path, purpose, deploy):
-    """Write the lock; whoever reads it sees all of it or none."""
+def take(path, purpose, interrupted):
+    """Write the lock; whoever reads it sees all of it or none. `interrupted` has the deploys to be continued, by purpose."""
     pid = playbook_process()
     now = datetime.datetime.now(datetime.timezone.utc)
     owner = {
@@ -81,7 +82,8 @@ def take(path, purpose, deploy):
         "host": socket.gethostname(),
         "time": now.isoformat(timespec="seconds"),
         "purpose": purpose,
-        "deploy": deploy or f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
+        "deploy": interrupted.get(purpose) or f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
+        "interrupted": interrupted,
         "pid": pid,
         "process": identity(pid),
     }
@@ -134,12 +136,12 @@ def refuse(module, held):
 
 
 def hold(module, path, purpose):
-    held, note, deploy = read(path), {}, None
+    held, note, interrupted = read(path), {}, {}
     refuse(module, held)
     if held:
         note = {"note": "took over the lock of {owner}@{host}, {time}, {purpose}: its process {pid} is gone".format(**held)}
-        deploy = held.get("deploy") if held["purpose"] == purpose else None
-    owner = {"deploy": "check"} if module.check_mode else take(path, purpose, deploy)
+        interrupted = held.get("interrupted", {}) | {held["purpose"]: held.get("deploy")}
+    owner = {"deploy": "check"} if module.check_mode else take(path, purpose, interrupted)
     # Not a change: it is gone when the play ends, and a roll that has nothing to do must report changed=0.
     facts = {"deploy_id": owner["deploy"], "deploy_resumed": bool(held)}
     module.exit_json(changed=False, owner=owner, ansible_facts=facts, **note)

@@ -7,7 +7,8 @@ module: rollcall_release
 short_description: Pin a release to its image, or mark it bad
 description:
   - C(found) pins the release to the image's ID, so that a tag that somebody moves during the roll changes nothing.
-    It refuses a release that was never built, and one whose image a canary found bad.
+    It refuses a release that was never built, one whose image a canary found bad, and any while nobody can tell which
+    those are.
   - C(bad) marks the image. Built again, the release has another image, and a clean slate.
 options:
   image: {description: Name of the image, without its tag., type: str}
@@ -91,7 +92,14 @@ def main():
         required_if=[("state", "found", ["image"]), ("state", "bad", ["id", "reason"])],
         supports_check_mode=True,
     )
-    params = module.params
+    try:
+        run(module, module.params)
+    except (OSError, ValueError) as error:
+        # What it does not name any more is not forgiven, and a mark in a new one would look as if it were.
+        module.fail_json(msg=f"the bad releases are not known, {module.params['marks']} is unusable: {error}. Mend or remove it")
+
+
+def run(module, params):
     if params["state"] == "bad":
         if not module.check_mode:
             mark(params["marks"], params["id"], params["release"], params["reason"])

@@ -12,7 +12,7 @@ options:
   socket: {description: Path of HAProxy's runtime socket., type: path, required: true}
   backend: {description: HAProxy's backend., type: str, default: replicas}
   slots: {description: The slots of each replica with their addresses., type: dict, required: true}
-  want_up: {description: Look again for a moment until so many replicas serve. One slow check is no outage., type: int, default: 0}
+  want_up: {description: Look again for some seconds until so many replicas serve. One slow check is no outage., type: int, default: 0}
 author: [Rollcall]
 attributes:
   check_mode: {support: full, description: Reads only.}
@@ -47,8 +47,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rollcall_admin import Admin, AdminError
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 
-# How long to look again for what was not there.
-PATIENCE_SECONDS = 3
+# How long to look again for what was not there. Docker has started a HAProxy or a replica that died again by then.
+PATIENCE_SECONDS = 10
 PAUSE_SECONDS = 0.25
 # What rollcall_container appends to the name of a container that makes way for another release.
 ASIDE = "-aside"

@@ -5,6 +5,8 @@ import re
 
 LINE = re.compile(r'^(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>[0-9.eE+-]+|NaN|\+Inf)$')
 LABEL = re.compile(r'(\w+)="([^"]*)"')
+# What is timed, and where a release counts it.
+TIMED = {"request": "rollcall_http_request_seconds", "send": "rollcall_send_seconds"}
 
 
 def parse(text):
@@ -18,29 +20,40 @@ def parse(text):
     return found
 
 
+class Times:
+    """How long all of one kind took together."""
+
+    def __init__(self, seconds=0.0, count=0):
+        self.seconds = seconds
+        self.count = count
+
+    def __add__(self, other):
+        return Times(self.seconds + other.seconds, self.count + other.count)
+
+    @property
+    def mean_ms(self):
+        return 1000 * self.seconds / self.count if self.count else 0.0
+
+
 class Sample:
     """Requests and sends of one or several replicas within a window."""
 
-    def __init__(self, requests=0, errors=0, seconds=0.0, timed=0):
+    def __init__(self, requests=0, errors=0, times=None):
         self.requests = requests
         self.errors = errors
-        # The sum of the times of `timed` requests.
-        self.seconds = seconds
-        self.timed = timed
+        # By kind, and never one mean of all: a send takes many times as long as a read, so that would tell who has the senders.
+        self.times = times or {}
 
     def __add__(self, other):
-        return Sample(*(mine + theirs for mine, theirs in zip(self._parts(), other._parts())))
+        times = {kind: self.timed(kind) + other.timed(kind) for kind in self.times | other.times}
+        return Sample(self.requests + other.requests, self.errors + other.errors, times)
 
-    def _parts(self):
-        return self.requests, self.errors, self.seconds, self.timed
+    def timed(self, kind):
+        return self.times.get(kind, Times())
 
     @property
     def error_share(self):
         return self.errors / self.requests if self.requests else 0.0
-
-    @property
-    def mean_ms(self):
-        return 1000 * self.seconds / self.timed if self.timed else 0.0
 
 
 def window(before, after):
@@ -54,11 +67,9 @@ def window(before, after):
     def total(metric, *labels):
         return sum(change for (name, label), change in delta.items() if name == metric and (not labels or label in labels))
 
-    timed = ("rollcall_http_request_seconds", "rollcall_send_seconds")
     return Sample(
         # A rejected send is the sender's doing, as a 4xx is.
         requests=int(total("rollcall_http_requests_total") + total("rollcall_messages_in_total")),
         errors=int(total("rollcall_http_requests_total", "5xx") + total("rollcall_messages_in_total", "failed")),
-        seconds=sum(total(f"{name}_sum") for name in timed),
-        timed=int(sum(total(f"{name}_count") for name in timed)),
+        times={kind: Times(total(f"{name}_sum"), int(total(f"{name}_count"))) for kind, name in TIMED.items()},
     )

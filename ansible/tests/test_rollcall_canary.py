@@ -15,20 +15,28 @@ rollcall_messages_in_total{{outcome="failed"}} 0
 rollcall_http_request_seconds_bucket{{le="0.5"}} {all}
 rollcall_http_request_seconds_sum {seconds}
 rollcall_http_request_seconds_count {all}
+rollcall_send_seconds_sum {send_seconds}
+rollcall_send_seconds_count {sends}
 """
 
 
 class Counting:
-    """A replica that fails every so many requests, and takes its time. Public and admin listener in one."""
+    """A replica that fails every so many requests, and takes its time. Public and admin listener in one.
 
-    def __init__(self, fail_every=0, seconds=0.0, counts=True):
+    Clients of its own, if it has any, send over WebSockets or by POST: so many a second, and so long each takes.
+    """
+
+    def __init__(self, fail_every=0, seconds=0.0, counts=True, sends=(0, 0), posts=(0, 0)):
         self.port, self.fail_every, self.seconds, self.counts = free_port(), fail_every, seconds, counts
+        self.sends, self.posts, self.began = sends, posts, time.monotonic()
         self.good = self.bad = self.spent = 0
         self.lock = threading.Lock()
         counting = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body in one piece; the kernel would hold the second back, for 40 ms.
+            wbufsize = -1
 
             def do_GET(self):
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -57,8 +65,15 @@ class Counting:
     def metrics(self):
         if not self.counts:
             return b"rollcall_connections 3\n"
-        everything = self.good + self.bad
-        return METRICS.format(good=self.good, bad=self.bad, all=everything, seconds=self.spent).encode()
+        sends, posts = (int(rate * (time.monotonic() - self.began)) for rate, _ in (self.sends, self.posts))
+        return METRICS.format(
+            good=self.good + posts,
+            bad=self.bad,
+            all=self.good + self.bad + posts,
+            seconds=self.spent + posts * self.posts[1],
+            sends=sends,
+            send_seconds=sends * self.sends[1],
+        ).encode()
 
 
 @pytest.fixture
@@ -115,6 +130,27 @@ def test_ten_times_slower_is_bad(compare):
 
 def test_ten_times_slower_than_nothing_is_nothing(compare):
     assert compare(Counting(seconds=0.003), Counting(seconds=0.0003))["verdict"] == "good"
+
+
+def test_slow_sends_of_the_control_s_clients_do_not_hide_a_slow_canary(compare):
+    """It has all the senders, since nobody has moved yet."""
+    result = compare(Counting(seconds=0.04), Counting(seconds=0.0005, sends=(600, 0.02)))
+    assert result["verdict"] == "bad" and "a request takes" in result["msg"]
+
+
+def test_nor_do_their_slow_requests(compare):
+    """Only the own requests are the same on both sides."""
+    result = compare(Counting(seconds=0.04), Counting(seconds=0.0005, posts=(600, 0.02)))
+    assert result["verdict"] == "bad" and "a probe takes" in result["msg"]
+
+
+def test_slow_sends_are_bad(compare):
+    result = compare(Counting(sends=(50, 0.1)), Counting(sends=(400, 0.01)))
+    assert result["verdict"] == "bad" and "a send takes 100.0 ms, the control's 10.0 ms" in result["msg"]
+
+
+def test_few_sends_prove_nothing(compare):
+    assert compare(Counting(sends=(2, 0.1)), Counting(sends=(400, 0.01)))["verdict"] == "good"
 
 
 def test_so_slow_that_there_are_few_samples_is_bad_all_the_same(compare):

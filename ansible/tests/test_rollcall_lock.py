@@ -13,7 +13,7 @@ def path(tmp_path):
 
 def held_by(path, **changes):
     """A lock as this process takes it, but for the changes."""
-    owner = load("rollcall_lock").take(str(path), "rolling to 1.1.0", None)
+    owner = load("rollcall_lock").take(str(path), "rolling to 1.1.0", {})
     path.write_text(json.dumps(owner | changes))
     return owner
 
@@ -44,6 +44,24 @@ def test_another_purpose_is_another_deploy(path, run):
     before = held_by(path, process="another start")
     result = run("rollcall_lock", path=str(path), purpose="rolling back")
     assert "failed" not in result and result["ansible_facts"]["deploy_id"] != before["deploy"]
+
+
+def test_a_mistyped_release_does_not_forget_an_interrupted_deploy(path, run):
+    """Refused, it leaves the lock to whoever goes on; so does one that is interrupted as well."""
+    before = held_by(path, process="another start")
+    for purpose in ("rolling to 1.1.O", "rolling to 1.l.0"):
+        run("rollcall_lock", path=str(path), purpose=purpose)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"process": "another start"}))
+    facts = run("rollcall_lock", path=str(path), purpose="rolling to 1.1.0")["ansible_facts"]
+    assert facts == {"deploy_id": before["deploy"], "deploy_resumed": True}
+
+
+def test_what_has_come_to_its_end_is_not_continued(path, run):
+    before = held_by(path, process="another start")
+    run("rollcall_lock", path=str(path), purpose="rolling back")
+    run("rollcall_lock", path=str(path), state="free")
+    facts = run("rollcall_lock", path=str(path), purpose="rolling to 1.1.0")["ansible_facts"]
+    assert facts["deploy_id"] != before["deploy"] and not facts["deploy_resumed"]
 
 
 def test_a_process_that_only_has_the_number_is_not_the_owner(path, run):

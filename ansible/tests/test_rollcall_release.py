@@ -27,3 +27,15 @@ def test_a_bad_release_is_refused_by_its_image_unless_forced(tmp_path, run):
     result = run("rollcall_release", **ROW, marks=marks)
     assert result["failed"] and "5 % errors" in result["msg"] and "force=true" in result["msg"]
     assert "failed" not in run("rollcall_release", **ROW, marks=marks, force=True)
+
+
+def test_half_a_list_of_bad_releases_refuses_and_is_not_overwritten(tmp_path, run):
+    """What it no longer names would be rolled out again."""
+    marks = tmp_path / "bad.json"
+    marks.write_text('{"sha256:')
+    for result in (
+        run("rollcall_release", **ROW, marks=str(marks)),
+        run("rollcall_release", state="bad", release="3.0", id="an image", reason="5 % errors", marks=str(marks)),
+    ):
+        assert result["failed"] and str(marks) in result["msg"] and "Mend or remove it" in result["msg"]
+    assert marks.read_text() == '{"sha256:'

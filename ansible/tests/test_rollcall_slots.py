@@ -1,6 +1,9 @@
 """What an interrupted roll can leave, and which slot is then taken for the serving one."""
 
+import time
+
 import pytest
+from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 from conftest import load
 
 ABSENT = {
@@ -53,3 +56,16 @@ def test_what_a_roll_had_not_finished_with_is_told():
     # In the slot that serves it is only what the roll will drop at its end.
     slots = {"blue": SERVES | {"aside": "0.9.0"}, "green": KEPT}
     assert not load("rollcall_slots").replica(slots)["unproven"]
+
+
+def test_a_haproxy_that_is_away_for_a_moment_is_waited_for(run, monkeypatch):
+    """Docker starts one that died again, within seconds."""
+    back = time.monotonic() + 6
+
+    def servers(*_):
+        if time.monotonic() < back:
+            raise HaproxyError("no HAProxy runs")
+        return {}
+
+    monkeypatch.setattr(Runtime, "servers", servers)
+    assert run("rollcall_slots", project="rollcall-pytest", socket="/nowhere", slots={})["up"] == 0

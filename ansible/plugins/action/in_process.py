@@ -43,7 +43,10 @@ def run(name, arguments):
 
 
 def die_with_playbook():
-    """A playbook that was killed outright has lost its lock, and whoever has it now must find nobody still at work."""
+    """A playbook that was killed outright has lost its lock, and whoever has it now must find no module of ours still at work.
+
+    A worker's children do not inherit this: a `docker stop` that has begun goes on to its end.
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     playbook = multiprocessing.parent_process()
     if playbook and os.getppid() != playbook.pid:
