@@ -77,6 +77,23 @@ def find(module, params):
     return found.strip()
 
 
+def run(module, params):
+    if params["state"] == "bad":
+        if not module.check_mode:
+            mark(params["marks"], params["id"], params["release"], params["reason"])
+        module.exit_json(changed=True)
+    image = find(module, params)
+    bad = read(params["marks"]).get(image)
+    if bad and not params["force"]:
+        module.fail_json(
+            msg=f"release {params['release']} is marked bad since {bad['time']}: {bad['reason']}. "
+            "Roll it out all the same with -e force=true"
+        )
+    spec = hashlib.sha1((image + json.dumps(params["settings"], sort_keys=True)).encode()).hexdigest()
+    facts = {"replica_image": image, "replica_release": params["release"], "replica_spec": spec}
+    module.exit_json(changed=False, ansible_facts=facts)
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -97,23 +114,6 @@ def main():
     except (OSError, ValueError) as error:
         # What it does not name any more is not forgiven, and a mark in a new one would look as if it were.
         module.fail_json(msg=f"the bad releases are not known, {module.params['marks']} is unusable: {error}. Mend or remove it")
-
-
-def run(module, params):
-    if params["state"] == "bad":
-        if not module.check_mode:
-            mark(params["marks"], params["id"], params["release"], params["reason"])
-        module.exit_json(changed=True)
-    image = find(module, params)
-    bad = read(params["marks"]).get(image)
-    if bad and not params["force"]:
-        module.fail_json(
-            msg=f"release {params['release']} is marked bad since {bad['time']}: {bad['reason']}. "
-            "Roll it out all the same with -e force=true"
-        )
-    spec = hashlib.sha1((image + json.dumps(params["settings"], sort_keys=True)).encode()).hexdigest()
-    facts = {"replica_image": image, "replica_release": params["release"], "replica_spec": spec}
-    module.exit_json(changed=False, ansible_facts=facts)
 
 
 if __name__ == "__main__":
