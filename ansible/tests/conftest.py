@@ -100,6 +100,8 @@ class Toy:
                 body = json.dumps(toy.answers.get((self.command, self.path), lambda: {})()).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
+                if self.path == "/events":
+                    self.send_header("Content-Type", "text/event-stream")
                 self.end_headers()
                 self.wfile.write(body)
 

@@ -142,6 +142,16 @@ def test_with_no_replica_there_is_a_page_that_says_so(stack):
     wait_until(lambda: stack.request("GET", "/")[0] == 200)
 
 
+@pytest.mark.parametrize(("path", "last"), [("/events", True), ("/", False)])
+def test_an_event_stream_is_the_last_of_its_connection(stack, path, last):
+    """It may outlive a reload and then a roll, of which the old worker knows nothing: what followed would meet nobody there."""
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=5)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    assert response.read() and response.will_close == last
+    connection.close()
+
+
 def test_a_reload_closes_no_idle_connection_under_a_request(stack):
     """A client cannot know that the worker at the other end is an old one by now."""
 
