@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{anomaly::Anomaly, book::Book};
 
 /// What a container takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Taken {
     pub rss: u64,
     pub fds: u64,
@@ -59,8 +59,7 @@ impl Leaks {
 
     /// At any time, of the process that started at `since`.
     pub fn look(&mut self, container: &str, since: u64, taken: Taken, at: u64) {
-        let is_unread = container != replica(container) && taken.tasks == 0;
-        if is_unread {
+        if is_unread(container, taken) {
             return;
         }
         let life = self.lives.entry((container.to_owned(), since));
@@ -76,9 +75,7 @@ impl Leaks {
                 format!("what {container} took before the load is not known")
             });
         };
-        let is_unread = container != replica(container) && (before.tasks == 0 || taken.tasks == 0);
-        if is_unread {
-            // A replica has at least the task that answers: it was not asked, or did not answer.
+        if is_unread(container, *before) || is_unread(container, taken) {
             book.note(Anomaly::Incomplete, |_| {
                 format!("how many tasks {container} had before or after the load is not known")
             });
@@ -96,8 +93,9 @@ impl Leaks {
                 let least = Taken::of(&life.looks[looks - LOOKS..], |it| it.min());
                 compare(book, container, &most, least);
             }
-            let kind = container.rsplit('-').next().filter(|_| container == replica(container));
-            let longest = watched.entry(kind.unwrap_or("replica").to_owned()).or_default();
+            let (_, name) = container.rsplit_once('-').unwrap_or_default();
+            let kind = if is_replica(container) { "replica" } else { name };
+            let longest = watched.entry(kind.to_owned()).or_default();
             *longest = longest.max((life.until - life.from) as f64 / 1e6);
         }
         watched
@@ -136,6 +134,15 @@ fn compare(book: &mut Book, container: &str, before: &Taken, taken: Taken) {
             });
         }
     }
+}
+
+/// A replica has at least the task that answers: it was not asked, or did not answer.
+fn is_unread(container: &str, taken: Taken) -> bool {
+    is_replica(container) && taken.tasks == 0
+}
+
+fn is_replica(container: &str) -> bool {
+    container != replica(container)
 }
 
 /// A container's name without its slot.

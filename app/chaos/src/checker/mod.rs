@@ -129,7 +129,7 @@ impl Checker {
         let Self { book, logs, entries, clients, snapshots, .. } = self;
         logs.find_lost(book, entries, book.place);
         logs.find_passed_over(book, entries);
-        let read = Readings { snapshots: snapshots.as_slice(), last: &*logs };
+        let read = Readings { snapshots, last: logs };
         self.gaps.iter().for_each(|gap| gap.judge(book, read));
         self.broken.iter().for_each(|broken| broken.judge(book, read, entries, &self.gaps));
         clients.find_unsettled(book, healed);

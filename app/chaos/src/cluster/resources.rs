@@ -46,8 +46,9 @@ async fn of(container: &str) -> anyhow::Result<Resources> {
     for pid in pids.lines().skip(1).map(str::trim) {
         // It may have ended meanwhile, as an old worker of HAProxy does.
         let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
         let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-        sum.since = sum.since.min(started(pid)?);
+        sum.since = sum.since.min(started(&stat).context("no start time")?);
         sum.rss += field(&status, "VmRSS:").unwrap_or_default() * 1024;
         sum.threads += field(&status, "Threads:").unwrap_or_default();
         sum.fds += open.count() as u64;
@@ -56,10 +57,9 @@ async fn of(container: &str) -> anyhow::Result<Resources> {
 }
 
 /// The 22nd field of `stat`; the second, which may hold spaces, ends with the last parenthesis.
-fn started(pid: &str) -> anyhow::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
-    Ok(fields.split(' ').nth(19).context("no start time")?.parse()?)
+fn started(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(19)?.parse().ok()
 }
 
 fn field(status: &str, name: &str) -> Option<u64> {

@@ -13,8 +13,8 @@ use crate::cluster::{
 
 /// Longer than a deploy waits for HAProxy, and shorter than it does so twice.
 const AWAY: Duration = Duration::from_secs(15);
-/// The first replica's turn ends before this.
-const FIRST_TURN: Duration = Duration::from_secs(60);
+/// The first replica is stopped and its hook told, once it is drained.
+const TURN_ENDS: Duration = Duration::from_secs(30);
 
 /// Rolls, and does `harm` when the first replica is through. It may complete or put everything back.
 async fn rolled_under(
@@ -86,22 +86,21 @@ pub async fn haproxy_away(scene: &Scene) -> anyhow::Result<String> {
     );
     let hooks = scene.hooks(&[("post-replica", &kill)])?;
     let roll = scene.roll(release).set("hooks", &hooks.to_string_lossy());
-    let (ended, started) = tokio::join!(roll.run(), async {
-        let killed = async {
-            while is_running(&haproxy).await? {
-                sleep(Duration::from_millis(50)).await;
-            }
-            anyhow::Ok(())
-        };
-        timeout(FIRST_TURN, killed).await.context("nobody killed HAProxy")??;
+    let killed = async {
+        while is_running(&haproxy).await? {
+            sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::Ok(())
+    };
+    let harm = async {
+        timeout(TURN_ENDS, killed).await.context("nobody killed HAProxy")??;
         sleep(AWAY).await;
-        docker(&["start", &haproxy]).await
-    });
-    started?;
-    let ended = ended?;
+        docker(&["start", &haproxy]).await.map(drop)
+    };
+    let ended = rolled_under(scene, roll, harm).await?;
     ended.expect_failure()?;
     ensure!(journal.find("r1", "put back")?.outcome == "ok", "r1 was not put back");
-    ensure!(!scene.control("lock").exists(), "the lock is still held:\n{}", ended.tail(12));
+    scene.expect_no_leftovers().await?;
     scene.expect_as_before(&before).await?;
     ended.line("Failed. ")
 }

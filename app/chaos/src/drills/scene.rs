@@ -103,6 +103,15 @@ impl Scene {
         Ok(())
     }
 
+    /// A deploy has come to its end, whatever that was.
+    pub(super) async fn expect_no_leftovers(&self) -> anyhow::Result<()> {
+        let containers = self.containers().await?;
+        let aside = containers.iter().any(|container| container.contains("-aside"));
+        ensure!(!aside, "something is still set aside: {containers:?}");
+        ensure!(!self.control("lock").exists(), "the lock is still held");
+        Ok(())
+    }
+
     /// The first replica serves this release, and the others that one.
     pub(super) async fn expect_only_first_on(
         &self,

@@ -109,15 +109,18 @@ fn strike(rng: &mut StdRng, about: &About, replicas: &[&'static str]) -> Strike 
     Strike { fault: about.fault, replica, hold }
 }
 
-/// Two faults of different parts, or of two replicas. A single one where no two fit.
+/// Two faults of different parts, or of two replicas. A single one where no two fit, as beside a deploy.
 fn pair(rng: &mut StdRng, faults: &[Fault]) -> Vec<Strike> {
     let Some(first) = faults.choose(rng) else { return Vec::new() };
     let first = strike(rng, first.about(), &REPLICAS);
     let part = first.fault.about().part;
+    if part == Part::Deploy {
+        return vec![first];
+    }
     let fits = |about: &&About| match about.part {
         Part::Deploy => false,
         Part::Replica if part == Part::Replica => about.fault != first.fault,
-        other => other != part && part != Part::Deploy,
+        other => other != part,
     };
     let second: Vec<&About> = faults.iter().map(|fault| fault.about()).filter(fits).collect();
     let others: Vec<&'static str> =

@@ -24,8 +24,11 @@ use crate::history::{Entered, Gone, Id, Op, What};
 const LIMIT: Duration = Duration::from_secs(3);
 /// Pause before a request is made again.
 const AGAIN: Duration = Duration::from_millis(250);
-/// One post in so many is longer than any may be: it must be refused, and never be shown.
-const TOO_LONG: u32 = 20;
+/// Of a post, in bytes.
+const LENGTH: usize = 40;
+/// Longer than any may be. One in so many is: it must be refused, and never be shown.
+const TOO_LONG: usize = 5_000;
+const TOO_LONG_IN: u32 = 20;
 /// A stream that says nothing for this long, not even its keep-alive every 15 s, is dead.
 const DEAF: Duration = Duration::from_secs(20);
 
@@ -36,7 +39,7 @@ pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, 
     let mut rng = StdRng::seed_from_u64(seed);
     while *phase.borrow() == Phase::Talking {
         place.pending.store(1, Relaxed);
-        let length = if rng.random_ratio(1, TOO_LONG) { 5_000 } else { 40 };
+        let length = if rng.random_ratio(1, TOO_LONG_IN) { TOO_LONG } else { LENGTH };
         let (op, text) = poster.shared.invoke(&poster.name, &poster.room, length);
         tokio::select! {
             () = poster.say(op, &text) => place.pending.store(0, Relaxed),
@@ -56,7 +59,7 @@ pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, 
 pub async fn leave_behind(shared: Arc<Shared>, character: Character, count: usize) {
     let mut poster = Poster::new(shared, character);
     for _ in 0..count {
-        let (op, text) = poster.shared.invoke(&poster.name, &poster.room, 40);
+        let (op, text) = poster.shared.invoke(&poster.name, &poster.room, LENGTH);
         poster.say(op, &text).await;
     }
 }
