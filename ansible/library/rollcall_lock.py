@@ -17,7 +17,10 @@ options:
     default: held
     choices: [held, free, unheld]
   purpose: {description: What for., type: str, default: a roll}
-  deploy: {description: With C(state=free) give back the lock of this deploy only., type: str}
+  deploy:
+    description: With C(state=free) give back the lock of this deploy only. Without it anybody's, but not one whose process lives.
+    type: str
+  force: {description: With C(state=free) also the lock of a process that lives., type: bool, default: false}
 author: [Rollcall]
 attributes:
   check_mode: {support: full, description: Fails on a held lock too but takes none.}
@@ -95,8 +98,16 @@ def take(path, purpose, interrupted):
 
 def abandoned(held):
     """Whether the process that took the lock ran here and is gone."""
-    here = held["host"] == socket.gethostname()
-    return here and bool(held.get("process")) and identity(held["pid"]) != held["process"]
+    return ran_here(held) and identity(held["pid"]) != held["process"]
+
+
+def at_work(held):
+    """Whether the process that took the lock runs here."""
+    return ran_here(held) and identity(held["pid"]) == held["process"]
+
+
+def ran_here(held):
+    return held["host"] == socket.gethostname() and bool(held.get("process"))
 
 
 def identity(pid):
@@ -147,9 +158,14 @@ def hold(module, path, purpose):
     module.exit_json(changed=False, owner=owner, ansible_facts=facts, **note)
 
 
-def free(module, path, deploy):
+def free(module, path, deploy, force):
     held = read(path)
     ours = bool(held) and deploy in (None, held.get("deploy"))
+    if ours and deploy is None and at_work(held) and not force:
+        module.fail_json(
+            msg="process {pid} is still at it: {purpose}, since {time}. End it first (Ctrl-C), or take the lock away "
+            "all the same with -e force=true".format(**held)
+        )
     if ours and not module.check_mode:
         os.unlink(path)
     module.exit_json(changed=ours, owner=held)
@@ -162,6 +178,7 @@ def main():
             "state": {"type": "str", "default": "held", "choices": ["held", "free", "unheld"]},
             "purpose": {"type": "str", "default": "a roll"},
             "deploy": {"type": "str"},
+            "force": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -169,7 +186,7 @@ def main():
     try:
         with guarded(params["path"]):
             if params["state"] == "free":
-                free(module, params["path"], params["deploy"])
+                free(module, params["path"], params["deploy"], params["force"])
             if params["state"] == "unheld":
                 refuse(module, read(params["path"]))
                 module.exit_json(changed=False)

@@ -25,8 +25,8 @@ def test_one_holds_it_and_the_other_learns_who(path, run):
     for fact in ("owner", "host", "time", "purpose"):
         assert owner[fact] in second["msg"]
     assert second["failed"] and "unlock.yml" in second["msg"]
-    assert run("rollcall_lock", path=str(path), state="free")["changed"]
-    assert not run("rollcall_lock", path=str(path), state="free")["changed"]
+    assert run("rollcall_lock", path=str(path), state="free", deploy=owner["deploy"])["changed"]
+    assert not run("rollcall_lock", path=str(path), state="free", deploy=owner["deploy"])["changed"]
     assert "failed" not in run("rollcall_lock", path=str(path))
 
 
@@ -58,8 +58,8 @@ def test_a_mistyped_release_does_not_forget_an_interrupted_deploy(path, run):
 
 def test_what_has_come_to_its_end_is_not_continued(path, run):
     before = held_by(path, process="another start")
-    run("rollcall_lock", path=str(path), purpose="rolling back")
-    run("rollcall_lock", path=str(path), state="free")
+    back = run("rollcall_lock", path=str(path), purpose="rolling back")["owner"]
+    run("rollcall_lock", path=str(path), state="free", deploy=back["deploy"])
     facts = run("rollcall_lock", path=str(path), purpose="rolling to 1.1.0")["ansible_facts"]
     assert facts["deploy_id"] != before["deploy"] and not facts["deploy_resumed"]
 
@@ -85,6 +85,18 @@ def test_a_deploy_gives_back_only_its_own_lock(path, run):
     assert not run("rollcall_lock", path=str(path), state="free", deploy="mine")["changed"]
     assert path.exists()
     assert run("rollcall_lock", path=str(path), state="free", deploy="another")["changed"]
+
+
+def test_a_deploy_at_work_keeps_its_lock(path, run):
+    held_by(path)
+    refused = run("rollcall_lock", path=str(path), state="free")
+    assert refused["failed"] and "still at it" in refused["msg"] and path.exists()
+    assert run("rollcall_lock", path=str(path), state="free", force=True)["changed"]
+
+
+def test_a_lock_from_another_host_can_be_freed(path, run):
+    held_by(path, host="elsewhere")
+    assert run("rollcall_lock", path=str(path), state="free")["changed"]
 
 
 def test_check_mode_takes_nothing(path, run):

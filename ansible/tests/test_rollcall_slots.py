@@ -7,22 +7,23 @@ from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 from conftest import load
 
 ABSENT = {
-    **dict.fromkeys(("server", "address", "release", "spec", "deploy", "aside", "started"), ""),
+    **dict.fromkeys(("server", "address", "release", "spec", "deploy", "aside", "created", "started"), ""),
     "running": False,
     "admin": "maint",
     "status": "MAINT",
     "phase": "stopped",
 }
-KEPT = ABSENT | {"release": "1.0.0"}
+KEPT = ABSENT | {"release": "1.0.0", "created": "2026-01-01T10:00:00Z"}
 SERVES = ABSENT | {
     "running": True,
     "release": "1.0.0",
     "admin": "ready",
     "status": "UP",
     "phase": "ready",
+    "created": "2026-01-01T10:00:00Z",
     "started": "2026-01-01T10:00:00Z",
 }
-NEWER = SERVES | {"release": "1.1.0", "started": "2026-01-01T11:00:00Z"}
+NEWER = SERVES | {"release": "1.1.0", "created": "2026-01-01T11:00:00Z", "started": "2026-01-01T11:00:00Z"}
 IN_DRAIN = {"admin": "drain", "status": "DRAIN"}
 DRAINING = {"admin": "drain", "status": "DOWN", "phase": "draining"}
 IN_MAINT = {"admin": "maint", "status": "MAINT"}
@@ -48,6 +49,13 @@ IN_MAINT = {"admin": "maint", "status": "MAINT"}
 def test_which_slot_serves(blue, green, serving, up, repair):
     replica = load("rollcall_slots").replica({"blue": blue, "green": green})
     assert (replica["serving"], replica["up"], replica["needs_repair"]) == (serving, up, repair)
+
+
+def test_after_a_way_back_what_is_kept_came_later():
+    replica = load("rollcall_slots").replica
+    assert replica({"blue": KEPT, "green": NEWER})["kept_before"]
+    kept = NEWER | {"running": False, "admin": "maint", "status": "MAINT", "phase": "stopped", "started": ""}
+    assert not replica({"blue": SERVES | {"started": "2026-01-01T12:00:00Z"}, "green": kept})["kept_before"]
 
 
 def test_what_a_roll_had_not_finished_with_is_told():

@@ -8,7 +8,7 @@ short_description: Who deployed what and when, step by step
 description:
   - A deploy is a playbook run that takes the lock with C(rollcall_lock). Each phase of each replica's turn is a step, each
     step a JSON object on a line of C(deploys.jsonl) beside the lock, and the deploy as a whole is the last one.
-  - At the end it prints a table, and writes C(reports/rolling-update.json) for whoever judges the roll.
+  - At the end it prints a table, and writes C(rolling-update.json) beside the journal, for whoever judges the roll.
   - A deploy that is interrupted gets its last line too, and its operator is told what to do next.
 """
 
@@ -23,7 +23,6 @@ from pathlib import Path
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-REPORT = Path(__file__).parents[3] / "reports" / "rolling-update.json"
 ORDER = ("start", "smoke", "ready", "canary", "drain", "stop", "undo", "put back")
 INCLUDES = ("include_tasks", "include_role")
 
@@ -131,10 +130,10 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats):
         self._end_batch()
         if self.deploy:
-            self._end(self.outcome, self.reason)
             if self.turns:
                 self._display.display(self._table())
                 self._write_report()
+            self._end(self.outcome, self.reason)
 
     # --- the steps ---
 
@@ -229,6 +228,7 @@ class CallbackModule(CallbackBase):
         )
 
     def _write_report(self):
-        REPORT.parent.mkdir(exist_ok=True)
+        if not self.path or not self.path.parent.is_dir():
+            return
         report = {"release": self.deploy["release"], "replicas": [turn.report() for turn in self.turns]}
-        REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        self.path.with_name("rolling-update.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

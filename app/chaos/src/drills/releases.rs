@@ -26,6 +26,11 @@ pub async fn rollback(scene: &Scene) -> anyhow::Result<String> {
         all.iter().filter(|container| container.contains(" running ")).cloned().collect()
     };
     ensure!(running(&before) == running(&after), "other containers than the kept ones: {after:?}");
+    // Going back twice is not going forward.
+    let again = scene.stack.playbook("rollback").run().await?;
+    again.expect_failure()?;
+    again.line("which came later")?;
+    ensure!(scene.containers().await? == after, "the second way back changed something");
     back.line("done: ")
 }
 
