@@ -165,7 +165,8 @@ impl Outbox {
     /// When [`Self::take_due`] may have something that it does not have now.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
-        self.hold_until.filter(|_| !self.pending.is_empty())
+        // After a refusal first the answers to the others have to come.
+        self.hold_until.filter(|_| !self.settling && !self.pending.is_empty())
     }
 
     /// Messages that the current connection carries.

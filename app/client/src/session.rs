@@ -186,7 +186,10 @@ impl Session {
     /// When [`Self::tick`] is due.
     pub fn wake_at(&self) -> Option<Instant> {
         let links = self.current.iter().chain(&self.next).map(Link::wake_at);
-        let outboxes = self.rooms.values().filter_map(|room| room.outbox.wake_at());
+        // In a room that is not joined nothing is sent, whatever the clock says.
+        let joined = |name: &String| self.current.as_ref().is_some_and(|link| link.is_joined(name));
+        let rooms = self.rooms.iter().filter(|(name, _)| joined(name));
+        let outboxes = rooms.filter_map(|(_, room)| room.outbox.wake_at());
         links.chain(outboxes).chain(self.dial_at()).chain(self.bye_until).min()
     }
 

@@ -173,6 +173,8 @@ impl World {
                 self.now += Duration::from_millis(100);
                 if self.session.wake_at().is_some_and(|at| at <= self.now) {
                     self.session.tick(self.now);
+                    let next = self.session.wake_at();
+                    assert!(next.is_none_or(|at| at > self.now), "due again at once: a hot loop");
                 }
             }
         }
@@ -354,6 +356,45 @@ fn no_skipped_message_after_a_quick_return() {
     world.session.frame(id, ServerFrame::Live { room: ROOM.to_owned(), id: World::id(5) }, now);
     assert_eq!(world.session.rooms[ROOM].cursor.at(), Some(World::id(5)));
     world.carry_out(); // panics at a broken chain
+}
+
+/// A message that was refused for now waits for its moment. That may come when nothing can be sent: in a room that was left
+/// meanwhile, or while others before it have no answer. Then a clock is no help, and must not run hot.
+#[test]
+fn a_held_message_wakes_nobody_while_it_cannot_go() {
+    for leave in [true, false] {
+        let mut world = World::new();
+        world.step(&Step::Dial { ok: true });
+        let id = world.link(0).expect("a connection");
+        world.session.frame(id, joined(0, JoinStatus::Fresh), world.now);
+        world.step(&Step::Say);
+        world.session.frame(id, ack(1), world.now);
+        world.step(&Step::Say);
+        world.step(&Step::Say);
+        let refused = [Some(2), leave.then_some(3)];
+        for n in refused.into_iter().flatten() {
+            world.session.frame(id, for_now(n), world.now);
+        }
+        if leave {
+            world.session.leave(ROOM, world.now);
+        }
+        world.now += 2 * FOR_NOW;
+        world.session.tick(world.now);
+        let next = world.session.wake_at().expect("a ping");
+        assert!(next > world.now, "left: {leave}");
+    }
+}
+
+const FOR_NOW: Duration = Duration::from_millis(200);
+
+fn ack(n: u64) -> ServerFrame {
+    ServerFrame::Ack { room: ROOM.to_owned(), n, id: None, duplicate: false }
+}
+
+fn for_now(n: u64) -> ServerFrame {
+    let (room, code, detail) = (ROOM.to_owned(), RejectCode::RateLimited, String::new());
+    let retry_ms = u64::try_from(FOR_NOW.as_millis()).ok();
+    ServerFrame::Reject { room, n, code, detail, expected: None, retry_ms }
 }
 
 proptest! {
