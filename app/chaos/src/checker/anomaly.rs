@@ -31,6 +31,8 @@ pub enum Anomaly {
     FalseGap,
     /// In the log, due to a client that was there, and never delivered.
     Unseen,
+    /// Nothing went on, both sides were there, and yet a message or its acknowledgement took seconds.
+    Late,
     /// Sent before all healed, and at the end its client still does not know what became of it.
     Unsettled,
     /// Data was really destroyed, and a client that needed it was not told.
@@ -64,6 +66,7 @@ impl Anomaly {
             Self::SkippedMessage => "skipped-message",
             Self::FalseGap => "false-gap",
             Self::Unseen => "unseen",
+            Self::Late => "late",
             Self::Unsettled => "unsettled",
             Self::SilentLoss => "silent-loss",
             Self::Presence => "presence",

@@ -50,25 +50,33 @@ pub(super) struct Client {
     pub lives: u64,
     /// The newest was opened for a move.
     pub moves: bool,
-    /// When it was last without service, from and until, microseconds.
-    away: (u64, u64),
+    /// When it was without service, from and until, microseconds.
+    away: Vec<(u64, u64)>,
     pub gone: Option<(Gone, Place)>,
 }
 
 impl Client {
     /// It has no connection any more.
     pub fn lost(&mut self, at: u64) {
-        self.away = (at, u64::MAX);
+        self.away.push((at, u64::MAX));
     }
 
     /// It has a connection, and had none since it lost the last.
     pub fn back(&mut self, at: u64) {
-        self.away.1 = self.away.1.min(at);
+        if let Some((_, until)) = self.away.last_mut() {
+            *until = at.min(*until);
+        }
     }
 
     /// When the absence began in which this was sent, if it was the last one.
     pub fn away_at(&self, sent: u64) -> Option<u64> {
-        (self.away.0..self.away.1).contains(&sent).then_some(self.away.0)
+        let (from, until) = *self.away.last()?;
+        (from..until).contains(&sent).then_some(from)
+    }
+
+    /// Whether it was without service at any time from `from` to `until`.
+    pub fn was_away(&self, from: u64, until: u64) -> bool {
+        self.away.iter().any(|(lost, back)| *lost <= until && *back >= from)
     }
 
     /// Whether it was there to the end, which begins at `healed`.

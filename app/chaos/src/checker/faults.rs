@@ -70,6 +70,13 @@ impl Faults {
         }
     }
 
+    /// Whether a fault or the loss of data began between these times.
+    pub fn began_between(&self, from: u64, until: u64) -> bool {
+        let faults = self.all.iter().map(|it| it.begun);
+        let mut begun = faults.chain(self.destructions.iter().map(|it| it.begun));
+        begun.any(|begun| (from..=until).contains(&begun))
+    }
+
     /// Whether a fault had been undone a moment before `at`.
     pub fn is_aftermath(&self, at: u64) -> bool {
         let mut undone = self.all.iter().filter_map(|fault| fault.undone);

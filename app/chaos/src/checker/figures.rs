@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    faults::{Faults, Phase},
+    faults::{Fault, Faults, Phase},
     histogram::Histogram,
     neighbours::{Measured, Neighbours},
     ops::Operation,
@@ -82,7 +82,8 @@ pub struct Figures {
 }
 
 /// How long a kind of fault was felt after it was undone: until the last silence of a client
-/// that overlaps it had ended, milliseconds. Zero if nobody noticed.
+/// that overlaps it had ended, and what was sent before and delivered a second late or later had
+/// come, milliseconds. Zero if nobody noticed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Recovery {
     /// How often there was this fault.
@@ -99,6 +100,8 @@ pub(super) struct Meter {
     silent: Histogram,
     /// When each began and ended.
     silences: Vec<(u64, u64)>,
+    /// Fault, by index → when the last message came that it may have held back.
+    held: BTreeMap<usize, u64>,
     latency: BTreeMap<String, Histogram>,
     quiet: Measured,
     beside_flood: Measured,
@@ -158,6 +161,18 @@ impl Meter {
         }
     }
 
+    /// What was sent at `sent` came at `at`, to somebody who was in the room then.
+    pub fn held(&mut self, faults: &Faults, sent: u64, at: u64) {
+        if at < sent + ECHO {
+            return;
+        }
+        let active =
+            |fault: &Fault| fault.begun <= sent && fault.undone.is_some_and(|it| it >= sent);
+        for (index, _) in faults.all.iter().enumerate().filter(|(_, fault)| active(fault)) {
+            self.held.insert(index, at);
+        }
+    }
+
     fn add(&mut self, phase: &str, late: u64) {
         match self.latency.get_mut(phase) {
             Some(histogram) => histogram.add(late),
@@ -172,11 +187,12 @@ impl Meter {
         self.figures.neighbours = lateness.map(|(quiet, flood)| Neighbours { quiet, flood });
         self.figures.silences = (&self.silent).into();
         let mut recoveries: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for fault in &faults.all {
+        for (index, fault) in faults.all.iter().enumerate() {
             let over = fault.undone.unwrap_or(fault.begun);
             let felt = self.silences.iter();
             let felt = felt.filter(|(from, to)| *from <= over + ECHO && *to >= fault.begun);
-            let until = felt.map(|(_, to)| *to).max().unwrap_or(over);
+            let held = self.held.get(&index).copied();
+            let until = felt.map(|(_, to)| *to).chain(held).max().unwrap_or(over);
             let took = until.saturating_sub(over) / 1000;
             recoveries.entry(fault.name.clone()).or_default().push(took);
         }

@@ -25,6 +25,7 @@ mod faults;
 mod figures;
 mod gaps;
 mod histogram;
+mod late;
 mod leaks;
 mod logs;
 mod names;

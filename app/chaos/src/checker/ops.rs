@@ -82,6 +82,10 @@ impl Operations {
         true
     }
 
+    pub fn index(&self, number: u64) -> Option<OpIndex> {
+        self.by_number.get(&number).copied()
+    }
+
     pub fn by_hash(&self, hash: &str) -> Option<OpIndex> {
         self.by_hash.get(hash).copied()
     }

@@ -7,6 +7,7 @@ use super::{
     clients::Role,
     entries::Content,
     gaps::{Broken, Gap},
+    late,
     leaks::Taken,
     logs::{Logs, Snapshot},
     ops::Outcome,
@@ -117,7 +118,13 @@ impl Checker {
             _ => return,
         };
         if !self.book.operations.settle(*op, outcome) {
-            self.malformed(&format!("op {op} had an outcome before, or never was"));
+            return self.malformed(&format!("op {op} had an outcome before, or never was"));
+        }
+        let acked = matches!(outcome, Outcome::Ok { .. }).then(|| self.book.operations.index(*op));
+        if let Some(op) = acked.flatten()
+            && let Some(sender) = self.clients.all.get(&self.book.operations.get(op).client)
+        {
+            late::judge(&mut self.book, op, [sender, sender], |_| "was acknowledged".to_owned());
         }
     }
 
@@ -222,14 +229,22 @@ impl Checker {
         let view = self.clients.views.entry(seat).or_default();
         view.message(&mut self.book, seat, &self.entries, index);
         let Some(client) = self.clients.all.get(&seat.client) else { return };
-        if let Some(op) = content.op.filter(|_| client.role != Role::Slow) {
-            let Book { operations, faults, place, .. } = &self.book;
-            let healed = self.healed.is_some();
-            let it = operations.get(op);
-            let sender = self.clients.all.get(&it.client);
-            let both = [Some(client), sender].into_iter().flatten();
-            let away = both.filter_map(|client| client.away_at(it.invoked.at)).min();
-            self.meter.delivery(faults, healed, room, it, away, place.at);
+        let Some(op) = content.op.filter(|_| client.role != Role::Slow) else { return };
+        let Book { operations, faults, place, .. } = &self.book;
+        let healed = self.healed.is_some();
+        let it = operations.get(op);
+        let sender = self.clients.all.get(&it.client).unwrap_or(client);
+        let away = [client, sender]
+            .iter()
+            .filter_map(|it| it.away_at(operations.get(op).invoked.at))
+            .min();
+        self.meter.delivery(faults, healed, room, it, away, place.at);
+        // Who came later is told what was before too.
+        if view.was_in(it.invoked) {
+            self.meter.held(faults, it.invoked.at, place.at);
+            late::judge(&mut self.book, op, [sender, client], |book| {
+                format!("reached {}", book.names.of(seat.client))
+            });
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod destroyed;
 mod figures;
+mod late;
 mod snapshot;
 mod tale;
 mod unsettled;
