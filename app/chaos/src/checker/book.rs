@@ -59,6 +59,6 @@ impl Book {
 
     /// Whether the log may have lost its newest entries, one sent at `sent` among them, by now.
     pub fn was_cut_since(&self, sent: u64) -> bool {
-        self.faults.cuts_since(sent).any(|begun| begun <= self.place.at)
+        self.faults.cuts_since(sent).any(|cut| cut.begun <= self.place.at)
     }
 }

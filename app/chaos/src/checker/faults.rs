@@ -36,6 +36,14 @@ struct Destruction {
     over: u64,
 }
 
+/// When the newest entries may have been cut off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    pub begun: u64,
+    /// End of the world while it is not over.
+    pub over: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub all: Vec<Fault>,
@@ -118,15 +126,19 @@ impl Faults {
         self.destructions.iter().any(|it| it.begun <= until && it.over >= from)
     }
 
-    /// When the losses of a kind began that may have taken what was sent at `sent`: those that
+    /// The losses of a kind that may have taken what was sent at `sent`: those that
     /// were not over by then.
-    fn since(&self, sent: u64, trimmed: bool) -> impl Iterator<Item = u64> {
+    fn since(&self, sent: u64, trimmed: bool) -> impl Iterator<Item = Cut> {
         let fits = move |it: &&Destruction| (it.loss == Loss::Trimmed) == trimmed;
-        self.destructions.iter().filter(fits).filter(move |it| it.over >= sent).map(|it| it.begun)
+        self.destructions
+            .iter()
+            .filter(fits)
+            .filter(move |it| it.over >= sent)
+            .map(|it| Cut { begun: it.begun, over: it.over })
     }
 
-    /// When the losses began that may have cut off the newest entries, one sent at `sent` among them.
-    pub fn cuts_since(&self, sent: u64) -> impl Iterator<Item = u64> {
+    /// The losses that may have cut off the newest entries, one sent at `sent` among them.
+    pub fn cuts_since(&self, sent: u64) -> impl Iterator<Item = Cut> {
         self.since(sent, false)
     }
 

@@ -101,7 +101,7 @@ impl Broken {
             return self.place.at <= told + STALE;
         };
         let sent = entry.content.op.map_or(entry.shown.at, |op| book.operations.get(op).invoked.at);
-        let was_cut = |since| book.faults.cuts_since(since).any(|begun| begun <= told);
+        let was_cut = |since| book.faults.cuts_since(since).any(|cut| cut.begun <= told);
         was_cut(entry.shown.at) || (was_cut(sent) && self.place.at <= told + STALE)
     }
 }

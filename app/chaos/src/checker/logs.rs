@@ -7,6 +7,7 @@ use super::{
     anomaly::{Anomaly, Place},
     book::Book,
     entries::{Entries, Entry},
+    faults::Cut,
     names::Name,
     ops::{OpIndex, Operation, Outcome},
 };
@@ -52,8 +53,17 @@ pub(super) struct Log {
     begin: Id,
     /// Each sender's last message and its number.
     last: HashMap<Name, (OpIndex, u64)>,
-    /// When a cut began → the newest entry that was seen before and is there still.
-    survivors: HashMap<u64, Option<Id>>,
+    /// When a cut began → between which entries that are there it can have taken others.
+    cuts: HashMap<u64, Spared>,
+}
+
+/// What lies in a log on both sides of a cut.
+#[derive(Debug, Clone, Copy)]
+struct Spared {
+    /// The newest that was seen before it.
+    before: Option<Id>,
+    /// The oldest that was sent after it.
+    since: Option<Id>,
 }
 
 impl Log {
@@ -66,10 +76,15 @@ impl Log {
         &self.ids[self.ids.partition_point(|id| *id <= after)..]
     }
 
-    fn survivor(&mut self, room: Name, entries: &Entries, cut: u64) -> Option<Id> {
-        let Self { ids, survivors, .. } = self;
-        let seen_before = |id: &&Id| entries.find(room, **id).is_some_and(|it| it.shown.at < cut);
-        *survivors.entry(cut).or_insert_with(|| ids.iter().rfind(seen_before).copied())
+    fn spared(&mut self, room: Name, book: &Book, entries: &Entries, cut: Cut) -> Spared {
+        let Self { ids, cuts, .. } = self;
+        let find = |id: &Id| entries.find(room, *id);
+        let seen_before = |id: &&Id| find(id).is_some_and(|it| it.shown.at < cut.begun);
+        let sent = |id: &Id| Some(book.operations.get(find(id)?.content.op?).invoked.at);
+        *cuts.entry(cut.begun).or_insert_with(|| Spared {
+            before: ids.iter().rfind(seen_before).copied(),
+            since: ids.iter().find(|id| sent(id).is_some_and(|sent| sent > cut.over)).copied(),
+        })
     }
 }
 
@@ -154,7 +169,8 @@ impl Logs {
     /// Whether destruction explains that an operation is not in the log, where it was `id`.
     ///
     /// A trim takes the oldest entries, so the log must begin after it. A flush or a lost tail
-    /// takes everything from some point on, so nothing newer from before may have survived.
+    /// takes everything from some point on, so nothing newer from before may have survived, and nothing
+    /// older may be from after it. Nothing explains that its place is another one's.
     fn excuse(&mut self, book: &Book, entries: &Entries, it: &Operation, id: Option<Id>) -> bool {
         let log = self.rooms.entry(it.room).or_default();
         let (sent, room) = (it.invoked.at, it.room);
@@ -162,8 +178,12 @@ impl Logs {
         if is_older && book.faults.trimmed_since(sent) {
             return true;
         }
-        let mut cuts = book.faults.cuts_since(sent);
-        cuts.any(|cut| id.zip(log.survivor(room, entries, cut)).is_none_or(|(id, kept)| kept < id))
+        let Some(id) = id else { return book.faults.cuts_since(sent).next().is_some() };
+        let takes = |Spared { before, since }: Spared| {
+            before.is_none_or(|kept| kept < id) && since.is_none_or(|newer| id < newer)
+        };
+        !log.has(id)
+            && book.faults.cuts_since(sent).any(|cut| takes(log.spared(room, book, entries, cut)))
     }
 
     /// The chain passes over no entry that is known to have been there.

@@ -176,6 +176,21 @@ fn a_rewind_excuses_what_it_took_for_ever_and_what_nobody_saw_for_a_moment() {
 }
 
 #[test]
+fn a_cut_does_not_take_what_was_acknowledged_after_newer_entries() {
+    let mut tale = chat();
+    tale.invoke("ann", 6).rewind(4).say("bob", 5).append(6).ok(6).log.pop();
+    assert_eq!(tale.verdict(), ["lost-write"]);
+}
+
+#[test]
+fn an_acknowledgement_that_names_another_ones_entry_is_a_lost_write_after_a_cut_too() {
+    let mut tale = chat();
+    tale.invoke("ann", 6).rewind(4).say("bob", 5);
+    tale.tell(What::Ok { op: 6, id: Some(id(50)), duplicate: true });
+    assert_eq!(tale.verdict(), ["lost-write"]);
+}
+
+#[test]
 fn a_rewind_does_not_excuse_what_was_said_after_it_and_trimmed_later() {
     let refused = |told: bool| {
         let mut tale = chat();
