@@ -20,7 +20,7 @@ options:
   state: {description: Wanted state., type: str, default: drained, choices: [drained, ready]}
   spread_ms: {description: The clients' moments are spread over so long., type: int, default: 3000}
   deadline_ms: {description: After so long the replica closes what is left., type: int, default: 20000}
-  timeout: {description: Seconds to wait for HAProxy., type: float, default: 20}
+  timeout: {description: Seconds to wait for HAProxy each time it is told something., type: float, default: 20}
   state_file: {description: Where to keep all servers' state after a change., type: path}
 author: [Rollcall]
 attributes:

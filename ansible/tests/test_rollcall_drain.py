@@ -1,4 +1,5 @@
 import socket
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,6 +68,15 @@ def test_a_request_that_is_on_its_way_gets_its_answer(haproxy, run, blue):
         assert not drained.done(), "out of HAProxy while somebody waits for an answer"
         haproxy.blue.hold.set()
         assert request.result() == 200 and "note" not in drained.result()
+
+
+def test_a_drain_that_lasts_as_long_as_haproxys_patience_is_no_failure(haproxy, run, blue):
+    state = replica(haproxy.blue, left=1)
+    ends = time.monotonic() + 1.5
+    haproxy.blue.answers["GET", "/drain"] = lambda: state | {"connections": int(time.monotonic() < ends)}
+    result = run("rollcall_drain", **blue, timeout=1)
+    assert "failed" not in result, result["msg"]
+    assert result["seconds"] >= 1.5 and haproxy.status("r1-blue") == "MAINT"
 
 
 def test_what_only_haproxy_still_has_is_closed(haproxy, run, blue):
