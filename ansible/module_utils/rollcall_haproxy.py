@@ -106,6 +106,9 @@ class Server:
     def row(self):
         return self.runtime.server(self.backend, self.name)
 
+    def connections(self):
+        return int(self.row()["scur"])
+
     def converge(self, state, wait, hold):
         """Order the state, then wait for it."""
         # From here, not from the module's start: what it did before, a drain say, may have lasted longer than this.
@@ -136,7 +139,7 @@ class Server:
     def wait_until_empty(self, seconds):
         """Whether HAProxy has no connection to it any more, after so long at most."""
         until = time.monotonic() + seconds
-        while int(self.row()["scur"]) > 0:
+        while self.connections() > 0:
             if time.monotonic() > until:
                 return False
             time.sleep(POLL_SECONDS)
