@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Apache-2.0
-"""The container of a slot: stopped and kept, started again, or set aside while another release tries the slot."""
+"""The container of a slot: stopped and kept, started again or anew, or set aside while another release tries the slot."""
 
 DOCUMENTATION = r"""
 module: rollcall_container
@@ -8,7 +8,7 @@ short_description: Keep a slot's container, start it again, or set it aside
 description:
   - The stopped container of a slot is the way back to its release, so a roll that needs the slot sets it aside
     instead of removing it. Only when the whole roll has succeeded is it dropped; after a failure it comes back.
-  - C(stopped) stops the container and keeps it. C(started) starts it.
+  - C(stopped) stops the container and keeps it. C(started) starts it. C(restarted) does both, also to one that is frozen.
   - C(aside) makes the slot empty. What a roll that was interrupted left there is removed, if one is aside already.
   - C(back) removes what the roll put into the slot, with its last log lines saved, and puts back what was set aside.
     With nothing set aside it removes only what C(deploy) put there, for what the slot had before is the way back.
@@ -17,7 +17,7 @@ options:
   name: {description: Name of the slot's container., type: str}
   project: {description: Project whose containers to drop., type: str}
   replicas: {description: Replicas whose containers to drop., type: list, elements: str, default: []}
-  state: {description: Wanted state., type: str, required: true, choices: [stopped, started, aside, back, dropped]}
+  state: {description: Wanted state., type: str, required: true, choices: [stopped, started, restarted, aside, back, dropped]}
   deploy: {description: The deploy that is undone., type: str}
   timeout: {description: Seconds from SIGTERM to SIGKILL., type: int, default: 10}
   logs: {description: Directory for the last log lines of a container that is removed., type: path}
@@ -85,6 +85,13 @@ def started(docker, params):
     return True, ""
 
 
+def restarted(docker, params):
+    # Docker wakes what is paused, so that it hears the signal.
+    _, note = stopped(docker, params)
+    docker("start", params["name"])
+    return True, note
+
+
 def aside(docker, params):
     name = params["name"]
     if not docker.state(name):
@@ -130,7 +137,7 @@ def dropped(docker, params):
     return bool(unwanted), ""
 
 
-STATES = {"stopped": stopped, "started": started, "aside": aside, "back": back, "dropped": dropped}
+STATES = {"stopped": stopped, "started": started, "restarted": restarted, "aside": aside, "back": back, "dropped": dropped}
 
 
 def main():

@@ -8,7 +8,8 @@ short_description: Move a slot's clients off it and take it out of HAProxy, or u
 description:
   - HAProxy sends the slot nobody new, the replica sends its clients elsewhere, each at its own moment, and when none
     is left HAProxy forgets the slot (MAINT).
-  - A replica that does not answer, or dies meanwhile, has no clients to move any more; those it had count as forced.
+  - A replica that dies meanwhile has no clients to move any more; those it had count as forced. One that only does not
+    answer is asked again, as long as HAProxy has connections to it, and is taken for dead some seconds after its deadline.
   - What only HAProxy still has after that, the far end of a client that vanished, it is told to close.
   - C(state=ready) ends a drain and sends clients to the slot again; who moved stays moved.
 options:
@@ -20,7 +21,7 @@ options:
   state: {description: Wanted state., type: str, default: drained, choices: [drained, ready]}
   spread_ms: {description: The clients' moments are spread over so long., type: int, default: 3000}
   deadline_ms: {description: After so long the replica closes what is left., type: int, default: 20000}
-  timeout: {description: Seconds to wait for HAProxy., type: float, default: 20}
+  timeout: {description: Seconds to wait for HAProxy each time it is told something., type: float, default: 20}
   state_file: {description: Where to keep all servers' state after a change., type: path}
 author: [Rollcall]
 attributes:
@@ -44,7 +45,7 @@ note: {description: What an operator should know., type: str, returned: when the
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rollcall_admin import Admin, AdminError
+from ansible.module_utils.rollcall_admin import Admin, AdminError, AdminSilence
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime, Server
 
 POLL_SECONDS = 0.05
@@ -54,52 +55,65 @@ GRACE_SECONDS = 5
 # is half of a connection: its client, or the network to the replica, went without a word, and only a timeout of minutes would end it.
 REQUESTS_SECONDS = 3
 GONE = {"phase": "gone", "connections": 0, "moved": 0, "forced": 0}
+SILENT = GONE | {"phase": "silent"}
 
 
 class Drain:
     """One drain: its last state, and how the connections went."""
 
-    def __init__(self, admin):
+    def __init__(self, admin, server):
         self.admin = admin
+        self.server = server
         self.began = time.monotonic()
-        self.state = look(admin)
+        self.state = look(admin, server)
         self.progress = []
         self.note = ""
 
     def empty(self, spread_ms, deadline_ms):
         """Start it and wait for its end."""
-        last = self.state
+        last, limit = self.state, deadline_ms / 1000 + GRACE_SECONDS
         try:
-            self._saw(self.admin.call("POST", "/drain", {"spread_ms": spread_ms, "deadline_ms": deadline_ms}))
+            self._ask(time.monotonic() + limit, "POST", {"spread_ms": spread_ms, "deadline_ms": deadline_ms})
+            # Its deadline counts from when it hears of it.
+            until = time.monotonic() + limit
             while self.state["connections"] > 0:
                 last = self.state
-                self._expect_end(deadline_ms / 1000 + GRACE_SECONDS)
+                if time.monotonic() > until:
+                    raise StuckError(f"{self.admin.address} still has {last['connections']} connections after {limit:.0f} s")
                 time.sleep(POLL_SECONDS)
-                self._saw(self.admin.get("/drain"))
+                self._ask(until, "GET")
         except AdminError as error:
             # Not a failure of the drain: nobody can be left on a replica that is no more.
             self.state = GONE | {"moved": last["moved"], "forced": last["forced"] + last["connections"]}
             self.note = f"{self.admin.address} went away in its drain, with {last['connections']} connections: {error}"
+
+    def _ask(self, until, method, body=None):
+        """Again while no answer comes: who is starved or frozen for some seconds still has its clients."""
+        while True:
+            try:
+                self._saw(self.admin.call(method, "/drain", body))
+                return
+            except AdminSilence:
+                # An address where nobody is any more is silent as well, but then HAProxy has no connections to it.
+                if time.monotonic() > until or self.server.connections() == 0:
+                    raise
 
     def _saw(self, state):
         self.state = state
         if not self.progress or state["connections"] != self.progress[-1][1]:
             self.progress.append((round(time.monotonic() - self.began, 2), state["connections"]))
 
-    def _expect_end(self, limit):
-        if time.monotonic() - self.began > limit:
-            left = self.state["connections"]
-            raise StuckError(f"{self.admin.address} still has {left} connections after {limit:.0f} s")
-
 
 class StuckError(Exception):
     """A replica that keeps its connections past its own deadline."""
 
 
-def look(admin):
+def look(admin, server):
     """The drain as the replica tells it."""
     try:
         return admin.get("/drain")
+    except AdminSilence:
+        return SILENT if server.connections() > 0 else GONE
     except AdminError:
         return GONE
 
@@ -112,7 +126,7 @@ def take_out(drain, server, params):
     server.converge("maint", True, 0)
     if server.wait_until_empty(REQUESTS_SECONDS):
         return
-    left = int(server.row()["scur"])
+    left = server.connections()
     server.shut_sessions()
     if drain.state["phase"] == "gone":
         drain.state = drain.state | {"forced": max(drain.state["forced"], left)}
@@ -121,8 +135,9 @@ def take_out(drain, server, params):
         raise HaproxyError(f"HAProxy does not close its connections to {params['server']}")
 
 
-def take_back(drain, server):
-    drain.state = drain.admin.call("DELETE", "/drain")
+def take_back(drain, server, params):
+    # Nobody is kept waiting by a replica that takes its time.
+    drain.state = Admin(params["address"], params["port"], params["timeout"]).call("DELETE", "/drain")
     server.converge("ready", True, 0)
 
 
@@ -138,13 +153,13 @@ def run(module):
     runtime = Runtime(params["socket"])
     server = Server(runtime, params["backend"], params["server"], params["timeout"])
     before = server.row()["admin"]
-    drain = Drain(Admin(params["address"], params["port"]))
+    drain = Drain(Admin(params["address"], params["port"]), server)
     changed = not reached(params["state"], before, drain.state)
     if not module.check_mode:
         if params["state"] == "drained":
             take_out(drain, server, params)
         else:
-            take_back(drain, server)
+            take_back(drain, server, params)
         if changed and params["state_file"]:
             runtime.save(params["state_file"])
     module.exit_json(

@@ -13,6 +13,7 @@ options:
   backend: {description: HAProxy's backend., type: str, default: replicas}
   slots: {description: The slots of each replica with their addresses., type: dict, required: true}
   want_up: {description: Look again for some seconds until so many replicas serve. One slow check is no outage., type: int, default: 0}
+  patient: {description: The same while a slot that should serve runs and is silent. A moment is no hang., type: bool, default: false}
 author: [Rollcall]
 attributes:
   check_mode: {support: full, description: Reads only.}
@@ -143,6 +144,12 @@ def look(module, params):
     }
 
 
+def settled(replicas, params):
+    """Whether a moment more would mend nothing."""
+    silent = any(it["slots"][it["serving"]]["phase"] == "silent" for it in replicas.values())
+    return sum(it["up"] for it in replicas.values()) >= params["want_up"] and not (params["patient"] and silent)
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -151,6 +158,7 @@ def main():
             "backend": {"type": "str", "default": "replicas"},
             "slots": {"type": "dict", "required": True},
             "want_up": {"type": "int", "default": 0},
+            "patient": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -160,9 +168,8 @@ def main():
         late = time.monotonic() > until
         try:
             replicas = look(module, params)
-            up = sum(it["up"] for it in replicas.values())
-            if late or up >= params["want_up"]:
-                module.exit_json(changed=False, replicas=replicas, up=up)
+            if late or settled(replicas, params):
+                module.exit_json(changed=False, replicas=replicas, up=sum(it["up"] for it in replicas.values()))
         except HaproxyError as error:
             if late:
                 module.fail_json(msg=f"{error}. Is the stack up? playbooks/site.yml starts it.")

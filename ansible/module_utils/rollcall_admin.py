@@ -9,6 +9,10 @@ class AdminError(Exception):
     """The admin listener cannot be reached, or answered an error."""
 
 
+class AdminSilence(AdminError):
+    """No answer came in time: of one that is starved or frozen, and also of an address where nobody is any more."""
+
+
 class Admin:
     """The admin listener of one slot."""
 
@@ -39,6 +43,8 @@ class Admin:
             connection.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
             response = connection.getresponse()
             content = response.read()
+        except TimeoutError as error:
+            raise AdminSilence(f"{where}: {error}") from error
         except (OSError, http.client.HTTPException) as error:
             raise AdminError(f"{where}: {error}") from error
         finally:

@@ -95,30 +95,34 @@ class Runtime:
 
 
 class Server:
-    """One server and the time left to see it as wanted."""
+    """One server, and how long it may take to be seen as wanted."""
 
     def __init__(self, runtime, backend, name, timeout):
         self.runtime = runtime
         self.backend = backend
         self.name = name
         self.timeout = timeout
-        self.deadline = time.monotonic() + timeout
 
     def row(self):
         return self.runtime.server(self.backend, self.name)
 
+    def connections(self):
+        return int(self.row()["scur"])
+
     def converge(self, state, wait, hold):
         """Order the state, then wait for it."""
+        # From here, not from the module's start: what it did before, a drain say, may have lasted longer than this.
+        deadline = time.monotonic() + self.timeout
         before = self.row()["admin"]
         if before == "maint" and state == "ready":
             self.runtime.set_state(self.backend, self.name, "drain")
-            self.wait_for("drain", 0)
+            self.wait_for("drain", 0, deadline)
         if before != state:
             self.runtime.set_state(self.backend, self.name, state)
         if wait:
-            self.wait_for(state, hold)
+            self.wait_for(state, hold, deadline)
 
-    def wait_for(self, state, hold):
+    def wait_for(self, state, hold, deadline):
         """Until the status is exact for `hold` seconds on end; a flap starts them anew."""
         since, downs = None, None
         while True:
@@ -128,14 +132,14 @@ class Server:
             since = (since or time.monotonic()) if steady else None
             if steady and time.monotonic() - since >= hold:
                 return
-            if time.monotonic() > self.deadline:
+            if time.monotonic() > deadline:
                 raise HaproxyError(self._late(row, state, hold))
             time.sleep(POLL_SECONDS)
 
     def wait_until_empty(self, seconds):
         """Whether HAProxy has no connection to it any more, after so long at most."""
         until = time.monotonic() + seconds
-        while int(self.row()["scur"]) > 0:
+        while self.connections() > 0:
             if time.monotonic() > until:
                 return False
             time.sleep(POLL_SECONDS)

@@ -69,3 +69,19 @@ def test_a_container_that_ignores_sigterm_is_killed_and_told(run):
     assert result["changed"] and "was killed" in result["note"]
     assert not run("rollcall_container", name=NAME, state="stopped")["changed"]
     assert run("rollcall_container", name=NAME, state="started")["changed"]
+
+
+def test_a_frozen_container_starts_anew(run):
+    before = fill("trap 'exit 0' TERM; while :; do sleep 0.1; done")
+    first = docker("inspect", "--format", "{{.State.StartedAt}}", NAME)
+    docker("pause", NAME)
+    result = run("rollcall_container", name=NAME, state="restarted", timeout=5)
+    assert result["changed"] and "note" not in result
+    assert docker("inspect", "--format", "{{.State.Status}} {{.Id}}", NAME) == f"running {before}"
+    assert docker("inspect", "--format", "{{.State.StartedAt}}", NAME) > first
+
+
+def test_a_container_that_hangs_is_killed_told_and_starts_anew(run):
+    fill("trap '' TERM; while :; do sleep 1; done")
+    assert "was killed" in run("rollcall_container", name=NAME, state="restarted", timeout=1)["note"]
+    assert docker("inspect", "--format", "{{.State.Status}}", NAME) == "running"

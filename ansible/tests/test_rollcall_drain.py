@@ -1,9 +1,14 @@
+import itertools
 import socket
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from conftest import load, wait_until
+
+PATIENCE_SECONDS = 0.2
 
 
 def replica(toy, left, phase="ready"):
@@ -26,6 +31,24 @@ def replica(toy, left, phase="ready"):
 
     toy.answers = {("POST", "/drain"): begin, ("GET", "/drain"): look, ("DELETE", "/drain"): end}
     return state
+
+
+def starve(toy, comes):
+    """From now on it answers only the asks that `comes` says; counted from 0."""
+    asks = itertools.count()
+
+    def late(answer):
+        if not comes(next(asks)):
+            time.sleep(2 * PATIENCE_SECONDS)
+        return answer()
+
+    toy.answers = {ask: lambda answer=answer: late(answer) for ask, answer in toy.answers.items()}
+
+
+def drain_of(module, toy, connections):
+    """A drain of a toy to which HAProxy has so many connections."""
+    admin = module.Admin("127.0.0.1", toy.port, PATIENCE_SECONDS)
+    return module.Drain(admin, SimpleNamespace(connections=lambda: connections))
 
 
 @pytest.fixture
@@ -69,6 +92,15 @@ def test_a_request_that_is_on_its_way_gets_its_answer(haproxy, run, blue):
         assert request.result() == 200 and "note" not in drained.result()
 
 
+def test_a_drain_that_lasts_as_long_as_haproxys_patience_is_no_failure(haproxy, run, blue):
+    state = replica(haproxy.blue, left=1)
+    ends = time.monotonic() + 1.5
+    haproxy.blue.answers["GET", "/drain"] = lambda: state | {"connections": int(time.monotonic() < ends)}
+    result = run("rollcall_drain", **blue, timeout=1)
+    assert "failed" not in result, result["msg"]
+    assert result["seconds"] >= 1.5 and haproxy.status("r1-blue") == "MAINT"
+
+
 def test_what_only_haproxy_still_has_is_closed(haproxy, run, blue):
     replica(haproxy.blue, left=1)
     with socket.create_connection(("127.0.0.1", haproxy.front)) as client:
@@ -94,19 +126,49 @@ def test_a_replica_that_keeps_its_connections_past_the_deadline_is_an_error(toy,
     module = load("rollcall_drain")
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
     with pytest.raises(module.StuckError, match="still has 2 connections"):
-        module.Drain(module.Admin("127.0.0.1", toy.port)).empty(0, 100)
+        drain_of(module, toy, 2).empty(0, 100)
 
 
 def test_a_replica_that_dies_in_its_drain_has_nobody_left_to_move(toy):
     state = replica(toy, left=5)
     state["moved"] = 2
     toy.answers["GET", "/drain"] = lambda: state
-    module = load("rollcall_drain")
-    drain = module.Drain(module.Admin("127.0.0.1", toy.port))
+    drain = drain_of(load("rollcall_drain"), toy, 5)
     toy.answers["POST", "/drain"] = lambda: toy.refuse.add("/drain") or state
     drain.empty(0, 1000)
     assert (drain.state["moved"], drain.state["forced"], drain.state["connections"]) == (2, 5, 0)
     assert "went away in its drain" in drain.note
+
+
+def test_one_answer_that_does_not_come_is_no_death(toy):
+    replica(toy, left=4)
+    # The first look, the first POST and the first poll, and so on.
+    starve(toy, comes=lambda ask: ask % 3 == 2)
+    drain = drain_of(load("rollcall_drain"), toy, 4)
+    drain.empty(0, 10_000)
+    assert (drain.state["moved"], drain.state["forced"], drain.state["connections"]) == (4, 0, 0)
+    assert not drain.note
+
+
+def test_a_replica_that_is_frozen_in_its_drain_is_given_up_after_the_deadline(toy, monkeypatch):
+    replica(toy, left=4)
+    starve(toy, comes=lambda ask: ask < 3)
+    module = load("rollcall_drain")
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
+    drain, began = drain_of(module, toy, 4), time.monotonic()
+    drain.empty(0, 500)
+    assert 0.6 < time.monotonic() - began < 3
+    assert (drain.state["phase"], drain.state["moved"], drain.state["forced"]) == ("gone", 1, 3)
+    assert "timed out" in drain.note
+
+
+def test_a_silent_replica_on_which_haproxy_has_nobody_is_not_waited_for(toy):
+    replica(toy, left=0)
+    starve(toy, comes=lambda ask: ask == 0)
+    drain, began = drain_of(load("rollcall_drain"), toy, 0), time.monotonic()
+    drain.empty(0, 20_000)
+    assert time.monotonic() - began < 3
+    assert (drain.state["phase"], drain.state["forced"]) == ("gone", 0)
 
 
 def test_a_dead_slot_is_only_taken_out_of_haproxy(haproxy, run, blue):

@@ -66,6 +66,16 @@ def test_what_a_roll_had_not_finished_with_is_told():
     assert not load("rollcall_slots").replica(slots)["unproven"]
 
 
+def test_a_silent_slot_is_looked_at_again_by_who_would_start_it_anew():
+    module = load("rollcall_slots")
+    frozen = SERVES | {"phase": "silent", "status": "DOWN"}
+    well, hangs, empty = ({"r1": module.replica({"blue": slot, "green": KEPT})} for slot in (SERVES, frozen, ABSENT))
+    for replicas, settled in ((well, True), (hangs, False), (empty, True)):
+        assert module.settled(replicas, {"want_up": 0, "patient": True}) == settled
+        assert module.settled(replicas, {"want_up": 0, "patient": False})
+    assert not module.settled(hangs, {"want_up": 1, "patient": False})
+
+
 def test_a_haproxy_that_is_away_for_a_moment_is_waited_for(run, monkeypatch):
     """Docker starts one that died again, within seconds."""
     back = time.monotonic() + 6

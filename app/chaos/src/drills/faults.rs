@@ -1,4 +1,4 @@
-//! What dies in the middle of a roll.
+//! What dies in the middle of a roll, or hangs.
 
 use std::{future::Future, time::Duration};
 
@@ -58,6 +58,19 @@ pub async fn replica_killed(scene: &Scene) -> anyhow::Result<String> {
     kill(release, "2").await?.expect_success()?;
     scene.expect_serving(release).await?;
     Ok(line)
+}
+
+/// One that runs and answers nothing: what brings the stack up starts it anew, and nothing else.
+pub async fn replica_frozen(scene: &Scene) -> anyhow::Result<String> {
+    let (before, release) = (scene.containers().await?, scene.release().await?);
+    docker(&["pause", &scene.stack.newest("r2").await?.container]).await?;
+    let ended = scene.stack.playbook("site").succeed().await?;
+    scene.expect_as_before(&before).await?;
+    scene.expect_serving(release).await?;
+    for other in ["r1", "r3"] {
+        ensure!(ended.line(&format!("changed: [{other}]")).is_err(), "{other} was changed too");
+    }
+    ended.line("changed: [r2]")
 }
 
 pub async fn redis_restarted(scene: &Scene) -> anyhow::Result<String> {

@@ -250,6 +250,14 @@ pub const DRILLS: &[Drill] = &[
         run: |scene| Box::pin(faults::replica_killed(scene)),
     },
     Drill {
+        name: "frozen-replica",
+        summary: "it runs and answers nothing: site.yml starts it anew, and only it",
+        quick: false,
+        promise: Promise::NothingLost,
+        min_ready: 2,
+        run: |scene| Box::pin(faults::replica_frozen(scene)),
+    },
+    Drill {
         name: "redis-restarted-mid-roll",
         summary: "it completes or goes back; nothing is lost",
         quick: false,
