@@ -268,7 +268,7 @@ fn find_unseen(
         });
     }
     if missed.is_empty() {
-        find_astray(book, log, entries, healed, seat, view);
+        find_astray(book, log, healed, seat, view);
     }
 }
 
@@ -292,30 +292,12 @@ fn unheard(log: &Log, entries: &Entries, view: &View) -> Vec<Id> {
     missed
 }
 
-/// Whether anything was said after the last cut, so that everybody there must know of it.
-fn went_on(book: &Book, log: &Log, entries: &Entries, room: Name) -> bool {
-    let last = log.ids.last().and_then(|last| entries.find(room, *last));
-    let sent = last.and_then(|last| last.content.op).map(|op| book.operations.get(op).invoked.at);
-    sent.is_some_and(|sent| book.faults.cuts_since(sent).next().is_none())
-}
-
 /// With all heard, a client stands on the log's last entry.
 ///
-/// After a cut nobody tells who is there of it until something new is said: whoever stands on what
-/// is lost may do so until then. So only a log that went on after the cut says that this is too
-/// far. Too short is wrong in any case: who was sent back is due what follows, again.
-fn find_astray(
-    book: &mut Book,
-    log: &Log,
-    entries: &Entries,
-    healed: Place,
-    seat: Seat,
-    view: &View,
-) {
+/// Further, and nobody told it of a cut within the lease that a quiet room may take for that; or not as far,
+/// and who was sent back is due what follows, again.
+fn find_astray(book: &mut Book, log: &Log, healed: Place, seat: Seat, view: &View) {
     let Some(last) = log.ids.last().copied().filter(|last| *last != view.cursor()) else { return };
-    if view.cursor() > last && !went_on(book, log, entries, seat.room) {
-        return;
-    }
     let anomaly = match view.silence(book, healed) {
         Anomaly::SilentLoss => Anomaly::SilentLoss,
         _ => Anomaly::Unseen,

@@ -92,8 +92,16 @@ fn who_is_sent_back_must_be_brought_to_the_end_again() {
 }
 
 #[test]
-fn a_loss_after_which_nobody_spoke_cannot_have_been_told() {
-    assert_eq!(chat().rewind(3).gap("ann", 40, 30).verdict(), NOTHING, "bob stands on 40 still");
+fn a_loss_is_told_also_where_nobody_speaks_any_more() {
+    let told = |bob: bool| {
+        let mut tale = chat();
+        tale.rewind(3).gap("ann", 40, 30);
+        if bob {
+            tale.gap("bob", 40, 30);
+        }
+        tale.verdict()
+    };
+    assert_eq!((told(true), told(false)), (vec![], vec!["silent-loss"]));
     let mut tale = chat();
     tale.rewind(3).gap("ann", 40, 30).invoke("ann", 5).append(5).ok(5).hear("ann", 5);
     assert_eq!(tale.verdict(), ["unseen"]);
