@@ -4,10 +4,15 @@ mod support;
 
 use std::time::Duration;
 
-use rollcall_protocol::{EntryId, ServerFrame};
+use rollcall_protocol::{EntryId, GapReason, ServerFrame};
+use rollcall_server::log::feed_key;
 use support::{Redis, Replica, Socket, assert_chain, http, key};
 
 const QUICK: [&str; 2] = ["--redis-timeout-ms", "300"];
+
+fn rewound(room: &str, after: EntryId, resumes_at: EntryId) -> ServerFrame {
+    ServerFrame::Gap { room: room.to_owned(), after, resumes_at, reason: GapReason::Rewound }
+}
 
 #[tokio::test]
 async fn redis_down_at_start_is_waited_for() {
@@ -105,4 +110,48 @@ async fn a_definite_refusal_is_told_and_can_be_retried() {
     teal.until(is_reject).await;
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
     teal.send_acked("vault", 1, "no room").await;
+}
+
+/// Redis comes back without its tail, and before this replica's feeds do, somebody speaks in another room of the
+/// partition: its feed has grown beyond what was lost.
+#[tokio::test]
+async fn a_lost_tail_is_told_in_a_quiet_room() {
+    let mut redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &QUICK).await;
+    let (mut plum, _) = Socket::join(replica.public, &key(), "quiet", None).await;
+    plum.send("quiet", 1, "kept").await;
+    let kept = plum.messages(1).await[0].id;
+    let written = redis.written();
+    plum.send("quiet", 2, "lost").await;
+    let lost = plum.messages(1).await[0].id;
+    redis.lose_tail(written);
+    let mut others = (0..).map(|number| format!("room {number}"));
+    let other = others.find(|room| feed_key(room) == feed_key("quiet")).expect("one in 16");
+    // Where this replica does not find it yet.
+    let port = std::mem::replace(&mut redis.port, Redis::reserve().await.port);
+    redis.launch().await;
+    let elsewhere = Replica::start(Some(&redis), &QUICK).await;
+    let (mut teal, _) = Socket::join(elsewhere.public, &key(), &other, None).await;
+    teal.send_acked(&other, 1, "after").await;
+    redis.kill();
+    redis.port = port;
+    redis.launch().await;
+    let gap = rewound("quiet", lost, kept);
+    plum.until(|frame| *frame == gap).await;
+    // Whoever comes with the lost cursor is told too, and is not shown it again.
+    let (_late, frames) = Socket::join(replica.public, &key(), "quiet", Some(lost)).await;
+    assert!(frames.contains(&gap), "{frames:?}");
+}
+
+/// No connection breaks, and the feed's next entry is a lease's.
+#[tokio::test]
+async fn a_flush_is_told_in_a_quiet_room_within_a_lease() {
+    let redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &["--lease-ms", "2000"]).await;
+    let (mut plum, _) = Socket::join(replica.public, &key(), "quiet", None).await;
+    plum.send("quiet", 1, "lost").await;
+    let lost = plum.messages(1).await[0].id;
+    redis.command(&["FLUSHALL"]).await;
+    let gap = rewound("quiet", lost, EntryId::ZERO);
+    plum.until(|frame| *frame == gap).await;
 }

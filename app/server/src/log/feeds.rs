@@ -78,17 +78,27 @@ struct Feeds {
 }
 
 impl Feeds {
-    /// Whether a feed's next entries are gone: trimmed, or lost by Redis. Goes on from its end then.
+    /// Whether a feed has lost the last entry seen: trimmed, and perhaps others after it, or lost by Redis, and
+    /// perhaps replaced by newer ones. Goes on from the feed's end then.
     async fn skip_what_is_gone(
         &mut self,
         connection: &mut MultiplexedConnection,
     ) -> Result<bool, RedisError> {
         let first_time = self.seen.is_empty();
         self.seen.resize(PARTITIONS as usize, EntryId::ZERO);
+        let mut look = redis::pipe();
+        for (partition, seen) in (0..PARTITIONS).zip(&self.seen) {
+            let (feed, seen) = (feed_of(partition), seen.to_string());
+            look.cmd("XRANGE").arg(&feed).arg(&seen).arg(&seen);
+            look.cmd("XREVRANGE").arg(&feed).arg("+").arg("-").arg("COUNT").arg(1);
+        }
+        // One reply for all, so that `seen` does not move where nobody hears that something is gone.
+        let replies: Vec<StreamRangeReply> = look.query_async(connection).await?;
         let mut lossy = first_time;
-        for (partition, seen) in (0..PARTITIONS).zip(&mut self.seen) {
-            let (oldest, newest) = feed_ends(partition, connection).await?;
-            if first_time || oldest > *seen || newest < *seen {
+        for (seen, reply) in self.seen.iter_mut().zip(replies.chunks_exact(2)) {
+            let (found, last) = (&reply[0].ids, reply[1].ids.first());
+            let newest = last.and_then(|entry| entry.id.parse().ok()).unwrap_or(EntryId::ZERO);
+            if first_time || found.is_empty() {
                 lossy |= newest != *seen;
                 *seen = newest;
             }
@@ -126,24 +136,6 @@ impl Feeds {
             self.seen[feed] = id;
         }
     }
-}
-
-/// The oldest entry's ID and the newest's; zero for an empty feed.
-async fn feed_ends(
-    partition: u32,
-    connection: &mut MultiplexedConnection,
-) -> Result<(EntryId, EntryId), RedisError> {
-    let feed = feed_of(partition);
-    let mut pipe = redis::pipe();
-    pipe.atomic();
-    pipe.cmd("XRANGE").arg(&feed).arg("-").arg("+").arg("COUNT").arg(1);
-    pipe.cmd("XREVRANGE").arg(&feed).arg("+").arg("-").arg("COUNT").arg(1);
-    type Ends = (StreamRangeReply, StreamRangeReply);
-    let (first, last): Ends = pipe.query_async(connection).await?;
-    let id = |reply: &StreamRangeReply| {
-        reply.ids.first().and_then(|entry| entry.id.parse().ok()).unwrap_or(EntryId::ZERO)
-    };
-    Ok((id(&first), id(&last)))
 }
 
 fn read_event(entry: &StreamId) -> Option<FeedEvent> {

@@ -253,18 +253,34 @@ impl Rooms {
 
     async fn keep_round(&self, reap: bool, compare: bool) -> Result<(), LogError> {
         for room in self.all() {
-            if room.is_empty() {
-                continue;
-            }
-            let members = room.local_members();
-            // A room with nobody's lease to renew may have some to end.
-            let calls = members.chunks(LEASES_A_CALL).chain(members.is_empty().then_some(&[][..]));
-            for members in calls {
-                self.inner.presence.enter(&room.name, members, reap).await?;
+            if !room.is_empty() {
+                self.renew(&room, reap).await?;
             }
             if compare && room.loaded.initialized() {
-                room.settle(self.inner.presence.snapshot(&room.name).await?);
+                self.compare(&room).await?;
             }
+        }
+        Ok(())
+    }
+
+    async fn renew(&self, room: &Room, reap: bool) -> Result<(), LogError> {
+        let members = room.local_members();
+        // A room with nobody's lease to renew may have some to end.
+        let calls = members.chunks(LEASES_A_CALL).chain(members.is_empty().then_some(&[][..]));
+        for members in calls {
+            self.inner.presence.enter(&room.name, members, reap).await?;
+        }
+        Ok(())
+    }
+
+    /// Redis can lose leases and log without a connection that breaks, and a quiet room's feed never tells.
+    async fn compare(&self, room: &Room) -> Result<(), LogError> {
+        room.settle(self.inner.presence.snapshot(&room.name).await?);
+        // Known before the log is asked, which may be ahead of it but never behind.
+        let head = room.head();
+        let page = self.inner.log.read_before(&room.name, None, 0).await?;
+        if page.last < head {
+            room.rewind(page.last);
         }
         Ok(())
     }

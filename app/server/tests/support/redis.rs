@@ -71,6 +71,22 @@ impl Redis {
         }
     }
 
+    /// How long the file is that the server writes to.
+    pub fn written(&self) -> u64 {
+        std::fs::metadata(self.file()).expect("its file").len()
+    }
+
+    /// Kills the server; what it wrote after the first `kept` bytes is lost.
+    pub fn lose_tail(&mut self, kept: u64) {
+        self.kill();
+        let file = std::fs::OpenOptions::new().write(true).open(self.file()).expect("its file");
+        file.set_len(kept).expect("a shorter file");
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("appendonlydir/appendonly.aof.1.incr.aof")
+    }
+
     /// Stops (`true`) or continues the process, as a machine that hangs would.
     pub fn pause(&self, paused: bool) {
         let process = self.process.as_ref().expect("a running Redis");
