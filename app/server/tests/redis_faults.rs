@@ -4,8 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use rollcall_protocol::{EntryId, GapReason, ServerFrame};
-use rollcall_server::log::feed_key;
+use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
+use rollcall_server::log::{feed_key, room_key};
+use serde_json::json;
 use support::{Redis, Replica, Socket, assert_chain, http, key};
 
 const QUICK: [&str; 2] = ["--redis-timeout-ms", "300"];
@@ -154,4 +155,54 @@ async fn a_flush_is_told_in_a_quiet_room_within_a_lease() {
     redis.command(&["FLUSHALL"]).await;
     let gap = rewound("quiet", lost, EntryId::ZERO);
     plum.until(|frame| *frame == gap).await;
+}
+
+/// Somebody in these rooms, and live in all of them.
+async fn join_all(replica: &Replica, rooms: &[String]) -> Socket {
+    let (mut socket, _) = Socket::join(replica.public, &key(), &rooms[0], None).await;
+    for room in &rooms[1..] {
+        socket.say(&json!({ "type": "join", "room": room })).await;
+    }
+    for _ in &rooms[1..] {
+        socket.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
+    }
+    socket
+}
+
+async fn assert_nobody_left(mut witness: Socket) {
+    let mut seen = witness.fence(1).await;
+    seen.retain(|f| matches!(f, ServerFrame::Presence { event: PresenceEvent::Leave, .. }));
+    assert_eq!(seen, []);
+}
+
+fn numbered(count: u32) -> Vec<String> {
+    (0..count).map(|number| format!("room {number}")).collect()
+}
+
+/// One after the other, they would take three leases to renew.
+#[tokio::test]
+async fn many_rooms_on_a_slow_redis_keep_their_members() {
+    const LEASE: [&str; 2] = ["--lease-ms", "2000"];
+    let (redis, rooms) = (Redis::start().await, numbered(32));
+    let url = redis.slow_url(64 * 1024, Duration::from_millis(200)).await;
+    let (near, far) =
+        tokio::join!(Replica::start(Some(&redis), &LEASE), Replica::launch(Some(&url), &LEASE));
+    far.wait_ready().await;
+    let _teal = join_all(&far, &rooms).await;
+    let witness = join_all(&near, &rooms).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_nobody_left(witness).await;
+}
+
+#[tokio::test]
+async fn a_room_that_fails_keeps_no_other_from_its_leases() {
+    const LEASE: [&str; 2] = ["--lease-ms", "1000"];
+    let (redis, rooms) = (Redis::start().await, numbered(16));
+    let (near, far) =
+        tokio::join!(Replica::start(Some(&redis), &LEASE), Replica::start(Some(&redis), &LEASE));
+    let _teal = join_all(&far, &rooms).await;
+    let witness = join_all(&near, &rooms[1..]).await;
+    redis.command(&["SET", &room_key(&rooms[0], "present"), "no leases"]).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_nobody_left(witness).await;
 }
