@@ -4,10 +4,16 @@ mod support;
 
 use std::time::Duration;
 
-use rollcall_protocol::{EntryId, ServerFrame};
+use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
+use rollcall_server::log::{feed_key, room_key};
+use serde_json::json;
 use support::{Redis, Replica, Socket, assert_chain, http, key};
 
 const QUICK: [&str; 2] = ["--redis-timeout-ms", "300"];
+
+fn rewound(room: &str, after: EntryId, resumes_at: EntryId) -> ServerFrame {
+    ServerFrame::Gap { room: room.to_owned(), after, resumes_at, reason: GapReason::Rewound }
+}
 
 #[tokio::test]
 async fn redis_down_at_start_is_waited_for() {
@@ -105,4 +111,116 @@ async fn a_definite_refusal_is_told_and_can_be_retried() {
     teal.until(is_reject).await;
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
     teal.send_acked("vault", 1, "no room").await;
+}
+
+/// Redis comes back without its tail, and before this replica's feeds do, somebody speaks in another room of the
+/// partition: its feed has grown beyond what was lost.
+#[tokio::test]
+async fn a_lost_tail_is_told_in_a_quiet_room() {
+    let mut redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &QUICK).await;
+    let (mut plum, _) = Socket::join(replica.public, &key(), "quiet", None).await;
+    plum.send("quiet", 1, "kept").await;
+    let kept = plum.messages(1).await[0].id;
+    let written = redis.written();
+    plum.send("quiet", 2, "lost").await;
+    let lost = plum.messages(1).await[0].id;
+    redis.lose_tail(written);
+    let mut others = (0..).map(|number| format!("room {number}"));
+    let other = others.find(|room| feed_key(room) == feed_key("quiet")).expect("one in 16");
+    // Where this replica does not find it yet.
+    let port = std::mem::replace(&mut redis.port, Redis::reserve().await.port);
+    redis.launch().await;
+    let elsewhere = Replica::start(Some(&redis), &QUICK).await;
+    let (mut teal, _) = Socket::join(elsewhere.public, &key(), &other, None).await;
+    teal.send_acked(&other, 1, "after").await;
+    redis.kill();
+    redis.port = port;
+    redis.launch().await;
+    let gap = rewound("quiet", lost, kept);
+    plum.until(|frame| *frame == gap).await;
+    // Whoever comes with the lost cursor is told too, and is not shown it again.
+    let (_late, frames) = Socket::join(replica.public, &key(), "quiet", Some(lost)).await;
+    assert!(frames.contains(&gap), "{frames:?}");
+}
+
+/// No connection breaks, and the feed's next entry is a lease's.
+#[tokio::test]
+async fn a_flush_is_told_in_a_quiet_room_within_a_lease() {
+    let redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &["--lease-ms", "2000"]).await;
+    let (mut plum, _) = Socket::join(replica.public, &key(), "quiet", None).await;
+    plum.send("quiet", 1, "lost").await;
+    let lost = plum.messages(1).await[0].id;
+    redis.command(&["FLUSHALL"]).await;
+    let gap = rewound("quiet", lost, EntryId::ZERO);
+    plum.until(|frame| *frame == gap).await;
+}
+
+/// Somebody in these rooms, and live in all of them.
+async fn join_all(replica: &Replica, rooms: &[String]) -> Socket {
+    let (mut socket, _) = Socket::join(replica.public, &key(), &rooms[0], None).await;
+    for room in &rooms[1..] {
+        socket.say(&json!({ "type": "join", "room": room })).await;
+    }
+    for _ in &rooms[1..] {
+        socket.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
+    }
+    socket
+}
+
+async fn assert_nobody_left(mut witness: Socket) {
+    let mut seen = witness.fence(1).await;
+    seen.retain(|f| matches!(f, ServerFrame::Presence { event: PresenceEvent::Leave, .. }));
+    assert_eq!(seen, []);
+}
+
+fn numbered(count: u32) -> Vec<String> {
+    (0..count).map(|number| format!("room {number}")).collect()
+}
+
+/// One after the other, they would take three leases to renew.
+#[tokio::test]
+async fn many_rooms_on_a_slow_redis_keep_their_members() {
+    const LEASE: [&str; 2] = ["--lease-ms", "2000"];
+    let (redis, rooms) = (Redis::start().await, numbered(32));
+    let url = redis.slow_url(64 * 1024, Duration::from_millis(200)).await;
+    let (near, far) =
+        tokio::join!(Replica::start(Some(&redis), &LEASE), Replica::launch(Some(&url), &LEASE));
+    far.wait_ready().await;
+    let _teal = join_all(&far, &rooms).await;
+    let witness = join_all(&near, &rooms).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_nobody_left(witness).await;
+}
+
+#[tokio::test]
+async fn a_room_that_fails_keeps_no_other_from_its_leases() {
+    const LEASE: [&str; 2] = ["--lease-ms", "1000"];
+    let (redis, rooms) = (Redis::start().await, numbered(16));
+    let (near, far) =
+        tokio::join!(Replica::start(Some(&redis), &LEASE), Replica::start(Some(&redis), &LEASE));
+    let _teal = join_all(&far, &rooms).await;
+    let witness = join_all(&near, &rooms[1..]).await;
+    redis.command(&["SET", &room_key(&rooms[0], "present"), "no leases"]).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_nobody_left(witness).await;
+}
+
+/// One read may bring more than the link carries until it is given up.
+#[tokio::test]
+async fn a_backlog_larger_than_the_link_is_caught_up() {
+    let redis = Redis::start().await;
+    // About 1 MB a second, of which a read that waits for 1.3 s gets no 2 MB.
+    let url = redis.slow_url(16 * 1024, Duration::from_millis(16)).await;
+    let (near, far) =
+        tokio::join!(Replica::start(Some(&redis), &QUICK), Replica::launch(Some(&url), &QUICK));
+    far.wait_ready().await;
+    let (mut plum, _) = Socket::join(far.public, &key(), "vault", None).await;
+    let (mut teal, _) = Socket::join(near.public, &key(), "vault", None).await;
+    let script = "for i = 1, 256 do redis.call('XADD', KEYS[1], '*', 'kind', 'noise', 'room', 'x', \
+         'text', ARGV[1]) end return 'OK'";
+    redis.command(&["EVAL", script, "1", &feed_key("vault"), &"x".repeat(8000)]).await;
+    teal.send_acked("vault", 1, "after").await;
+    assert_eq!(plum.messages(1).await[0].text, "after");
 }

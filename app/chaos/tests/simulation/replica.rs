@@ -87,8 +87,8 @@ impl Replica {
         let is_far_behind = log.feed.len() > 1 && unread.len() == log.feed.len();
         if !self.follows || is_far_behind {
             let reconnects = !std::mem::replace(&mut self.follows, true);
-            let oldest = log.feed.first().map_or(0, |(at, _)| *at);
-            let lossy = self.seen.is_none() || oldest > seen || newest < seen;
+            let has_seen = seen == newest || log.feed.iter().any(|(at, _)| *at == seen);
+            let lossy = self.seen.is_none() || !has_seen;
             let forgets = reconnects && log.wrong == Wrong::ForgetFeedCursor;
             if lossy || forgets {
                 self.seen = Some(newest);

@@ -23,8 +23,8 @@ use crate::{
 
 /// An empty room's frames are kept this long, for clients that are on the way back.
 const KEEP_EMPTY: Duration = Duration::from_secs(60);
-/// Rooms compared with their logs at once after a break.
-const REPAIRS_AT_ONCE: usize = 16;
+/// Rooms compared with their logs at once, and rooms whose leases are renewed at once.
+const ROOMS_AT_ONCE: usize = 16;
 /// Entries read to bridge a break; with more missing, clients read the log themselves.
 const REPAIR_PAGE: usize = 256;
 /// Feed events that wait for the rooms; then the feeds wait.
@@ -205,7 +205,7 @@ impl Rooms {
     async fn repair_all(&self) {
         let rooms = self.all();
         stream::iter(rooms)
-            .for_each_concurrent(REPAIRS_AT_ONCE, |room| self.clone().repair_until_done(room))
+            .for_each_concurrent(ROOMS_AT_ONCE, |room| self.clone().repair_until_done(room))
             .await;
     }
 
@@ -228,22 +228,26 @@ impl Rooms {
     }
 
     /// Renews the leases of everyone connected here, four times a lease, and closes rooms that have
-    /// long been empty.
+    /// long been empty. Once a lease compares every room with Redis.
     pub async fn keep(&self, lease: Duration) {
+        // Side by side: a slow comparison must not cost anybody a lease.
+        tokio::join!(self.keep_leases(lease), self.keep_comparing(lease));
+    }
+
+    async fn keep_leases(&self, lease: Duration) {
         let mut ticks = tokio::time::interval(lease / 4);
-        let mut failing_since = None;
+        let mut failing = false;
         // After an outage every lease may have run out, those of other replicas' members too: they
         // get the time to renew theirs before anybody is declared gone.
         let mut reap_from = Instant::now() + lease / 2;
-        for round in 0_u64.. {
+        loop {
             ticks.tick().await;
             close_empty(&mut self.open_rooms(), KEEP_EMPTY);
-            let reap = Instant::now() >= reap_from;
-            match self.keep_round(reap, round % 4 == 0).await {
-                Ok(()) => failing_since = None,
+            match self.renew_all(Instant::now() >= reap_from).await {
+                Ok(()) => failing = false,
                 Err(error) => {
                     reap_from = Instant::now() + lease / 2;
-                    if failing_since.replace(round).is_none() {
+                    if !std::mem::replace(&mut failing, true) {
                         warn!(%error, "leases cannot be renewed");
                     }
                 }
@@ -251,20 +255,48 @@ impl Rooms {
         }
     }
 
-    async fn keep_round(&self, reap: bool, compare: bool) -> Result<(), LogError> {
-        for room in self.all() {
-            if room.is_empty() {
-                continue;
-            }
-            let members = room.local_members();
-            // A room with nobody's lease to renew may have some to end.
-            let calls = members.chunks(LEASES_A_CALL).chain(members.is_empty().then_some(&[][..]));
-            for members in calls {
-                self.inner.presence.enter(&room.name, members, reap).await?;
-            }
-            if compare && room.loaded.initialized() {
-                room.settle(self.inner.presence.snapshot(&room.name).await?);
-            }
+    /// Renews what can be renewed, and tells the first error.
+    async fn renew_all(&self, reap: bool) -> Result<(), LogError> {
+        let occupied = self.all().into_iter().filter(|room| !room.is_empty());
+        stream::iter(occupied)
+            .map(async |room| self.renew(&room, reap).await)
+            .buffer_unordered(ROOMS_AT_ONCE)
+            .fold(Ok(()), async |all, one| all.and(one))
+            .await
+    }
+
+    async fn renew(&self, room: &Room, reap: bool) -> Result<(), LogError> {
+        let members = room.local_members();
+        // A room with nobody's lease to renew may have some to end.
+        let calls = members.chunks(LEASES_A_CALL).chain(members.is_empty().then_some(&[][..]));
+        for members in calls {
+            self.inner.presence.enter(&room.name, members, reap).await?;
+        }
+        Ok(())
+    }
+
+    /// Redis can lose leases and log without a connection that breaks, and a quiet room's feed never tells.
+    async fn keep_comparing(&self, lease: Duration) {
+        let mut ticks = tokio::time::interval(lease);
+        loop {
+            ticks.tick().await;
+            let rooms = self.all().into_iter().filter(|room| room.loaded.initialized());
+            stream::iter(rooms)
+                .for_each_concurrent(ROOMS_AT_ONCE, async |room| {
+                    // The leases tell of an outage; the next time will do.
+                    let _ = self.compare(&room).await;
+                })
+                .await;
+        }
+    }
+
+    async fn compare(&self, room: &Room) -> Result<(), LogError> {
+        room.settle(self.inner.presence.snapshot(&room.name).await?);
+        // Known before the log is asked, which may be ahead of it but never behind.
+        let head = room.head();
+        let page = self.inner.log.read_before(&room.name, None, 0).await?;
+        if page.last < head {
+            room.rewind(page.last);
         }
         Ok(())
     }

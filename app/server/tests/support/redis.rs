@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{self, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
@@ -44,6 +44,18 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Another way to it, whose answers come in pieces of at most `piece` bytes, each `pause` after the one before.
+    pub async fn slow_url(&self, piece: usize, pause: Duration) -> String {
+        let way = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let (address, port) = (way.local_addr().expect("an address"), self.port);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = way.accept().await {
+                tokio::spawn(carry(near, port, piece, pause));
+            }
+        });
+        format!("redis://{address}")
+    }
+
     /// Starts the server, with the data of the one before.
     pub async fn launch(&mut self) {
         let child = Command::new("redis-server")
@@ -69,6 +81,22 @@ impl Redis {
             process.kill().expect("our own process");
             process.wait().expect("our own process");
         }
+    }
+
+    /// How long the file is that the server writes to.
+    pub fn written(&self) -> u64 {
+        std::fs::metadata(self.file()).expect("its file").len()
+    }
+
+    /// Kills the server; what it wrote after the first `kept` bytes is lost.
+    pub fn lose_tail(&mut self, kept: u64) {
+        self.kill();
+        let file = std::fs::OpenOptions::new().write(true).open(self.file()).expect("its file");
+        file.set_len(kept).expect("a shorter file");
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("appendonlydir/appendonly.aof.1.incr.aof")
     }
 
     /// Stops (`true`) or continues the process, as a machine that hangs would.
@@ -100,6 +128,26 @@ impl Redis {
     pub async fn log_key(&self, room: &str) -> String {
         let keys = self.command(&["KEYS", &format!("*:room:{room}:log")]).await;
         keys.lines().find(|line| line.starts_with('{')).expect("a room log").to_owned()
+    }
+}
+
+async fn carry(mut near: TcpStream, port: u16, piece: usize, pause: Duration) -> io::Result<()> {
+    let mut far = TcpStream::connect(("127.0.0.1", port)).await?;
+    let ((mut asks, mut hears), (mut answers, mut is_asked)) = (near.split(), far.split());
+    let slowly = async {
+        let mut bytes = vec![0; piece];
+        loop {
+            let length = answers.read(&mut bytes).await?;
+            if length == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+            hears.write_all(&bytes[..length]).await?;
+        }
+    };
+    tokio::select! {
+        end = slowly => end,
+        end = io::copy(&mut asks, &mut is_asked) => end.map(drop),
     }
 }
 
