@@ -30,7 +30,7 @@ use crate::{
     log::splice,
     room::{Frame, Listener, Out, Pull, Room, Start},
     session::{check_room, gap_frame},
-    socket::wire,
+    socket::{unbroken, wire},
 };
 
 /// Entries of one log page.
@@ -173,11 +173,12 @@ impl Follower {
         if let Some(gap) = gap {
             self.queue.push_back(gap_event(&self.room.name, cursor, gap));
         }
-        let frames: Vec<_> = page.entries.into_iter().map(Frame::new).collect();
+        let (entries, at_log_end) = unbroken(page);
+        let frames: Vec<_> = entries.into_iter().map(Frame::new).collect();
         self.queue.extend(frames.iter().map(message_event));
         let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);
         let reached = frames.last().map_or(resumes_at, |frame| frame.id);
-        self.listener.place().reached(reached, frames.len() < PAGE);
+        self.listener.place().reached(reached, at_log_end);
     }
 
     /// Until there may be something new. None when it is this stream's moment to end.
