@@ -229,6 +229,19 @@ async fn numbers_and_ids_at_the_edge_are_answered() {
     assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Gap { .. })), "{frames:?}");
 }
 
+/// Its lease was renewed for as long as it might still answer the close.
+#[tokio::test]
+async fn who_is_silent_is_gone_before_the_connection_is() {
+    let settings = ["--heartbeat-ms", "400", "--lease-ms", "400"];
+    let replica = Replica::start(None, &settings).await;
+    let (mut witness, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let (_silent, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    while !witness.fence(1).await.iter().any(is_leave) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(replica.drain_status().await["connections"], 2);
+}
+
 /// The messages and the gaps among frames that lead from the beginning of a room to `live` at its head.
 fn chained(frames: &[ServerFrame], head: EntryId) -> (usize, usize) {
     let (mut cursor, mut messages, mut gaps) = (EntryId::ZERO, 0, 0);

@@ -80,6 +80,14 @@ impl Connection {
         }
     }
 
+    /// Hears no room any more. The leases are the member's: another connection renews them, or they run out.
+    pub(super) fn detach(&mut self) {
+        let me = self.session.me().cloned();
+        for (_, joined) in self.rooms.drain() {
+            joined.room.detach(self.id, me.as_ref());
+        }
+    }
+
     /// Nothing is under way for a room any more: it can be entered again.
     pub(super) fn settled(&mut self, room: &str) {
         self.busy_rooms.remove(room);
