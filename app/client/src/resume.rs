@@ -75,6 +75,8 @@ impl Cursor {
                 let known = |(abandoned, target)| target == resumes_at && after <= abandoned;
                 after == at || !self.rewound.is_some_and(known)
             }
+            // Whatever it is, either it begins here or it leads further.
+            GapReason::Other => after == at || resumes_at > at,
         };
         if news {
             if reason == GapReason::Rewound {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rollcall_client::{Client, Event, Final, Loss, SendError};
 use rollcall_protocol::{ClientFrame, ErrorCode, GapReason, RejectCode, ServerFrame, Why};
 use script::{Peer, ROOM, Script, ack, entry, goaway, id, messages, seen, soon};
+use serde_json::json;
 
 /// A client that is live on replica r1 at entry `head`.
 async fn live_at(
@@ -33,6 +34,17 @@ fn moved(event: Event) -> Option<(String, String, Duration)> {
 fn disconnected(event: Event) -> Option<(Loss, bool)> {
     match event {
         Event::Disconnected { loss, abrupt, .. } => Some((loss, abrupt)),
+        _ => None,
+    }
+}
+
+fn told(event: Event) -> Option<&'static str> {
+    match event {
+        Event::Rejected { retried: true, .. } => Some("again"),
+        Event::Rejected { retried: false, .. } => Some("dropped"),
+        Event::Refused { .. } => Some("refused"),
+        Event::Gap { .. } => Some("gap"),
+        Event::Disconnected { loss, .. } => panic!("{loss}"),
         _ => None,
     }
 }
@@ -250,6 +262,30 @@ async fn a_gap_is_told_and_the_chain_goes_on_from_where_it_resumes() {
         _ => None,
     });
     assert_eq!(gap.await, (id(5), id(8)));
+    assert_eq!(messages(&mut events, 1).await, [9]);
+}
+
+/// During a roll a client is served by a later release, which has more to say than it knows.
+#[tokio::test]
+async fn a_code_of_a_later_release_is_no_protocol_error() {
+    let script = Script::listen().await;
+    let (handle, mut events, mut peer) = live_at(&script, 5).await;
+    handle.send(ROOM, "one").await.expect("a ticket");
+    let reject = json!({ "type": "reject", "room": ROOM, "n": 1, "code": "cloudy", "detail": "" });
+    let mut for_now = reject.clone();
+    for_now["retry_ms"] = json!(1);
+    for (reject, outcome) in [(for_now, "again"), (reject, "dropped")] {
+        assert_eq!(peer.receive_send().await, (1, "one".to_owned()));
+        peer.say(&reject).await;
+        assert_eq!(seen(&mut events, told).await, outcome);
+    }
+    peer.say(&json!({ "type": "error", "code": "cloudy", "detail": "" })).await;
+    assert_eq!(seen(&mut events, told).await, "refused");
+    let mut gap = json!({ "type": "gap", "room": ROOM, "reason": "cloudy" });
+    (gap["after"], gap["resumes_at"]) = (json!(id(5)), json!(id(8)));
+    peer.say(&gap).await;
+    assert_eq!(seen(&mut events, told).await, "gap");
+    peer.send(entry(9)).await;
     assert_eq!(messages(&mut events, 1).await, [9]);
 }
 

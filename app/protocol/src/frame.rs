@@ -147,6 +147,9 @@ pub enum GapReason {
     Trimmed,
     /// The log lost its newest entries, the cursor's among them.
     Rewound,
+    /// One that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// Why a message was not taken. It consumed no `n`.
@@ -165,6 +168,9 @@ pub enum RejectCode {
     BadText,
     /// The log refused it for now; `retry_ms` says when to send again.
     Unavailable,
+    /// One that this version does not know: `retry_ms`, or that it is absent, says what to do.
+    #[serde(other)]
+    Other,
 }
 
 /// What was wrong with a frame or a connection.
@@ -189,6 +195,9 @@ pub enum ErrorCode {
     TooManyRooms,
     /// The room's log cannot be read now.
     Unavailable,
+    /// One that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// Coming or going.

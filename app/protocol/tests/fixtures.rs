@@ -108,6 +108,22 @@ fn unknown_fields_are_ignored_and_unknown_types_are_recognised() {
     assert_eq!(odd.ok(), Some(ServerFrame::Unknown));
 }
 
+/// Whatever the code of a later release, what follows from the rest of the frame stays the same.
+#[test]
+fn a_code_of_a_later_release_is_no_protocol_error() {
+    for (name, field) in [("error", "code"), ("reject_rate", "code"), ("gap", "reason")] {
+        let path = golden().join(format!("server_{name}.json"));
+        let text = fs::read_to_string(path).expect("readable");
+        let mut frame: Value = serde_json::from_str(&text).expect("valid JSON");
+        frame[field] = json!("overcast");
+        let read: ServerFrame = serde_json::from_value(frame.clone()).expect(name);
+        let mut again = serde_json::to_value(read).expect(name);
+        assert_eq!(again[field].take(), json!("other"), "{name}");
+        frame[field].take();
+        assert_eq!(again, frame, "{name}");
+    }
+}
+
 #[test]
 fn wrong_types_are_errors() {
     for text in [

@@ -60,7 +60,8 @@ pub enum Mutant {
     IgnoresSigterm,
 
     /// Not wrong but of a later release: each frame has a field that this one does not know, each reply is followed by
-    /// a frame, and each message in a feed by an entry. Seen by nobody, as long as all ignore what they do not know.
+    /// a frame, and each message in a feed by an entry; who is too fast is told a code. Seen by nobody, as long as all
+    /// ignore what they do not know.
     SaysMore,
 }
 

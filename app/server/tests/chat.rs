@@ -4,7 +4,7 @@ mod support;
 
 use rollcall_protocol::{EntryId, GapReason, JoinStatus, Message, PresenceEvent, ServerFrame};
 use serde_json::json;
-use support::{PATIENCE, Redis, Replica, Socket, assert_chain, http, key, messages};
+use support::{Redis, Replica, Socket, assert_chain, events::Events, http, key, messages};
 
 /// Rates that a test does not reach.
 const FAST: [&str; 6] =
@@ -16,6 +16,10 @@ fn joined(frames: &[ServerFrame]) -> (JoinStatus, EntryId) {
         _ => None,
     });
     joined.expect("a joined frame")
+}
+
+fn is_live(frame: &ServerFrame) -> bool {
+    matches!(frame, ServerFrame::Live { .. })
 }
 
 #[tokio::test]
@@ -233,7 +237,6 @@ async fn who_takes_nothing_at_all_is_closed() {
 
 #[tokio::test]
 async fn events_resume_by_their_id() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let redis = Redis::start().await;
     let replica = Replica::start(Some(&redis), &[]).await;
     let post = |n: u64| json!({ "client": "0".repeat(32), "name": "Teal", "n": n, "text": format!("m{n}") });
@@ -243,21 +246,35 @@ async fn events_resume_by_their_id() {
     }
     let (_, history) = http(replica.public, "GET", "/api/v1/rooms/vault/messages", None).await;
     let history: serde_json::Value = serde_json::from_str(&history).expect("JSON");
-    let first = history["messages"][0]["id"].as_str().expect("an ID");
-    let mut stream = tokio::net::TcpStream::connect(replica.public).await.expect("a connection");
-    let request = format!(
-        "GET /api/v1/rooms/vault/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\nlast-event-id: {first}\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.expect("a request");
-    let mut text = String::new();
-    let mut buffer = [0; 4096];
-    while !text.contains("event: live") {
-        let read = tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await;
-        text += &String::from_utf8_lossy(&buffer[..read.expect("in time").expect("bytes")]);
-    }
-    assert!(!text.contains("m1\"") && text.contains("m2\"") && text.contains("m3\""), "{text}");
+    let first = history["messages"][0]["id"].as_str().map(str::to_owned);
+    let mut events = Events::open(replica.public, "vault", first).await;
+    let seen = messages(&events.until(is_live).await);
+    assert_eq!(seen.iter().map(|message| message.n).collect::<Vec<_>>(), [2, 3]);
     // The replica drains: the stream ends by itself, and the browser comes back with its last ID.
     replica.drain(0, 2000).await;
-    let ended = async { while stream.read(&mut buffer).await.expect("bytes") > 0 {} };
-    tokio::time::timeout(PATIENCE, ended).await.expect("the stream ends");
+    assert_eq!(events.next().await, None);
+    assert_eq!(events.last_id, Some(seen[1].id.to_string()));
+}
+
+/// As a browser comes back, which keeps the last `id:` that it read and knows no other cursor.
+#[tokio::test]
+async fn an_event_stream_that_heard_nothing_goes_on_where_it_began() {
+    let redis = Redis::start().await;
+    let (old, new) =
+        tokio::join!(Replica::start(Some(&redis), &[]), Replica::start(Some(&redis), &[]));
+    let (mut teal, _) = Socket::join(new.public, &key(), "vault", None).await;
+    let before = teal.send_acked("vault", 1, "before").await;
+    let mut events = Events::open(old.public, "vault", None).await;
+    let live = ServerFrame::Live { room: "vault".into(), id: before };
+    assert_eq!(events.next().await, Some(live));
+    old.drain(0, 2000).await;
+    assert_eq!(events.next().await, None, "a drain ends the stream");
+    let between = teal.send_acked("vault", 2, "between").await;
+    let mut events = Events::open(new.public, "vault", events.last_id).await;
+    assert_eq!(messages(&events.until(is_live).await)[0].id, between);
+    // A cursor that the log cannot continue, and the one that it goes on from.
+    let nowhere = Some(EntryId::new(u64::MAX, 0).to_string());
+    let mut events = Events::open(new.public, "vault", nowhere).await;
+    assert!(matches!(events.next().await, Some(ServerFrame::Gap { .. })));
+    assert_eq!(events.last_id, Some(between.to_string()));
 }

@@ -4,9 +4,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use rollcall_protocol::{EntryId, PresenceEvent, ServerFrame};
+use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
 use serde_json::json;
-use support::{PATIENCE, Redis, Replica, Socket, http, key};
+use support::{PATIENCE, Redis, Replica, Socket, events::Events, http, key};
 
 const FAST: [&str; 6] =
     ["--rate-client", "100000", "--rate-room", "100000", "--rate-address", "100000"];
@@ -227,6 +227,63 @@ async fn numbers_and_ids_at_the_edge_are_answered() {
     let last = EntryId::new(u64::MAX, u64::MAX);
     let (_ahead, frames) = Socket::join(replica.public, &key(), "vault", Some(last)).await;
     assert!(frames.iter().any(|frame| matches!(frame, ServerFrame::Gap { .. })), "{frames:?}");
+}
+
+/// Its lease was renewed for as long as it might still answer the close.
+#[tokio::test]
+async fn who_is_silent_is_gone_before_the_connection_is() {
+    let settings = ["--heartbeat-ms", "400", "--lease-ms", "400"];
+    let replica = Replica::start(None, &settings).await;
+    let (mut witness, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let (_silent, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    while !witness.fence(1).await.iter().any(is_leave) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(replica.drain_status().await["connections"], 2);
+}
+
+/// The messages and the gaps among frames that lead from the beginning of a room to `live` at its head.
+fn chained(frames: &[ServerFrame], head: EntryId) -> (usize, usize) {
+    let (mut cursor, mut messages, mut gaps) = (EntryId::ZERO, 0, 0);
+    for frame in frames {
+        match frame {
+            ServerFrame::Message(message) => {
+                assert_eq!(message.prev, cursor, "the chain breaks before {message:?}");
+                (cursor, messages) = (message.id, messages + 1);
+            }
+            ServerFrame::Gap { after, resumes_at, reason: GapReason::Trimmed, .. } => {
+                assert_eq!(*after, cursor);
+                (cursor, gaps) = (*resumes_at, gaps + 1);
+            }
+            ServerFrame::Live { id, .. } => assert_eq!((*id, cursor), (head, head)),
+            _ => {}
+        }
+    }
+    (messages, gaps)
+}
+
+/// One entry was deleted by an operator, and one was written by a release that says things otherwise.
+#[tokio::test]
+async fn a_hole_inside_a_page_is_a_gap() {
+    let redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &FAST).await;
+    let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let mut ids = Vec::new();
+    for n in 1..=140 {
+        ids.push(teal.send_acked("vault", n, "x").await);
+        if n == 70 {
+            let (log, last) = (redis.log_key("vault").await, ids[69].to_string());
+            redis.command(&["XADD", &log, "*", "prev", &last, "words", "otherwise"]).await;
+            redis.command(&["XDEL", &log, &ids[30].to_string()]).await;
+        }
+    }
+    // Another replica, whose ring cannot help.
+    let other = Replica::start(Some(&redis), &[]).await;
+    let (_plum, frames) = Socket::join(other.public, &key(), "vault", Some(EntryId::ZERO)).await;
+    assert_eq!(chained(&frames, ids[139]), (139, 2));
+    let mut events = Events::open(other.public, "vault", Some(EntryId::ZERO.to_string())).await;
+    let frames = events.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
+    assert_eq!(chained(&frames, ids[139]), (139, 2));
 }
 
 /// A page of the log that was read before the room compared itself with the log, and is handed

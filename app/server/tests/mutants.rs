@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use rollcall_protocol::{EntryId, JoinStatus, Message, ServerFrame};
+use rollcall_protocol::{EntryId, JoinStatus, Message, RejectCode, ServerFrame};
 use serde_json::json;
 use support::{
     PATIENCE, Redis, Replica, Socket, assert_chain, http, key, messages, metric, process::Process,
@@ -328,7 +328,7 @@ async fn ignores_sigterm() {
 #[tokio::test]
 async fn says_more() {
     let redis = Redis::start().await;
-    let later = mutant("says-more", &redis, &[]).await;
+    let later = mutant("says-more", &redis, &[("RATE_CLIENT", "2")]).await;
     let now = Replica::start(Some(&redis), &[]).await;
     let (mut teal, frames) = Socket::join(later.public, &key(), "vault", None).await;
     assert!(frames.contains(&ServerFrame::Unknown), "{frames:?}");
@@ -345,4 +345,11 @@ async fn says_more() {
     let feed = format!("{}:feed", key.split(":room:").next().expect("a partition"));
     let entries = redis.command(&["XRANGE", &feed, "-", "+"]).await;
     assert_eq!(entries.matches("later").count(), 2, "{entries}");
+    for n in 3..=10 {
+        teal.send("vault", n, "too fast").await;
+    }
+    let is_odd = |frame: &ServerFrame| {
+        matches!(frame, ServerFrame::Reject { code: RejectCode::Other, retry_ms: Some(_), .. })
+    };
+    teal.until(is_odd).await;
 }

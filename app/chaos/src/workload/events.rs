@@ -100,6 +100,7 @@ fn reason_name(reason: GapReason) -> &'static str {
     match reason {
         GapReason::Trimmed => "trimmed",
         GapReason::Rewound => "rewound",
+        GapReason::Other => "other",
     }
 }
 

@@ -197,10 +197,13 @@ impl Stream {
         let fields: HashMap<&str, &str> =
             event.lines().filter_map(|line| line.split_once(": ")).collect();
         let Some(data) = fields.get("data") else { return };
+        // Of any event, as a browser keeps it: where the next request begins.
+        if let Some(cursor) = fields.get("id").and_then(|id| id.parse().ok()) {
+            self.place.lock().insert(self.room.clone(), cursor);
+        }
         match serde_json::from_str(data) {
             Ok(ServerFrame::Message(message)) => self.message(&message),
             Ok(ServerFrame::Gap { room, after, resumes_at, reason }) => {
-                self.place.lock().insert(room.clone(), id(resumes_at));
                 self.shared.live.gaps.fetch_add(1, Relaxed);
                 let gap = rollcall_client::Event::Gap { room, after, resumes_at, reason };
                 what(&self.name, &gap)
@@ -212,7 +215,6 @@ impl Stream {
     }
 
     fn message(&self, message: &Message) {
-        self.place.lock().insert(self.room.clone(), id(message.id));
         let hash = hash(&message.text);
         self.shared.live.delivered(&hash, Instant::now());
         self.shared.recorder.record(What::Message {

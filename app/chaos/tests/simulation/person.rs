@@ -62,6 +62,7 @@ impl Person {
                 let reason = match reason {
                     GapReason::Trimmed => "trimmed",
                     GapReason::Rewound => "rewound",
+                    GapReason::Other => "other",
                 };
                 let (after, resumes_at) = (id(after), id(resumes_at));
                 What::Gap { client, room, after, resumes_at, reason: reason.to_owned() }

@@ -16,6 +16,7 @@ use rollcall_server::{
     log::{Appended, LogError, NewEntry, Page, splice},
     room::{Frame, Listener, Out, Pull, Room, Start},
     session::{Effect, Greeting, Session, gap_frame},
+    socket::unbroken,
 };
 use tokio::sync::Notify;
 
@@ -359,9 +360,9 @@ fn hand_over(
         down.push_back(Down::Frame(gap_frame(&room.name, cursor, gap)));
     }
     let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);
-    let reached = page.entries.last().map_or(resumes_at, |entry| entry.id);
-    listener.place().reached(reached, page.entries.len() < PAGE);
-    let mut entries = page.entries;
+    let (mut entries, at_log_end) = unbroken(page);
+    let reached = entries.last().map_or(resumes_at, |entry| entry.id);
+    listener.place().reached(reached, at_log_end);
     spoil(log, &mut entries);
     if let (Wrong::NeverGap, Some(first)) = (log.wrong, entries.first_mut()) {
         first.prev = cursor;

@@ -30,7 +30,7 @@ use crate::{
     log::splice,
     room::{Frame, Listener, Out, Pull, Room, Start},
     session::{check_room, gap_frame},
-    socket::wire,
+    socket::{unbroken, wire},
 };
 
 /// Entries of one log page.
@@ -90,9 +90,7 @@ impl Follower {
     fn new(app: App, guard: ConnectionGuard, room: Arc<Room>, start: Start) -> Self {
         let (cursor, gap) = match start {
             Start::Fresh(cursor) | Start::Resumed(cursor) => (cursor, None),
-            Start::Gap { after, gap } => {
-                (gap.resumes_at, Some(event(&gap_frame(&room.name, after, gap))))
-            }
+            Start::Gap { after, gap } => (gap.resumes_at, Some(gap_event(&room.name, after, gap))),
         };
         let wake = Arc::new(Notify::new());
         let listener = Arc::new(Listener::new(cursor, Out::Wake(wake.clone())));
@@ -157,7 +155,8 @@ impl Follower {
         let pull = room.pull(listener, take, |id, _| live = Some(id));
         queue.extend(taken);
         if let Some(id) = live.filter(|_| !std::mem::replace(told_live, true)) {
-            queue.push_back(event(&ServerFrame::Live { room: room.name.clone(), id }));
+            let live = ServerFrame::Live { room: room.name.clone(), id };
+            queue.push_back(event("live", id, &wire::json(&live)));
         }
         pull
     }
@@ -172,13 +171,14 @@ impl Follower {
             self.room.rewind(page.last);
         }
         if let Some(gap) = gap {
-            self.queue.push_back(event(&gap_frame(&self.room.name, cursor, gap)));
+            self.queue.push_back(gap_event(&self.room.name, cursor, gap));
         }
-        let frames: Vec<_> = page.entries.into_iter().map(Frame::new).collect();
+        let (entries, at_log_end) = unbroken(page);
+        let frames: Vec<_> = entries.into_iter().map(Frame::new).collect();
         self.queue.extend(frames.iter().map(message_event));
         let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);
         let reached = frames.last().map_or(resumes_at, |frame| frame.id);
-        self.listener.place().reached(reached, frames.len() < PAGE);
+        self.listener.place().reached(reached, at_log_end);
     }
 
     /// Until there may be something new. None when it is this stream's moment to end.
@@ -237,15 +237,16 @@ impl Drop for Follower {
 }
 
 fn message_event(frame: &Frame) -> Event {
-    let json = wire::payload(&frame.wire);
-    let event = Event::default().event("message").id(frame.id.to_string());
-    event.data(String::from_utf8_lossy(&json))
+    event("message", frame.id, &wire::payload(&frame.wire))
 }
 
-fn event(frame: &ServerFrame) -> Event {
-    let name = match frame {
-        ServerFrame::Live { .. } => "live",
-        _ => "gap",
-    };
-    Event::default().event(name).data(String::from_utf8_lossy(&wire::json(frame)))
+fn gap_event(room: &str, after: EntryId, gap: splice::Gap) -> Event {
+    event("gap", gap.resumes_at, &wire::json(&gap_frame(room, after, gap)))
+}
+
+/// Each event names the cursor after it: a browser that heard nothing since comes back with that, and
+/// without one it would begin anew at the head.
+fn event(name: &str, cursor: EntryId, json: &[u8]) -> Event {
+    let event = Event::default().event(name).id(cursor.to_string());
+    event.data(String::from_utf8_lossy(json))
 }

@@ -16,7 +16,10 @@ use rollcall_protocol::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::log::{Appended, LogError, NewEntry};
+use crate::{
+    log::{Appended, LogError, NewEntry},
+    mutants::{self, Mutant},
+};
 
 pub use name::{check_name, check_room, check_text, is_client_key};
 
@@ -305,8 +308,11 @@ impl Session {
             let detail = "too many sends wait for their ack".to_owned();
             return Err((RejectCode::Busy, detail, Some(RETRY)));
         }
-        (self.throttle)(room)
-            .map_err(|wait| (RejectCode::RateLimited, "too fast".to_owned(), Some(wait)))
+        let code = match mutants::active(Mutant::SaysMore) {
+            true => RejectCode::Other,
+            false => RejectCode::RateLimited,
+        };
+        (self.throttle)(room).map_err(|wait| (code, "too fast".to_owned(), Some(wait)))
     }
 }
 

@@ -149,8 +149,7 @@ impl Connection {
         let mut phase = self.app.lifecycle.phase();
         // A drain that began between the handshake and here must be seen, too.
         phase.mark_changed();
-        let every = self.app.config.heartbeat.min(self.app.config.limits.stall) / 4;
-        let mut ticks = tokio::time::interval(every);
+        let mut ticks = tokio::time::interval(self.app.config.look_every());
         loop {
             let deadline = self.deadline();
             let next = tokio::select! {
@@ -243,6 +242,8 @@ impl Connection {
             return false;
         }
         if self.session.me().is_some() && now - self.heard > self.app.config.heartbeat * 5 / 2 {
+            // It may take its time to answer the close, but not with its lease renewed meanwhile.
+            self.detach();
             self.close = Some((CloseCode::TryAgainLater, "silent"));
         }
         true
@@ -383,10 +384,7 @@ impl Connection {
 
     fn end(mut self) {
         self.outlet.close();
-        let me = self.session.me().cloned();
-        for (_, joined) in self.rooms.drain() {
-            joined.room.detach(self.id, me.as_ref());
-        }
+        self.detach();
         if self.drain.is_some() && !self.forced {
             self.app.lifecycle.count_moved();
             self.app.metrics.moved.inc();

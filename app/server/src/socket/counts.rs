@@ -19,6 +19,7 @@ impl Connection {
         let reason = match reason {
             GapReason::Trimmed => "trimmed",
             GapReason::Rewound => "rewound",
+            GapReason::Other => "other",
         };
         self.app.metrics.gaps.with_label_values(&[reason]).inc();
     }

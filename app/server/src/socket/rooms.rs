@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rollcall_protocol::{CloseCode, EntryId, GapReason, JoinStatus, RoomCursor, ServerFrame};
+use rollcall_protocol::{
+    CloseCode, EntryId, GapReason, JoinStatus, Message, RoomCursor, ServerFrame,
+};
 
 use super::{
     connection::{Connection, Done},
@@ -36,6 +38,16 @@ impl Joined {
     }
 }
 
+/// What can be handed over of a page, and whether the log ends with it. Where an entry is missing inside,
+/// or only another release can read it, the chain breaks: the next page begins there, and with a gap.
+#[must_use]
+pub fn unbroken(mut page: Page) -> (Vec<Message>, bool) {
+    let broken = page.entries.windows(2).position(|pair| pair[1].prev != pair[0].id);
+    page.entries.truncate(broken.map_or(page.entries.len(), |index| index + 1));
+    let at_log_end = page.entries.last().is_none_or(|entry| entry.id == page.last);
+    (page.entries, at_log_end)
+}
+
 impl Connection {
     /// Enters a room, once what is still under way for it is done.
     pub(super) fn enter(&mut self, cursor: RoomCursor) {
@@ -65,6 +77,14 @@ impl Connection {
                 let _ = exit.await;
                 Done::Exited(name)
             }));
+        }
+    }
+
+    /// Hears no room any more. The leases are the member's: another connection renews them, or they run out.
+    pub(super) fn detach(&mut self) {
+        let me = self.session.me().cloned();
+        for (_, joined) in self.rooms.drain() {
+            joined.room.detach(self.id, me.as_ref());
         }
     }
 
@@ -181,8 +201,8 @@ impl Connection {
         }
         // Nobody else moves the cursor of a listener that is not live.
         let mut reached = gap.map_or(cursor, |gap| gap.resumes_at);
-        let mut at_log_end = page.entries.len() < PAGE;
-        for entry in page.entries {
+        let (entries, mut at_log_end) = unbroken(page);
+        for entry in entries {
             let frame = Frame::new(entry);
             if !self.outlet.offer(&frame.wire) {
                 at_log_end = false;

@@ -187,6 +187,24 @@ test("bad_text is told, and what follows takes its number", () => {
   assert.deepEqual([room, item.text, detail], ["vault", "bad", "too long"]);
 });
 
+test("a code of a later release is no protocol error", () => {
+  const harness = served();
+  harness.client.send("vault", "one");
+  const reject = { type: "reject", room: "vault", n: 1, code: "overcast", detail: "clouds" };
+  harness.socket.take();
+  harness.socket.deliver({ ...reject, retry_ms: 100 });
+  harness.clock.pass(100);
+  assert.deepEqual(sends(harness.socket.take()), [[1, "one"]]);
+  harness.socket.deliver(reject);
+  assert.equal(harness.told("refused").length, 1);
+  harness.socket.deliver({ type: "error", code: "overcast", detail: "clouds" });
+  harness.socket.deliver({
+    type: "gap", room: "vault", after: "1-0", resumes_at: "7-0", reason: "mislaid",
+  });
+  harness.socket.deliver(message(8));
+  assert.deepEqual(harness.shown(), ["8-0"]);
+});
+
 test("a gap moves the cursor and is told once", () => {
   const harness = served();
   harness.socket.deliver({
