@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Character, Phase, Place, Shared,
+    ARCHIVE, Character, Phase, Place, Shared,
     events::{id, what},
     hash,
 };
@@ -124,14 +124,17 @@ enum Answer {
     Expects(u64),
 }
 
-/// Follows a room's event stream from its first message, over as many requests as it takes.
+/// Follows a room's event stream, over as many requests as it takes: an archive from its first message, any other as a
+/// browser does, which names no cursor before it was given one.
 pub async fn follow(shared: Arc<Shared>, character: Character, place: Arc<Place>) {
     let mut phase = shared.watch();
     let room = character.rooms[0].clone();
     let (client, role) = (character.name.clone(), character.role.name().to_owned());
     shared.recorder.record(What::Began { client: client.clone(), role, rooms: character.rooms });
     let stream = Stream { http: Client::new(), shared, place, name: client.clone(), room };
-    stream.place.lock().insert(stream.room.clone(), Id::default());
+    if stream.room.starts_with(ARCHIVE) {
+        stream.place.lock().insert(stream.room.clone(), Id::default());
+    }
     tokio::select! {
         () = stream.follow() => {}
         _ = phase.wait_for(|phase| *phase == Phase::Over) => {}
@@ -151,12 +154,14 @@ impl Stream {
     async fn follow(&self) {
         let mut down_since = None;
         loop {
-            let cursor = self.place.lock().get(&self.room).copied().unwrap_or_default();
+            let cursor = self.place.lock().get(&self.room).copied();
             if let Some(response) = self.open(cursor).await {
                 if let Some(since) = down_since.take() {
                     self.back_after(Instant::elapsed(&since));
                 }
-                self.entered(cursor);
+                if let Some(cursor) = cursor {
+                    self.entered(Entered::Resumed, cursor);
+                }
                 self.read(response).await;
             }
             down_since.get_or_insert_with(Instant::now);
@@ -164,15 +169,19 @@ impl Stream {
         }
     }
 
-    async fn open(&self, cursor: Id) -> Option<Response> {
-        let url = format!("{}/api/v1/rooms/{}/events?after={cursor}", self.shared.url, self.room);
-        let response = timeout(LIMIT, self.http.get(url).send()).await.ok()?.ok()?;
+    async fn open(&self, cursor: Option<Id>) -> Option<Response> {
+        let url = format!("{}/api/v1/rooms/{}/events", self.shared.url, self.room);
+        let mut request = self.http.get(url);
+        if let Some(cursor) = cursor {
+            request = request.header("Last-Event-ID", cursor.to_string());
+        }
+        let response = timeout(LIMIT, request.send()).await.ok()?.ok()?;
         (response.status() == StatusCode::OK).then_some(response)
     }
 
-    fn entered(&self, cursor: Id) {
+    fn entered(&self, how: Entered, cursor: Id) {
         let (client, room) = (self.name.clone(), self.room.clone());
-        let (how, present) = (Entered::Resumed, Vec::new());
+        let present = Vec::new();
         self.shared.recorder.record(What::Joined { client, room, how, cursor, present });
     }
 
@@ -199,7 +208,10 @@ impl Stream {
         let Some(data) = fields.get("data") else { return };
         // Of any event, as a browser keeps it: where the next request begins.
         if let Some(cursor) = fields.get("id").and_then(|id| id.parse().ok()) {
-            self.place.lock().insert(self.room.clone(), cursor);
+            let before = self.place.lock().insert(self.room.clone(), cursor);
+            if before.is_none() {
+                self.entered(Entered::Fresh, cursor);
+            }
         }
         match serde_json::from_str(data) {
             Ok(ServerFrame::Message(message)) => self.message(&message),
