@@ -206,3 +206,23 @@ async fn a_room_that_fails_keeps_no_other_from_its_leases() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_nobody_left(witness).await;
 }
+
+/// One read may bring more than the link carries until it is given up.
+#[tokio::test]
+async fn a_backlog_larger_than_the_link_is_caught_up() {
+    let redis = Redis::start().await;
+    // About 1 MB a second, of which a read that waits for 1.3 s gets no 2 MB.
+    let url = redis.slow_url(16 * 1024, Duration::from_millis(16)).await;
+    let (near, far) =
+        tokio::join!(Replica::start(Some(&redis), &QUICK), Replica::launch(Some(&url), &QUICK));
+    far.wait_ready().await;
+    let (mut plum, _) = Socket::join(far.public, &key(), "vault", None).await;
+    let (mut teal, _) = Socket::join(near.public, &key(), "vault", None).await;
+    teal.send_acked("vault", 1, "before").await;
+    plum.messages(1).await;
+    let script = "for i = 1, 256 do redis.call('XADD', KEYS[1], '*', 'kind', 'noise', 'room', 'x', \
+         'text', ARGV[1]) end return 'OK'";
+    redis.command(&["EVAL", script, "1", &feed_key("vault"), &"x".repeat(8000)]).await;
+    teal.send_acked("vault", 2, "after").await;
+    assert_eq!(plum.messages(1).await[0].text, "after");
+}

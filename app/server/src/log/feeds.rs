@@ -1,6 +1,6 @@
 //! Following the partitions' feeds, as a client follows its rooms: from the last ID seen.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use redis::{
     RedisError,
@@ -24,7 +24,7 @@ const FEED_BATCH: usize = 512;
 
 /// Sends every feed event to `events` until nobody listens.
 pub(super) async fn follow(link: &Link, events: mpsc::Sender<FeedEvent>) {
-    let mut feeds = Feeds::default();
+    let mut feeds = Feeds { seen: Vec::new(), batch: FEED_BATCH };
     while !events.is_closed() {
         if let Err(error) = tail(link, &mut feeds, &events).await {
             warn!(%error, "feeds interrupted, connecting again");
@@ -50,10 +50,10 @@ async fn tail(
         if missed && events.send(FeedEvent::Missed).await.is_err() {
             return Ok(());
         }
+        let far = feeds.batch.min(link.feed_entries());
         let read = feeds.read(&mut connection).await?;
         // Far behind, the feeds may have been trimmed under us: ask before `seen` moves past the hole.
         // What this read has of a feed without one comes again with the next.
-        let far = FEED_BATCH.min(link.feed_entries());
         let behind = read.iter().any(|entries| entries.len() >= far);
         missed = behind && feeds.skip_what_is_gone(&mut connection).await?;
         if missed {
@@ -71,10 +71,11 @@ async fn tail(
     }
 }
 
-/// The last ID seen of each feed; unknown before the first connection.
-#[derive(Default)]
 struct Feeds {
+    /// The last ID seen of each feed; unknown before the first connection.
     seen: Vec<EntryId>,
+    /// Entries that the next read asks of each feed.
+    batch: usize,
 }
 
 impl Feeds {
@@ -106,12 +107,13 @@ impl Feeds {
         Ok(lossy && (first_time || !mutants::active(Mutant::IgnoreFallingBehind)))
     }
 
-    fn read(
-        &self,
+    /// The next entries of each feed. What is more than the link carries in time is asked for in smaller pieces.
+    async fn read(
+        &mut self,
         connection: &mut MultiplexedConnection,
-    ) -> impl Future<Output = Result<Vec<Vec<StreamId>>, RedisError>> {
+    ) -> Result<Vec<Vec<StreamId>>, RedisError> {
         let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(FEED_BATCH).arg("BLOCK").arg(FEED_BLOCK.as_millis() as u64);
+        command.arg("COUNT").arg(self.batch).arg("BLOCK").arg(FEED_BLOCK.as_millis() as u64);
         command.arg("STREAMS");
         (0..PARTITIONS).for_each(|partition| {
             command.arg(feed_of(partition));
@@ -119,16 +121,16 @@ impl Feeds {
         self.seen.iter().for_each(|seen| {
             command.arg(seen.to_string());
         });
-        async move {
-            let reply: Option<StreamReadReply> = command.query_async(connection).await?;
-            let mut read = vec![Vec::new(); PARTITIONS as usize];
-            for key in reply.into_iter().flat_map(|reply| reply.keys) {
-                if let Some(feed) = (0..PARTITIONS).position(|p| feed_of(p) == key.key) {
-                    read[feed] = key.ids;
-                }
+        let reply = command.query_async::<Option<StreamReadReply>>(connection).await;
+        let fits = if reply.is_ok() { 2 * self.batch } else { self.batch / 2 };
+        self.batch = fits.clamp(1, FEED_BATCH);
+        let mut read = vec![Vec::new(); PARTITIONS as usize];
+        for key in reply?.into_iter().flat_map(|reply| reply.keys) {
+            if let Some(feed) = (0..PARTITIONS).position(|p| feed_of(p) == key.key) {
+                read[feed] = key.ids;
             }
-            Ok(read)
         }
+        Ok(read)
     }
 
     fn advance(&mut self, feed: usize, id: &str) {
