@@ -218,9 +218,11 @@ async fn a_backlog_larger_than_the_link_is_caught_up() {
     far.wait_ready().await;
     let (mut plum, _) = Socket::join(far.public, &key(), "vault", None).await;
     let (mut teal, _) = Socket::join(near.public, &key(), "vault", None).await;
+    teal.send_acked("vault", 1, "before").await;
+    plum.messages(1).await;
     let script = "for i = 1, 256 do redis.call('XADD', KEYS[1], '*', 'kind', 'noise', 'room', 'x', \
          'text', ARGV[1]) end return 'OK'";
     redis.command(&["EVAL", script, "1", &feed_key("vault"), &"x".repeat(8000)]).await;
-    teal.send_acked("vault", 1, "after").await;
+    teal.send_acked("vault", 2, "after").await;
     assert_eq!(plum.messages(1).await[0].text, "after");
 }
