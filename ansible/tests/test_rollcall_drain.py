@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import load, wait_until
 
-PATIENCE_SECONDS = 0.2
+PATIENCE_SECONDS = 0.5
 
 
 def replica(toy, left, phase="ready"):

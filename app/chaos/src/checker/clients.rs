@@ -61,9 +61,9 @@ impl Client {
         self.away.push((at, u64::MAX));
     }
 
-    /// It has a connection, and had none since it lost the last.
+    /// It has a connection, and had none since it lost the last. It may have lost two, in a move.
     pub fn back(&mut self, at: u64) {
-        if let Some((_, until)) = self.away.last_mut() {
+        for (_, until) in &mut self.away {
             *until = at.min(*until);
         }
     }

@@ -14,7 +14,7 @@ use axum::{
     },
 };
 use futures_util::StreamExt;
-use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
+use rollcall_protocol::{EntryId, ErrorCode, GapReason, ServerFrame};
 use serde::Deserialize;
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -167,7 +167,8 @@ impl Follower {
             return tokio::time::sleep(RETRY).await;
         };
         let gap = splice::gap(cursor, &page);
-        if gap.is_some() || (page.entries.is_empty() && self.room.contradicts(cursor)) {
+        let lost = gap.is_some_and(|gap| gap.reason == GapReason::Rewound);
+        if lost || (page.entries.is_empty() && self.room.contradicts(cursor)) {
             self.room.rewind(page.last);
         }
         if let Some(gap) = gap {

@@ -122,7 +122,9 @@ impl Feeds {
             command.arg(seen.to_string());
         });
         let reply = command.query_async::<Option<StreamReadReply>>(connection).await;
-        let fits = if reply.is_ok() { 2 * self.batch } else { self.batch / 2 };
+        // Back to more by steps: on a thin link each that is too long costs a timeout.
+        let longer = self.batch + self.batch / 8 + 1;
+        let fits = if reply.is_ok() { longer } else { self.batch / 2 };
         self.batch = fits.clamp(1, FEED_BATCH);
         let mut read = vec![Vec::new(); PARTITIONS as usize];
         for key in reply?.into_iter().flat_map(|reply| reply.keys) {

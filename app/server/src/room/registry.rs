@@ -2,13 +2,19 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
 use rollcall_protocol::{EntryId, Member};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
@@ -236,6 +242,8 @@ impl Rooms {
 
     async fn keep_leases(&self, lease: Duration) {
         let mut ticks = tokio::time::interval(lease / 4);
+        // Rounds that an outage made long are not made up for.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failing = false;
         // After an outage every lease may have run out, those of other replicas' members too: they
         // get the time to renew theirs before anybody is declared gone.
@@ -255,13 +263,22 @@ impl Rooms {
         }
     }
 
-    /// Renews what can be renewed, and tells the first error.
+    /// Renews what can be renewed, and tells the first error. After that nobody is declared gone any more: what is asked
+    /// in an outage may be done at its end. So the first room goes alone.
     async fn renew_all(&self, reap: bool) -> Result<(), LogError> {
-        let occupied = self.all().into_iter().filter(|room| !room.is_empty());
+        let failed = AtomicBool::new(false);
+        let renew = async |room: Arc<Room>| {
+            let renewed = self.renew(&room, reap && !failed.load(Relaxed)).await;
+            failed.fetch_or(renewed.is_err(), Relaxed);
+            renewed
+        };
+        let mut occupied = self.all().into_iter().filter(|room| !room.is_empty());
+        let Some(first) = occupied.next() else { return Ok(()) };
+        let first = renew(first).await;
         stream::iter(occupied)
-            .map(async |room| self.renew(&room, reap).await)
+            .map(&renew)
             .buffer_unordered(ROOMS_AT_ONCE)
-            .fold(Ok(()), async |all, one| all.and(one))
+            .fold(first, async |all, one| all.and(one))
             .await
     }
 
@@ -278,6 +295,7 @@ impl Rooms {
     /// Redis can lose leases and log without a connection that breaks, and a quiet room's feed never tells.
     async fn keep_comparing(&self, lease: Duration) {
         let mut ticks = tokio::time::interval(lease);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let rooms = self.all().into_iter().filter(|room| room.loaded.initialized());

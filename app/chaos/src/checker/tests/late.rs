@@ -38,6 +38,10 @@ fn what_was_in_the_way_is_an_excuse() {
     assert_eq!(a_minute_late(|tale| struck(tale, true)), NOTHING, "a fault, before it was due");
     assert_eq!(a_minute_late(|tale| tale.tell(lost("bob"))), NOTHING, "no connection");
     assert_eq!(a_minute_late(|tale| struck(tale.wait(10_000), true)), ["late"], "a later fault");
+    let mut back = chat();
+    back.tell(lost("bob")).tell(lost("bob")).connect("bob", "resume").joined("bob", id(40));
+    back.invoke("ann", 5).append(5).ok(5).hear("ann", 5).wait(60_000).hear("bob", 5);
+    assert_eq!(back.verdict(), ["late"], "both connections of a move were lost, but long before");
 }
 
 #[test]
