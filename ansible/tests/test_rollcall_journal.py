@@ -77,6 +77,40 @@ def test_an_interrupt_is_written_and_says_what_to_do(tmp_path, play, how):
     assert "Interrupted in localhost's drain. Run the same command again" in output
 
 
+HANG = """
+import threading
+from ansible.plugins.callback import CallbackBase
+from ansible.plugins.strategy import StrategyBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_NAME = "hang"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def v2_playbook_on_start(self, playbook):
+        StrategyBase.cleanup = lambda self: threading.Event().wait()
+"""
+
+
+def test_an_interrupt_ends_the_playbook_though_ansible_waits_for_a_dead_worker(tmp_path, play, monkeypatch):
+    """Found by the drill `interrupted`: a worker that was ended while it told its result still had the queue's lock."""
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "hang.py").write_text(HANG)
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", f"plugins/callback:{tmp_path}/plugins")
+    monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "rollcall_journal,hang")
+    slow, begun = tmp_path / "slow", tmp_path / "begun"
+    slow.write_text(f"#!/bin/sh\ntouch {begun}\nexec sleep 30\n")
+    slow.chmod(0o755)
+    running = play(slow)
+    wait_until(begun.exists, seconds=30)
+    running.send_signal(signal.SIGINT)
+    try:
+        output, _ = running.communicate(timeout=20)
+    finally:
+        running.kill()
+    assert lines(tmp_path)[-1]["outcome"] == "interrupted"
+    assert "Interrupted in localhost's drain" in output and running.returncode == 130
+
+
 def test_a_refused_deploy_is_written_too(tmp_path, play):
     (tmp_path / "lock").write_text("{")
     output, _ = play("true").communicate()

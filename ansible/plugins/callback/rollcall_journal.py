@@ -17,6 +17,8 @@ import datetime
 import json
 import os
 import signal
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 ORDER = ("start", "smoke", "ready", "canary", "drain", "stop", "undo", "put back")
+# How long Ansible may take to end once it was interrupted; it usually does within a second.
+PATIENCE_SECONDS = 5
 INCLUDES = ("include_tasks", "include_role")
 
 
@@ -152,11 +156,24 @@ class CallbackModule(CallbackBase):
             "what": arguments["purpose"],
             "release": "",
         }
+        self._watch_interrupts()
+        if not context.CLIARGS.get("check"):
+            self.path = Path(arguments["path"]).parent / "deploys.jsonl"
+
+    def _watch_interrupts(self):
         # A terminal that goes, or a service manager, interrupts no less than Ctrl-C does; Ansible knows only that.
         for other in (signal.SIGHUP, signal.SIGTERM):
             signal.signal(other, lambda *_: signal.raise_signal(signal.SIGINT))
-        if not context.CLIARGS.get("check"):
-            self.path = Path(arguments["path"]).parent / "deploys.jsonl"
+        ansible = signal.getsignal(signal.SIGINT)
+
+        def interrupted(number, frame):
+            # It ends its workers, and waits for ever if one of them was just telling its result.
+            end = threading.Timer(PATIENCE_SECONDS, self._give_up)
+            end.daemon = True
+            end.start()
+            ansible(number, frame)
+
+        signal.signal(signal.SIGINT, interrupted)
 
     def _add(self, result, failed):
         phase = result.task.get_vars().get("replica_phase")
@@ -211,6 +228,11 @@ class CallbackModule(CallbackBase):
             "playbooks/status.yml shows what serves.",
             color="yellow",
         )
+
+    def _give_up(self):
+        self._interrupted()
+        sys.stdout.flush()
+        os._exit(128 + signal.SIGINT)
 
     def _table(self):
         phases = [phase for phase in ORDER if any(phase in turn.steps for turn in self.turns)]

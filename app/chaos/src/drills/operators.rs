@@ -12,7 +12,7 @@ use nix::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::Deserialize;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Scene;
 
@@ -23,6 +23,9 @@ const KILLED_MOMENTS: usize = 5;
 const QUICK_MOMENTS: usize = 1;
 /// Ansible's own start, and the first look at the stack.
 const LOCKED_WITHIN: Duration = Duration::from_secs(30);
+
+/// An interrupted playbook, Ansible's own way out included.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a roll is cut short.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +96,8 @@ async fn roll_cut_short(
             }
         }
     }
-    let output = roll.wait_with_output().await?;
+    let output = timeout(ENDS_WITHIN, roll.wait_with_output()).await;
+    let output = output.context("Ctrl-C did not end it")??;
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     // With the signal it may just have come to its end by itself.
     if output.status.success() {

@@ -20,6 +20,8 @@ use crate::{
     wrong::Wrong,
 };
 
+/// The only fault, from the beginning until all heals.
+const SCHEDULE: &str = "schedule";
 const ROOMS: [&str; 2] = ["attic", "den"];
 /// Clients; all but two come late.
 const PEOPLE: usize = 3;
@@ -73,6 +75,9 @@ impl World {
             records: Vec::new(),
         };
         world.tell(What::Run { seed, mutant: None });
+        // There is no peace here: whatever can be slow or break may be so at any time.
+        let (fault, target) = (SCHEDULE.to_owned(), "everything".to_owned());
+        world.tell(What::Fault { step: 0, fault, target });
         world
     }
 

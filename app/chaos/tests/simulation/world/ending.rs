@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use rand::RngExt;
 use rollcall_chaos::history::What;
 
-use super::{REPLICAS, ROOMS, World};
+use super::{REPLICAS, ROOMS, SCHEDULE, World};
 use crate::person::id;
 
 impl World {
@@ -24,6 +24,7 @@ impl World {
                 self.wander(who, room.to_owned());
             }
         }
+        self.tell(What::Undone { step: 0, fault: SCHEDULE.to_owned() });
         self.tell(What::Healed);
         let mut quiet = 0;
         for round in 0..400 {
