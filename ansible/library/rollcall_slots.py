@@ -34,7 +34,8 @@ replicas:
     - For each replica C(serving) (the slot that clients are sent to, or that would be the one), C(idle) (the other),
       C(up) (whether the first really serves), C(unproven) (whether the second holds something a roll had not finished
       with), C(needs_repair) (that, or the first runs and does not serve, or the second runs or gets clients), C(kept)
-      (the release of the second), C(kept_before) (whether its container is older than the first's), of the first C(server), C(address), C(release), C(spec) and C(deploy), and C(slots).
+      (the release of the second), C(kept_before) (whether its container is older than the first's), of the first
+      C(server), C(address), C(release), C(spec) and C(deploy), and C(slots).
     - A slot has C(server), C(address), C(container), C(running), C(release), C(spec), C(deploy), C(aside) (the release
       set aside), C(created), C(started), C(admin), C(status), C(phase) and C(connections).
   type: dict

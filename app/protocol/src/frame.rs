@@ -152,6 +152,18 @@ pub enum GapReason {
     Other,
 }
 
+impl GapReason {
+    /// As it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trimmed => "trimmed",
+            Self::Rewound => "rewound",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// Why a message was not taken. It consumed no `n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

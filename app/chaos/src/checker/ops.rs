@@ -68,22 +68,18 @@ impl Operations {
         self.by_hash.insert(hash, index).is_none() && is_new
     }
 
-    /// False if there is no such operation, or its outcome is known and another. What was unknown
+    /// The operation. None if there is no such one, or its outcome is known and another. What was unknown
     /// may become known.
-    pub fn settle(&mut self, number: u64, outcome: Outcome) -> bool {
-        let Some(index) = self.by_number.get(&number) else { return false };
-        let operation = &mut self.all[*index as usize];
+    pub fn settle(&mut self, number: u64, outcome: Outcome) -> Option<OpIndex> {
+        let index = *self.by_number.get(&number)?;
+        let operation = &mut self.all[index as usize];
         if operation.outcome != Outcome::Info && outcome != Outcome::Info {
-            return false;
+            return None;
         }
         if outcome != Outcome::Info {
             operation.outcome = outcome;
         }
-        true
-    }
-
-    pub fn index(&self, number: u64) -> Option<OpIndex> {
-        self.by_number.get(&number).copied()
+        Some(index)
     }
 
     pub fn by_hash(&self, hash: &str) -> Option<OpIndex> {

@@ -117,11 +117,10 @@ impl Checker {
             What::Info { op, .. } => (op, Outcome::Info),
             _ => return,
         };
-        if !self.book.operations.settle(*op, outcome) {
+        let Some(op) = self.book.operations.settle(*op, outcome) else {
             return self.malformed(&format!("op {op} had an outcome before, or never was"));
-        }
-        let acked = matches!(outcome, Outcome::Ok { .. }).then(|| self.book.operations.index(*op));
-        if let Some(op) = acked.flatten()
+        };
+        if matches!(outcome, Outcome::Ok { .. })
             && let Some(sender) = self.clients.all.get(&self.book.operations.get(op).client)
         {
             late::judge(&mut self.book, op, [sender, sender], |_| "was acknowledged".to_owned());

@@ -1,7 +1,7 @@
 //! What the client library told, as it stands in a history.
 
 use rollcall_client::{Event, Final};
-use rollcall_protocol::{EntryId, GapReason, JoinStatus, Member, PresenceEvent, Why};
+use rollcall_protocol::{EntryId, JoinStatus, Member, PresenceEvent, Why};
 
 use super::hash;
 use crate::history::{Entered, Id, What};
@@ -53,7 +53,7 @@ pub fn what(client: &str, event: &Event) -> Option<What> {
             room: room.clone(),
             after: id(*after),
             resumes_at: id(*resumes_at),
-            reason: reason_name(*reason).to_owned(),
+            reason: reason.as_str().to_owned(),
         },
         Event::Broken { room, id: it, expected, got } => What::Broken {
             client,
@@ -93,14 +93,6 @@ fn why_name(why: Why) -> &'static str {
         Why::Fresh => "fresh",
         Why::Resume => "resume",
         Why::Move => "move",
-    }
-}
-
-fn reason_name(reason: GapReason) -> &'static str {
-    match reason {
-        GapReason::Trimmed => "trimmed",
-        GapReason::Rewound => "rewound",
-        GapReason::Other => "other",
     }
 }
 

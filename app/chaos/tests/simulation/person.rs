@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_chaos::history::{Entered, Gone, Id, What};
 use rollcall_client::{Config, Event, sim::Session};
-use rollcall_protocol::{ClientFrame, EntryId, GapReason, JoinStatus, Why};
+use rollcall_protocol::{ClientFrame, EntryId, JoinStatus, Why};
 use std::time::Instant;
 
 pub struct Person {
@@ -59,13 +59,8 @@ impl Person {
                 hash: it.text,
             },
             Event::Gap { room, after, resumes_at, reason } => {
-                let reason = match reason {
-                    GapReason::Trimmed => "trimmed",
-                    GapReason::Rewound => "rewound",
-                    GapReason::Other => "other",
-                };
                 let (after, resumes_at) = (id(after), id(resumes_at));
-                What::Gap { client, room, after, resumes_at, reason: reason.to_owned() }
+                What::Gap { client, room, after, resumes_at, reason: reason.as_str().to_owned() }
             }
             Event::Broken { room, id: it, expected, got } => {
                 let (expected, got) = (id(expected), id(got));

@@ -14,7 +14,7 @@ use axum::{
     },
 };
 use futures_util::StreamExt;
-use rollcall_protocol::{EntryId, ErrorCode, GapReason, ServerFrame};
+use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
 use serde::Deserialize;
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -30,7 +30,7 @@ use crate::{
     log::splice,
     room::{Frame, Listener, Out, Pull, Room, Start},
     session::{check_room, gap_frame},
-    socket::{unbroken, wire},
+    socket::{open_page, wire},
 };
 
 /// Entries of one log page.
@@ -166,15 +166,10 @@ impl Follower {
         let Ok(page) = log.read_after(&self.room.name, cursor, PAGE).await else {
             return tokio::time::sleep(RETRY).await;
         };
-        let gap = splice::gap(cursor, &page);
-        let lost = gap.is_some_and(|gap| gap.reason == GapReason::Rewound);
-        if lost || (page.entries.is_empty() && self.room.contradicts(cursor)) {
-            self.room.rewind(page.last);
-        }
+        let (gap, entries, at_log_end) = open_page(&self.room, cursor, page);
         if let Some(gap) = gap {
             self.queue.push_back(gap_event(&self.room.name, cursor, gap));
         }
-        let (entries, at_log_end) = unbroken(page);
         let frames: Vec<_> = entries.into_iter().map(Frame::new).collect();
         self.queue.extend(frames.iter().map(message_event));
         let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);

@@ -16,12 +16,7 @@ impl Connection {
     }
 
     pub(super) fn count_gap(&self, reason: GapReason) {
-        let reason = match reason {
-            GapReason::Trimmed => "trimmed",
-            GapReason::Rewound => "rewound",
-            GapReason::Other => "other",
-        };
-        self.app.metrics.gaps.with_label_values(&[reason]).inc();
+        self.app.metrics.gaps.with_label_values(&[reason.as_str()]).inc();
     }
 
     pub(super) fn count_reply(&self, frame: &ServerFrame) {

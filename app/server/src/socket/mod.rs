@@ -8,4 +8,4 @@ pub mod wire;
 
 pub use connection::serve;
 pub use outlet::{HIGH_WATER, Outlet};
-pub use rooms::unbroken;
+pub use rooms::{open_page, unbroken};

@@ -38,6 +38,22 @@ impl Joined {
     }
 }
 
+/// What a page of a room's log after `cursor` begins with if it does not continue it, and what [`unbroken`] says of it.
+/// A page that proves a loss tells the room of it.
+pub fn open_page(
+    room: &Room,
+    cursor: EntryId,
+    page: Page,
+) -> (Option<splice::Gap>, Vec<Message>, bool) {
+    let gap = splice::gap(cursor, &page);
+    let lost = gap.is_some_and(|gap| gap.reason == GapReason::Rewound);
+    if lost || (page.entries.is_empty() && room.contradicts(cursor)) {
+        room.rewind(page.last);
+    }
+    let (entries, at_log_end) = unbroken(page);
+    (gap, entries, at_log_end)
+}
+
 /// What can be handed over of a page, and whether the log ends with it. Where an entry is missing inside,
 /// or only another release can read it, the chain breaks: the next page begins there, and with a gap.
 #[must_use]
@@ -191,17 +207,12 @@ impl Connection {
         if joined.listener.place().cursor != cursor {
             return;
         }
-        let gap = splice::gap(cursor, &page);
-        let lost = gap.is_some_and(|gap| gap.reason == GapReason::Rewound);
-        if lost || (page.entries.is_empty() && joined.room.contradicts(cursor)) {
-            joined.room.rewind(page.last);
-        }
+        let (gap, entries, mut at_log_end) = open_page(&joined.room, cursor, page);
         if let Some(gap) = gap {
             self.outlet.put_reply(&wire::text_frame(&gap_frame(name, cursor, gap)));
         }
         // Nobody else moves the cursor of a listener that is not live.
         let mut reached = gap.map_or(cursor, |gap| gap.resumes_at);
-        let (entries, mut at_log_end) = unbroken(page);
         for entry in entries {
             let frame = Frame::new(entry);
             if !self.outlet.offer(&frame.wire) {
