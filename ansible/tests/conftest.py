@@ -82,11 +82,14 @@ class Toy:
         self.bodies = {}
         # Paths that it answers with 503, as a draining replica does.
         self.refuse = set()
+        # Paths whose answer, announced as longer, stops in the middle.
+        self.endless = set()
         self.hold = threading.Event()
         self.server = None
 
     def start(self):
         toy = self
+        self.hold.clear()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self):
@@ -99,11 +102,14 @@ class Toy:
                 status = 503 if refused else 200
                 body = json.dumps(toy.answers.get((self.command, self.path), lambda: {})()).encode()
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(body) + (self.path in toy.endless)))
                 if self.path == "/events":
                     self.send_header("Content-Type", "text/event-stream")
                 self.end_headers()
                 self.wfile.write(body)
+                if self.path in toy.endless:
+                    self.wfile.flush()
+                    toy.hold.wait(20)
 
             do_GET = do_POST = do_DELETE = answer
 

@@ -48,6 +48,7 @@ class Stack:
         for number, toy in enumerate(self.toys.values(), 11):
             config = config.replace(f"172.31.90.{number}:8080", f"127.0.0.1:{toy.port}")
             toy.start()
+        config = config.replace("set-timeout server 12500ms", "set-timeout server 500ms")
         (directory / "haproxy.cfg").write_text(config)
         self.container = docker(directory, "--detach", "rollcall-haproxy:3.0", "-f", "/etc/rollcall/haproxy.cfg").stdout.strip()
         wait_until(lambda: self.request("GET", "/")[0] == 200)
@@ -149,6 +150,19 @@ def test_an_event_stream_is_the_last_of_its_connection(stack, path, last):
     connection.request("GET", path)
     response = connection.getresponse()
     assert response.read() and response.will_close == last
+    connection.close()
+
+
+@pytest.mark.parametrize(("path", "error"), [("/api/events", http.client.IncompleteRead), ("/api/page", TimeoutError)])
+def test_an_event_stream_that_fell_silent_is_ended(stack, path, error):
+    """Its replica is frozen or cut off: nobody else would tell the browser."""
+    for toy in stack.toys.values():
+        toy.endless.add(path)
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=2)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    with pytest.raises(error):
+        response.read()
     connection.close()
 
 

@@ -276,3 +276,13 @@ async fn an_event_stream_that_heard_nothing_goes_on_where_it_began() {
     assert!(matches!(events.next().await, Some(ServerFrame::Gap { .. })));
     assert_eq!(events.last_id, Some(between.to_string()));
 }
+
+/// A browser's `EventSource` waits for ever; HAProxy ends what is silent for 2.5 heartbeats.
+#[tokio::test]
+async fn an_event_stream_has_the_heartbeat_of_a_websocket() {
+    let replica = Replica::start(None, &["--heartbeat-ms", "100"]).await;
+    let mut events = Events::open(replica.public, "vault", None).await;
+    assert!(matches!(events.next().await, Some(ServerFrame::Live { .. })));
+    events.heartbeat().await;
+    events.heartbeat().await;
+}

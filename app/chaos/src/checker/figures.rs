@@ -139,7 +139,8 @@ impl Meter {
         match phase {
             Phase::Quiet => {
                 if away.is_none() {
-                    self.quiet.add(sent, late);
+                    let stretch = faults.all.partition_point(|fault| fault.begun <= sent);
+                    self.quiet.add(stretch, sent, late);
                 }
                 self.add(QUIET, late);
             }
@@ -153,7 +154,7 @@ impl Meter {
                     // What an earlier fault still holds back is not the flood's doing.
                     let is_earlier = away.is_some_and(|since| since < fault.begun);
                     if fault.name == FLOOD && !is_earlier && !faults.is_aftermath(sent) {
-                        self.beside_flood.add(sent, late);
+                        self.beside_flood.add(index, sent, late);
                     }
                     self.add(&fault.name, late);
                 }
@@ -183,8 +184,7 @@ impl Meter {
     pub fn finish(mut self, faults: &Faults) -> Figures {
         let latency = self.latency.iter().map(|(phase, it)| (phase.clone(), it.into()));
         self.figures.latency = latency.collect();
-        let lateness = self.quiet.finish().zip(self.beside_flood.finish());
-        self.figures.neighbours = lateness.map(|(quiet, flood)| Neighbours { quiet, flood });
+        self.figures.neighbours = Neighbours::of(&self.quiet, &self.beside_flood);
         self.figures.silences = (&self.silent).into();
         let mut recoveries: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for (index, fault) in faults.all.iter().enumerate() {

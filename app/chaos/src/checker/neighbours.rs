@@ -10,16 +10,21 @@ use super::histogram::Histogram;
 const FELT: f64 = 2.0;
 /// A p99 of fewer deliveries is the noise of a few of them.
 const ENOUGH: u64 = 500;
-/// The same, of the deliveries of one second.
+/// The same, where it is one p99 of several: of a stretch, and of a second.
+const ENOUGH_OF_A_STRETCH: u64 = 200;
 const ENOUGH_OF_A_SECOND: u64 = 50;
-/// A median of fewer seconds is the noise of one: then the p99 of all stands for it.
-const SECONDS: u64 = 3;
+/// Of fewer p99s none is usual: then that of all deliveries stands for it.
+const FEW: u64 = 3;
+/// This share of the stretches is no worse than what counts. Half would let every second flood harm others.
+const MOST: f64 = 2.0 / 3.0;
+const HALF: f64 = 0.5;
 
 /// How late the rooms were that nobody flooded, milliseconds.
 ///
-/// The p99 of all deliveries finds what a flood does to some of them, as its first burst may. A busy
-/// machine spoils it on either side, so that it may hide what a flood does all the while: that is for
-/// the p99 that a second usually has.
+/// What a flood does, each of them does. So where there were several, that p99 counts which most of
+/// them stay within, beside that of quiet stretches: a machine that is slow for a minute makes one flood or
+/// some stretches worse, and most of neither. It finds what a flood does to a few deliveries, as its first
+/// burst may. The p99 that a second usually has finds what it does all the while.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Neighbours {
     /// While nothing went on.
@@ -31,13 +36,21 @@ pub struct Neighbours {
 /// Of deliveries at one kind of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Lateness {
-    /// p99 of all.
+    /// Two in three stretches stay within it. That of all deliveries where either kind had too few stretches.
     pub p99_ms: f64,
     /// Median of the p99s of each second.
     pub usual_p99_ms: f64,
 }
 
 impl Neighbours {
+    /// None if there is too little to tell.
+    pub(super) fn of(quiet: &Measured, flood: &Measured) -> Option<Self> {
+        let repeated =
+            [quiet, flood].iter().all(|it| it.stretches.p99s(ENOUGH_OF_A_STRETCH).total() >= FEW);
+        let lateness = |it: &Measured| it.finish(repeated);
+        Some(Self { quiet: lateness(quiet)?, flood: lateness(flood)? })
+    }
+
     /// Whether that is too much.
     pub(super) fn feel_it(&self) -> bool {
         let Self { quiet, flood } = self;
@@ -54,30 +67,48 @@ impl fmt::Display for Neighbours {
     }
 }
 
-/// How late deliveries were, together and by the second of the sending.
+/// How late deliveries were: together, by the stretch of time they were sent in, and by the second.
 #[derive(Debug, Default)]
 pub(super) struct Measured {
     all: Histogram,
-    seconds: BTreeMap<u64, Histogram>,
+    stretches: Parts,
+    seconds: Parts,
+}
+
+#[derive(Debug, Default)]
+struct Parts(BTreeMap<u64, Histogram>);
+
+impl Parts {
+    /// Of those with so many deliveries.
+    fn p99s(&self, enough: u64) -> Histogram {
+        let mut p99s = Histogram::default();
+        let full = self.0.values().filter(|it| it.total() >= enough);
+        full.for_each(|it| p99s.add(it.quantile(0.99)));
+        p99s
+    }
 }
 
 impl Measured {
-    /// Both in microseconds.
-    pub fn add(&mut self, sent: u64, late: u64) {
+    /// The `stretch` is one flood, or the quiet between two faults; the times are in microseconds.
+    pub fn add(&mut self, stretch: usize, sent: u64, late: u64) {
         self.all.add(late);
-        self.seconds.entry(sent / 1_000_000).or_default().add(late);
+        self.stretches.0.entry(stretch as u64).or_default().add(late);
+        self.seconds.0.entry(sent / 1_000_000).or_default().add(late);
     }
 
     /// None if there is too little to tell.
-    pub fn finish(&self) -> Option<Lateness> {
-        let mut seconds = Histogram::default();
-        let full = self.seconds.values().filter(|it| it.total() >= ENOUGH_OF_A_SECOND);
-        full.for_each(|it| seconds.add(it.quantile(0.99)));
-        let p99 = self.all.quantile(0.99);
-        let usual = if seconds.total() >= SECONDS { seconds.quantile(0.5) } else { p99 };
+    fn finish(&self, repeated: bool) -> Option<Lateness> {
+        let all = self.all.quantile(0.99);
+        let usual = |p99s: Histogram, share| match p99s.total() {
+            ..FEW => all,
+            _ => p99s.quantile(share),
+        };
+        let of_a_stretch = usual(self.stretches.p99s(ENOUGH_OF_A_STRETCH), MOST);
+        let of_a_second = usual(self.seconds.p99s(ENOUGH_OF_A_SECOND), HALF);
+        let p99 = if repeated { of_a_stretch } else { all };
         let ms = |micros| micros as f64 / 1000.0;
         let enough = self.all.total() >= ENOUGH;
-        enough.then(|| Lateness { p99_ms: ms(p99), usual_p99_ms: ms(usual) })
+        enough.then(|| Lateness { p99_ms: ms(p99), usual_p99_ms: ms(of_a_second) })
     }
 }
 
@@ -85,42 +116,57 @@ impl Measured {
 mod tests {
     use super::*;
 
-    /// So many deliveries a second, so many ms late.
-    fn measured(count: u64, late: &[u64]) -> Option<Lateness> {
+    /// So many deliveries a second, so many ms late, in stretches.
+    fn measured(count: u64, stretches: &[&[u64]]) -> Measured {
         let mut measured = Measured::default();
-        for (second, ms) in (0..).zip(late) {
-            (0..count).for_each(|_| measured.add(second * 1_000_000, ms * 1000));
+        let late = stretches.iter().enumerate();
+        let late = late.flat_map(|(stretch, late)| late.iter().map(move |ms| (stretch, ms)));
+        for (second, (stretch, ms)) in (0..).zip(late) {
+            (0..count).for_each(|_| measured.add(stretch, second * 1_000_000, ms * 1000));
         }
-        measured.finish()
+        measured
     }
 
-    fn felt(quiet: &[u64], flood: &[u64]) -> bool {
-        let of = |late| measured(200, late).expect("enough");
-        Neighbours { quiet: of(quiet), flood: of(flood) }.feel_it()
+    fn felt(quiet: &[&[u64]], flood: &[&[u64]]) -> bool {
+        let of = |late| measured(200, late);
+        Neighbours::of(&of(quiet), &of(flood)).expect("enough").feel_it()
     }
 
     #[test]
     fn a_flood_may_double_what_is_usual() {
-        assert!(!felt(&[9, 10, 11], &[15, 17, 19]));
-        assert!(felt(&[9, 10, 11], &[24, 25, 26]));
+        assert!(!felt(&[&[9, 10, 11]], &[&[15, 17, 19]]));
+        assert!(felt(&[&[9, 10, 11]], &[&[24, 25, 26]]));
     }
 
     #[test]
     fn a_burst_is_found_that_is_over_in_a_second() {
-        assert!(felt(&[9, 10, 11, 9, 10], &[300, 10, 11, 9, 10]));
+        assert!(felt(&[&[9, 10, 11, 9, 10]], &[&[300, 10, 11, 9, 10]]));
     }
 
     #[test]
     fn a_busy_second_does_not_hide_what_the_flood_does_all_the_while() {
-        assert!(felt(&[9, 300, 11], &[25, 26, 30]));
+        assert!(felt(&[&[9, 300, 11]], &[&[25, 26, 30]]));
+    }
+
+    const CALM: &[u64] = &[9, 10, 11];
+    const SLOW: &[u64] = &[9, 90, 11];
+
+    #[test]
+    fn what_most_floods_do_is_found_and_one_slow_minute_of_the_machine_is_not_theirs() {
+        assert!(felt(&[CALM, CALM, CALM], &[SLOW, SLOW, CALM]));
+        assert!(felt(&[CALM, CALM, CALM], &[SLOW, SLOW, CALM, CALM]), "half are too many");
+        assert!(felt(&[CALM, CALM, SLOW], &[SLOW, SLOW, CALM]), "nor does one hide it");
+        assert!(!felt(&[CALM, CALM, CALM], &[SLOW, CALM, CALM]));
+        assert!(felt(&[CALM, CALM, CALM], &[SLOW, CALM]), "of two, each counts");
     }
 
     #[test]
     fn too_little_tells_nothing() {
-        assert!(measured(ENOUGH / 4, &[10; 3]).is_none(), "few deliveries");
-        let few_seconds = measured(ENOUGH, &[1, 30]).expect("enough");
+        let lateness = |count, late| measured(count, &[late]).finish(true);
+        assert!(lateness(ENOUGH / 4, &[10; 3]).is_none(), "few deliveries");
+        let few_seconds = lateness(ENOUGH, &[1, 30]).expect("enough");
         assert_eq!(few_seconds.usual_p99_ms, few_seconds.p99_ms);
-        let thin = measured(ENOUGH_OF_A_SECOND - 1, &[&[1; 50][..], &[30; 50]].concat());
+        let thin = lateness(ENOUGH_OF_A_SECOND - 1, &[&[1; 50][..], &[30; 50]].concat());
         assert!(thin.is_some_and(|it| it.usual_p99_ms == it.p99_ms), "seconds of a few");
     }
 }

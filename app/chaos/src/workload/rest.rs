@@ -29,8 +29,10 @@ const LENGTH: usize = 40;
 /// Longer than any may be. One in so many is: it must be refused, and never be shown.
 const TOO_LONG: usize = 5_000;
 const TOO_LONG_IN: u32 = 20;
-/// A stream that says nothing for this long, not even its keep-alive every 15 s, is dead.
-const DEAF: Duration = Duration::from_secs(20);
+/// Two heartbeats of a stream. One that was silent for longer when it ended was dead before.
+const DEAF: Duration = Duration::from_secs(10);
+/// Longer than HAProxy lets a stream be silent, on which a browser depends.
+const GIVEN_UP: Duration = Duration::from_secs(20);
 
 /// Posts one message after the other, each until its outcome is known.
 pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, seed: u64) {
@@ -162,7 +164,8 @@ impl Stream {
                 if let Some(cursor) = cursor {
                     self.entered(Entered::Resumed, cursor);
                 }
-                self.read(response).await;
+                let heard = self.read(response).await;
+                down_since = Some(if heard.elapsed() > DEAF { heard } else { Instant::now() });
             }
             down_since.get_or_insert_with(Instant::now);
             sleep(AGAIN).await;
@@ -191,15 +194,19 @@ impl Stream {
         self.shared.recorder.record(What::Silence { client: self.name.clone(), ms });
     }
 
-    async fn read(&self, mut response: Response) {
+    /// To its end. When it last said something.
+    async fn read(&self, mut response: Response) -> Instant {
         let mut unread = Vec::new();
-        while let Ok(Ok(Some(chunk))) = timeout(DEAF, response.chunk()).await {
+        let mut heard = Instant::now();
+        while let Ok(Ok(Some(chunk))) = timeout(GIVEN_UP, response.chunk()).await {
+            heard = Instant::now();
             unread.extend_from_slice(&chunk);
             while let Some(end) = unread.windows(2).position(|pair| pair == b"\n\n") {
                 let event: Vec<u8> = unread.drain(..end + 2).collect();
                 self.saw(&String::from_utf8_lossy(&event));
             }
         }
+        heard
     }
 
     fn saw(&self, event: &str) {

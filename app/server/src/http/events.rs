@@ -67,9 +67,10 @@ pub async fn events(
     let (sender, receiver) = mpsc::channel(QUEUE);
     let follower = Follower::new(app.clone(), guard, room, start);
     app.tasks.spawn(follower.run(sender));
-    Ok(Sse::new(ReceiverStream::new(receiver).map(Ok::<_, Infallible>))
-        .keep_alive(KeepAlive::default())
-        .into_response())
+    // What says nothing for 2.5 of these is given up by HAProxy, since a browser never would.
+    let heartbeat = KeepAlive::new().interval(app.config.heartbeat);
+    let events = ReceiverStream::new(receiver).map(Ok::<_, Infallible>);
+    Ok(Sse::new(events).keep_alive(heartbeat).into_response())
 }
 
 /// One event stream: a listener that reads the ring when the room wakes it.

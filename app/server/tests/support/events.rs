@@ -43,6 +43,14 @@ impl Events {
         }
     }
 
+    /// Waits for a line that is a comment and nothing else: a heartbeat.
+    pub async fn heartbeat(&mut self) {
+        let is_one = |line: &Option<String>| line.as_deref().is_some_and(|it| it.trim_end() == ":");
+        let heard =
+            async { while !is_one(&self.lines.next_line().await.expect("an unbroken stream")) {} };
+        tokio::time::timeout(PATIENCE / 3, heard).await.expect("a heartbeat in time");
+    }
+
     /// All frames up to and with the first that `wanted` picks.
     pub async fn until(&mut self, wanted: impl Fn(&ServerFrame) -> bool) -> Vec<ServerFrame> {
         let mut frames = Vec::new();
