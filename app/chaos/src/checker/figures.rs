@@ -103,8 +103,8 @@ pub(super) struct Meter {
     /// Fault, by index → when the last message came that it may have held back.
     held: BTreeMap<usize, u64>,
     latency: BTreeMap<String, Histogram>,
-    quiet: Measured,
     beside_flood: Measured,
+    after_flood: Measured,
 }
 
 impl Meter {
@@ -138,9 +138,10 @@ impl Meter {
         let sent = it.invoked.at;
         match phase {
             Phase::Quiet => {
-                if away.is_none() {
-                    let stretch = faults.all.partition_point(|fault| fault.begun <= sent);
-                    self.quiet.add(stretch, sent, late);
+                let before = faults.all.partition_point(|fault| fault.begun <= sent).checked_sub(1);
+                let flood = before.filter(|index| faults.all[*index].name == FLOOD);
+                if let Some(index) = flood.filter(|_| away.is_none()) {
+                    self.after_flood.add(index, sent, late);
                 }
                 self.add(QUIET, late);
             }
@@ -184,7 +185,7 @@ impl Meter {
     pub fn finish(mut self, faults: &Faults) -> Figures {
         let latency = self.latency.iter().map(|(phase, it)| (phase.clone(), it.into()));
         self.figures.latency = latency.collect();
-        self.figures.neighbours = Neighbours::of(&self.quiet, &self.beside_flood);
+        self.figures.neighbours = Neighbours::of(&self.after_flood, &self.beside_flood);
         self.figures.silences = (&self.silent).into();
         let mut recoveries: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for (index, fault) in faults.all.iter().enumerate() {

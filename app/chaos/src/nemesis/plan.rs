@@ -1,6 +1,6 @@
 //! When what breaks: a pure function of a seed.
 
-use std::time::Duration;
+use std::{iter::repeat_n, time::Duration};
 
 use rand::{
     RngExt, SeedableRng,
@@ -15,6 +15,9 @@ use crate::cluster::REPLICAS;
 const RECOVERY: Duration = Duration::from_secs(4);
 /// What a roll of three replicas takes, about.
 const ROLL: Duration = Duration::from_secs(45);
+
+/// One flood tells how the machine was just then. These, each with a pause after it, tell what a flood does.
+const FLOODS: usize = 4;
 
 /// One fault at one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +41,15 @@ pub struct Step {
     pub strikes: Vec<Strike>,
 }
 
-/// Steps for `length`: first each of `faults` alone, in any order, then pairs, and now and then a deploy.
+/// Steps for `length`: first each of `faults` alone, in any order, and a flood several times; then pairs, and now and
+/// then a deploy.
 #[must_use]
 pub fn plan(seed: u64, length: Duration, every: Duration, faults: &[Fault]) -> Vec<Step> {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut alone: Vec<&About> = faults.iter().map(|fault| fault.about()).collect();
     alone.shuffle(&mut rng);
-    let mut alone = alone.into_iter();
+    let times = |about: &About| if about.fault == Fault::Flood { FLOODS } else { 1 };
+    let mut alone = alone.into_iter().flat_map(|about| repeat_n(about, times(about)));
     schedule(length, every, || match alone.next() {
         Some(about) => vec![strike(&mut rng, about, &REPLICAS)],
         None => pair(&mut rng, faults),
@@ -133,7 +138,7 @@ fn pair(rng: &mut StdRng, faults: &[Fault]) -> Vec<Strike> {
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
-    use super::{super::FAULTS, Fault, Part, least, plan, repeated};
+    use super::{super::FAULTS, FLOODS, Fault, Part, least, plan, repeated};
 
     const EVERY: Duration = Duration::from_secs(10);
 
@@ -155,6 +160,18 @@ mod tests {
             let alone = steps.iter().filter(|step| step.strikes.len() == 1);
             let hit: BTreeSet<Fault> = alone.map(|step| step.strikes[0].fault).collect();
             assert_eq!(hit.len(), FAULTS.len(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn floods_come_one_after_another_with_a_pause_after_each() {
+        let steps = plan(7, Duration::from_secs(600), EVERY, &all());
+        let is_flood = |step: &super::Step| step.strikes[0].fault == Fault::Flood;
+        let first = steps.iter().position(is_flood).expect("a flood");
+        for pair in steps[first..=first + FLOODS].windows(2) {
+            assert!(is_flood(&pair[0]));
+            let pause = pair[1].at - pair[0].at - pair[0].strikes[0].hold;
+            assert!(pause >= Duration::from_secs(10), "{pause:?}");
         }
     }
 
