@@ -19,9 +19,6 @@ use crate::{
 /// How long everybody may take to have everything once all is healed.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Least time between one fault's end and the next one's beginning.
-const PEACE: Duration = Duration::from_secs(3);
-
 /// Columns for the names of two faults, with their replicas and seconds.
 const WIDTH: usize = 52;
 /// Seconds until all replicas served again; clients connected; operations; deliveries, one a client;
@@ -74,9 +71,11 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
 async fn carry_out(stack: &Stack, workload: &Workload, settings: &Settings) -> anyhow::Result<()> {
     let elapsed = || workload.shared().recorder.elapsed();
     println!("   at  {:<WIDTH$}{HEADINGS}", "fault");
+    let mut peace = Duration::ZERO;
     for step in &settings.plan {
         // A step that took longer than planned still leaves a moment of peace.
-        sleep(step.at.saturating_sub(elapsed()).max(PEACE)).await;
+        sleep(step.at.saturating_sub(elapsed()).max(peace)).await;
+        peace = step.peace();
         let what: Vec<String> = step.strikes.iter().map(describe).collect();
         print!("{}  {:<WIDTH$}", clock(elapsed()), what.join(" + "));
         flush();

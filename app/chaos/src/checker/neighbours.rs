@@ -25,8 +25,8 @@ const HALF: f64 = 0.5;
 /// usually has finds what it does all the while.
 ///
 /// One flood and all the quiet of a run, as it was before, cannot be told from two quiet stretches: of those, one was
-/// more than twice as late as the other in 8 to 19 of 100. With four of each it was none (ten runs of this harness on
-/// two cores, quiet stretches put in the floods' place).
+/// more than twice as late as the other in 8 to 19 of 100. With four of each it was none, and by the second two (ten
+/// runs of this harness on two cores, quiet stretches put in the floods' place).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Neighbours {
     /// In the pauses after floods.

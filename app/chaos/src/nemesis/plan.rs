@@ -16,8 +16,12 @@ const RECOVERY: Duration = Duration::from_secs(4);
 /// What a roll of three replicas takes, about.
 const ROLL: Duration = Duration::from_secs(45);
 
+/// Least time between one fault's end and the next one's beginning.
+const PEACE: Duration = Duration::from_secs(3);
 /// One flood tells how the machine was just then. These, each with a pause after it, tell what a flood does.
 const FLOODS: usize = 4;
+/// Its aftermath, and about as long as it lasted.
+const AFTER_FLOOD: Duration = Duration::from_secs(12);
 
 /// One fault at one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +100,13 @@ fn schedule(length: Duration, every: Duration, mut next: impl FnMut() -> Vec<Str
 }
 
 impl Step {
+    /// Least time between its end and the next one's beginning, also when steps take longer than planned.
+    #[must_use]
+    pub fn peace(&self) -> Duration {
+        let is_flood = |strike: &Strike| strike.fault == Fault::Flood;
+        if self.strikes.iter().any(is_flood) { AFTER_FLOOD } else { PEACE }
+    }
+
     /// Its time, in whole intervals.
     fn takes(&self, every: Duration) -> Duration {
         let own = |strike: &Strike| match strike.fault.about().part {
