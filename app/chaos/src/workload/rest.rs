@@ -213,16 +213,17 @@ impl Stream {
         let fields: HashMap<&str, &str> =
             event.lines().filter_map(|line| line.split_once(": ")).collect();
         let Some(data) = fields.get("data") else { return };
+        let frame = serde_json::from_str(data).ok();
         // Of any event, as a browser keeps it: where the next request begins.
         if let Some(cursor) = fields.get("id").and_then(|id| id.parse().ok()) {
             let before = self.place.lock().insert(self.room.clone(), cursor);
             if before.is_none() {
-                self.entered(Entered::Fresh, cursor);
+                self.entered(Entered::Fresh, began_at(frame.as_ref(), cursor));
             }
         }
-        match serde_json::from_str(data) {
-            Ok(ServerFrame::Message(message)) => self.message(&message),
-            Ok(ServerFrame::Gap { room, after, resumes_at, reason }) => {
+        match frame {
+            Some(ServerFrame::Message(message)) => self.message(&message),
+            Some(ServerFrame::Gap { room, after, resumes_at, reason }) => {
                 self.shared.live.gaps.fetch_add(1, Relaxed);
                 let gap = rollcall_client::Event::Gap { room, after, resumes_at, reason };
                 what(&self.name, &gap)
@@ -245,5 +246,32 @@ impl Stream {
             n: message.n,
             hash,
         });
+    }
+}
+
+/// The cursor before the first event of a stream that named none. It may be a message: one that was sent while the
+/// stream was being opened comes before `live`.
+fn began_at(first: Option<&ServerFrame>, cursor_after_it: Id) -> Id {
+    match first {
+        Some(ServerFrame::Message(message)) => id(message.prev),
+        _ => cursor_after_it,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_whose_first_event_is_a_message_began_before_it() {
+        let frame = |json| serde_json::from_value::<ServerFrame>(json).expect("a frame");
+        let message = frame(json!({
+            "type": "message", "room": "den", "id": "7-0", "prev": "5-0", "member": "ann", "name": "Ann", "n": 1, "at": 7,
+            "text": "hello"
+        }));
+        let live = frame(json!({ "type": "live", "room": "den", "id": "7-0" }));
+        let after = Id { ms: 7, seq: 0 };
+        assert_eq!(began_at(Some(&message), after), Id { ms: 5, seq: 0 });
+        assert_eq!(began_at(Some(&live), after), after);
     }
 }
