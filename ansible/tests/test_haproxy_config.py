@@ -13,13 +13,14 @@ from conftest import ROOT, Toy, free_port, wait_until
 SLOTS = ["r1-blue", "r1-green", "r2-blue", "r2-green", "r3-blue", "r3-green"]
 
 
-def render(directory):
-    """As the haproxy role does it."""
+def render(directory, *settings):
+    """As the haproxy role does it, with settings of an operator's, each as `-e` takes it."""
     shutil.copytree(ROOT.parent / "haproxy" / "errors", directory / "errors")
     (directory / "servers.state").write_text("1\n")
     arguments = f"src={ROOT.parent}/haproxy/haproxy.cfg.j2 dest={directory}/haproxy.cfg"
     ansible = Path(sys.executable).with_name("ansible")
     command = [ansible, "localhost", "-m", "ansible.builtin.template", "-a", arguments]
+    command += [f"-e{setting}" for setting in settings]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return (directory / "haproxy.cfg").read_text()
 
@@ -36,6 +37,10 @@ def test_it_is_valid_and_without_a_warning(tmp_path):
     assert config.count(" disabled\n") == 3
     check = docker(tmp_path, "rollcall-haproxy:3.0", "-c", "-dW", "-f", "/etc/rollcall/haproxy.cfg")
     assert check.returncode == 0, check.stderr
+
+
+def test_an_event_stream_may_be_silent_for_two_and_a_half_heartbeats(tmp_path):
+    assert "set-timeout server 5000ms if { path_end /events }" in render(tmp_path, "rollcall_heartbeat_ms=2000")
 
 
 class Stack:

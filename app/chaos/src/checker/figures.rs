@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     faults::{Fault, Faults, Phase},
     histogram::Histogram,
-    neighbours::{Measured, Neighbours},
+    neighbours::{FEW, Measured, Neighbours},
     ops::Operation,
 };
 
@@ -180,6 +180,11 @@ impl Meter {
             Some(histogram) => histogram.add(late),
             None => self.latency.entry(phase.to_owned()).or_default().add(late),
         }
+    }
+
+    /// Whether there were floods enough to tell what they do, and one whose pause the run's end may have taken.
+    pub fn has_floods_to_tell(&self) -> bool {
+        self.beside_flood.stretches() > FEW
     }
 
     pub fn finish(mut self, faults: &Faults) -> Figures {

@@ -115,10 +115,15 @@ impl Checker {
         }
         self.count();
         let Self { mut book, meter, leaks, seed, mutant, .. } = self;
+        let tells = meter.has_floods_to_tell();
         let mut figures = meter.finish(&book.faults);
         figures.watched = leaks.finish(&mut book);
-        if let Some(it) = figures.neighbours.filter(Neighbours::feel_it) {
-            book.note(Anomaly::NoisyNeighbour, |_| it.to_string());
+        match figures.neighbours {
+            Some(it) if it.feel_it() => book.note(Anomaly::NoisyNeighbour, |_| it.to_string()),
+            None if tells => book.note(Anomaly::Incomplete, |_| {
+                "its floods do not tell whether other rooms feel them".to_owned()
+            }),
+            _ => {}
         }
         let Book { place, faults, findings, .. } = book;
         let anomalies = findings.explained(|at| faults.around(at));

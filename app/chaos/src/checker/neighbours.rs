@@ -12,7 +12,7 @@ const FELT: f64 = 2.0;
 const ENOUGH_OF_A_STRETCH: u64 = 200;
 const ENOUGH_OF_A_SECOND: u64 = 50;
 /// Of fewer p99s none is usual.
-const FEW: u64 = 3;
+pub(super) const FEW: u64 = 3;
 /// This share of the stretches is no worse than what counts. Half would let every second flood harm others.
 const MOST: f64 = 2.0 / 3.0;
 const HALF: f64 = 0.5;
@@ -91,6 +91,11 @@ impl Measured {
     pub fn add(&mut self, stretch: usize, sent: u64, late: u64) {
         self.stretches.0.entry(stretch as u64).or_default().add(late);
         self.seconds.0.entry(sent / 1_000_000).or_default().add(late);
+    }
+
+    /// How many there were, whatever was delivered in them.
+    pub fn stretches(&self) -> u64 {
+        self.stretches.0.len() as u64
     }
 
     /// None if there is too little to tell.

@@ -113,7 +113,8 @@ impl Step {
             Part::Deploy => ROLL,
             _ => strike.hold,
         };
-        let longest = self.strikes.iter().map(own).max().unwrap_or_default() + RECOVERY;
+        let longest = self.strikes.iter().map(own).max().unwrap_or_default();
+        let longest = longest + RECOVERY.max(self.peace());
         let intervals = longest.as_millis().div_ceil(every.as_millis().max(1));
         every * u32::try_from(intervals).unwrap_or(u32::MAX)
     }
@@ -176,13 +177,13 @@ mod tests {
 
     #[test]
     fn floods_come_one_after_another_with_a_pause_after_each() {
-        let steps = plan(7, Duration::from_secs(600), EVERY, &all());
+        let steps = plan(7, Duration::from_secs(600), Duration::from_secs(5), &all());
         let is_flood = |step: &super::Step| step.strikes[0].fault == Fault::Flood;
         let first = steps.iter().position(is_flood).expect("a flood");
         for pair in steps[first..=first + FLOODS].windows(2) {
             assert!(is_flood(&pair[0]));
             let pause = pair[1].at - pair[0].at - pair[0].strikes[0].hold;
-            assert!(pause >= Duration::from_secs(10), "{pause:?}");
+            assert!(pause >= pair[0].peace(), "{pause:?}");
         }
     }
 

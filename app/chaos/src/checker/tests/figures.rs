@@ -80,6 +80,18 @@ fn a_flood_is_measured_by_the_pause_after_it_and_by_no_other_quiet() {
 }
 
 #[test]
+fn floods_without_a_pause_prove_nothing() {
+    let mut tale = Tale::new();
+    for step in FLOODS {
+        begin(&mut tale, step, "flood");
+        tale.wait(5_000);
+        chatter(&mut tale, 0);
+        end(&mut tale, step, "flood");
+    }
+    assert_eq!(tale.verdict(), ["incomplete"]);
+}
+
+#[test]
 fn what_the_fault_before_held_back_is_not_laid_at_the_door_of_the_flood() {
     let flooded_after = |pause| {
         let mut tale = Tale::new();
