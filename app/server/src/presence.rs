@@ -101,18 +101,18 @@ impl RedisPresence {
         for Member { member, name } in members {
             args.extend([member.as_str(), name]);
         }
-        self.link.call("rollcall_enter_v1", &keys(room), &args).await
+        self.link.call("rollcall_enter_v2", &keys(room), &args).await
     }
 
     async fn exit(&self, room: &str, member: &str) -> Result<(), LogError> {
         let feed_max = self.link.feed_entries().to_string();
-        self.link.call("rollcall_exit_v1", &keys(room), &[room, member, &feed_max]).await
+        self.link.call("rollcall_exit_v2", &keys(room), &[room, member, &feed_max]).await
     }
 
     async fn snapshot(&self, room: &str) -> Result<Snapshot, LogError> {
         let [_, names, feed] = keys(room);
         let (at, members): (String, BTreeMap<String, String>) =
-            self.link.call("rollcall_present_v1", &[names, feed], &[]).await?;
+            self.link.call("rollcall_present_v2", &[names, feed], &[]).await?;
         let at = at.parse().map_err(|error| LogError::Unknown(format!("{error}")))?;
         Ok(Snapshot { at, members })
     }

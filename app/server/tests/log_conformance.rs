@@ -29,7 +29,7 @@ async fn taken(log: &Log, entry: &NewEntry) -> EntryId {
     }
 }
 
-/// What the log should do: design.md, section 5.
+/// What the log should do, as `protocol/README.md` tells it to who sends.
 #[derive(Default)]
 struct Model {
     sent: HashMap<(String, String), (u64, EntryId)>,

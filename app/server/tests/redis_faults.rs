@@ -157,6 +157,23 @@ async fn a_flush_is_told_in_a_quiet_room_within_a_lease() {
     plum.until(|frame| *frame == gap).await;
 }
 
+/// Anomaly `presence`: who vanished while Redis' clock was an hour ahead was there for an hour.
+#[tokio::test]
+async fn a_lease_of_a_clock_that_was_set_back_runs_out() {
+    let redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &["--lease-ms", "400"]).await;
+    let (mut witness, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    redis.command(&["HSET", &room_key("vault", "names"), "ghost", "Ghost"]).await;
+    redis.command(&["ZADD", &room_key("vault", "present"), "9999999999999", "ghost"]).await;
+    for wanted in [PresenceEvent::Join, PresenceEvent::Leave] {
+        let is_ghost = |frame: &ServerFrame| {
+            matches!(frame, ServerFrame::Presence { event, member, .. }
+                if *event == wanted && member == "ghost")
+        };
+        witness.until(is_ghost).await;
+    }
+}
+
 /// Somebody in these rooms, and live in all of them.
 async fn join_all(replica: &Replica, rooms: &[String]) -> Socket {
     let (mut socket, _) = Socket::join(replica.public, &key(), &rooms[0], None).await;

@@ -1,4 +1,4 @@
-#!lua name=rollcall_v1
+#!lua name=rollcall_v2
 -- Every write to a room goes through these functions, so that each is atomic and the room log,
 -- the sender's counter and the partition's feed never disagree. All keys of one call share a
 -- hash tag. The version is part of each name: two releases of Rollcall can run side by side.
@@ -66,6 +66,8 @@ end
 
 -- KEYS present, names, feed. ARGV room, lease_ms, feed_max, reap ('1' or '0'), then member, name pairs.
 -- Starts or renews leases, and with `reap` ends those that ran out. Only who was not present is announced.
+-- A lease that ends later than these keys do is of a clock that has since been set back, and would hold as long as
+-- that was: it gets the time of a new one, which whoever is still there renews.
 local function enter(keys, args)
   local present, names, feed = keys[1], keys[2], keys[3]
   local room, lease, feed_max = args[1], tonumber(args[2]), args[3]
@@ -78,6 +80,9 @@ local function enter(keys, args)
     redis.call('HSET', names, member, name)
   end
   if args[4] == '1' then
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', present, now + 4 * lease, '+inf', 'LIMIT', 0, 256)) do
+      redis.call('ZADD', present, now + lease, member)
+    end
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', present, '-inf', now, 'LIMIT', 0, 256)) do
       announce(feed, feed_max, room, 'leave', member, redis.call('HGET', names, member) or '')
       redis.call('ZREM', present, member)
@@ -107,7 +112,7 @@ end
 
 local function register(name, callback, flags)
   redis.register_function({
-    function_name = 'rollcall_' .. name .. '_v1', callback = callback, flags = flags,
+    function_name = 'rollcall_' .. name .. '_v2', callback = callback, flags = flags,
   })
 end
 

@@ -144,6 +144,8 @@ impl Page {
     }
 }
 
-fn unix_ms() -> u64 {
+/// This machine's time, by which a log without Redis goes. Nothing else may, but for figures.
+#[expect(clippy::disallowed_methods, reason = "there is no other clock")]
+pub(crate) fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::mutants::{self, Mutant};
 
+pub(crate) use self::memory::unix_ms;
 pub use self::{
     link::{Link, feed_key, room_key},
     memory::MemoryLog,

@@ -33,7 +33,7 @@ impl RedisLog {
         let appended = self.append_as(new, &new.member).await;
         if mutants::active(Mutant::NoDedup) && matches!(appended, Ok(Appended::Duplicate(_))) {
             // The counter of somebody new remembers nothing.
-            let somebody = format!("{:?}", std::time::SystemTime::now());
+            let somebody = format!("{:?}", std::time::Instant::now());
             return self.append_as(new, &somebody).await;
         }
         if mutants::active(Mutant::SaysMore) {
@@ -55,7 +55,7 @@ impl RedisLog {
         let ttl = SENT_TTL.as_millis().to_string();
         let args =
             [&*new.room, &*new.member, &*new.name, &*n, &*new.text, &*log_max, &*feed_max, &*ttl];
-        let reply: Vec<String> = self.link.call("rollcall_append_v1", &keys, &args).await?;
+        let reply: Vec<String> = self.link.call("rollcall_append_v2", &keys, &args).await?;
         read_appended(&reply).ok_or_else(|| LogError::Unknown(format!("append answered {reply:?}")))
     }
 
@@ -66,7 +66,7 @@ impl RedisLog {
         limit: usize,
     ) -> Result<Page, LogError> {
         let args = [after.to_string(), limit.to_string()];
-        self.read("rollcall_read_after_v1", room, &args).await
+        self.read("rollcall_read_after_v2", room, &args).await
     }
 
     pub(super) async fn read_before(
@@ -77,7 +77,7 @@ impl RedisLog {
     ) -> Result<Page, LogError> {
         let before = before.map_or_else(|| "+".to_owned(), |id| id.to_string());
         let mut page =
-            self.read("rollcall_read_before_v1", room, &[before, limit.to_string()]).await?;
+            self.read("rollcall_read_before_v2", room, &[before, limit.to_string()]).await?;
         page.entries.reverse();
         Ok(page)
     }

@@ -13,7 +13,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -33,7 +33,7 @@ pub use self::{
     ring::Frame,
 };
 use crate::{
-    log::{Page, splice},
+    log::{Page, splice, unix_ms},
     metrics::Metrics,
     mutants,
     presence::Snapshot,
@@ -382,8 +382,4 @@ impl State {
         let count = self.members.len() + usize::from(missing.is_some());
         (count, missing.cloned().into_iter().chain(listed).collect())
     }
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
