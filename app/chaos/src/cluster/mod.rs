@@ -43,6 +43,8 @@ pub struct Stack {
     pub place: Place,
     /// What every replica gets in its environment besides what it always gets.
     pub env: BTreeMap<String, String>,
+    /// What Redis runs from, if not the usual image.
+    pub redis_image: Option<&'static str>,
     /// The repository.
     root: PathBuf,
     /// What the control machine keeps of it.
@@ -76,7 +78,7 @@ impl Stack {
         );
         let home = PathBuf::from(env::var_os("HOME").context("no HOME")?);
         let run_dir = home.join(".rollcall").join(&place.project);
-        Ok(Self { place, env: BTreeMap::new(), root, run_dir })
+        Ok(Self { place, env: BTreeMap::new(), redis_image: None, root, run_dir })
     }
 
     /// A file that the control machine keeps of it.

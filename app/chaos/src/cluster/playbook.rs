@@ -37,6 +37,9 @@ impl Playbook {
             .set("rollcall_project", &place.project)
             .set("rollcall_port", &place.port.to_string())
             .set("rollcall_network_prefix", &place.network);
+        if let Some(image) = stack.redis_image {
+            playbook = playbook.set("rollcall_redis_image", image);
+        }
         if !stack.env.is_empty() {
             let extra = serde_json::json!({ "rollcall_server_env_extra": stack.env });
             playbook.command.args(["-e", &extra.to_string()]);

@@ -1,20 +1,26 @@
 //! Redis, asked directly: for the truth at the end of a run, and to be harmed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use redis::{
     AsyncCommands, AsyncConnectionConfig, Client, Cmd, FromRedisValue,
     aio::MultiplexedConnection,
     streams::{StreamId, StreamRangeReply},
 };
+use tokio::time::sleep;
 
-use super::Stack;
+use super::{Stack, docker::docker};
 use crate::history::Id;
 
 const PAGE: usize = 1000;
 /// Longest time for one command of ours: the slowest are the reads of whole logs.
 const LIMIT: Duration = Duration::from_secs(10);
+/// So far apart two readings of one clock may be.
+const SAME: Duration = Duration::from_secs(60);
 
 /// An entry of a room log.
 #[derive(Debug, Clone)]
@@ -59,6 +65,26 @@ pub async fn command<T: FromRedisValue>(stack: &Stack, words: &[&str]) -> anyhow
     });
     let answer = command.query_async(&mut connection).await;
     answer.with_context(|| words.join(" "))
+}
+
+/// Sets Redis' clock so far ahead of this machine's, and waits until Redis goes by it.
+///
+/// # Errors
+///
+/// If it does not; as any image but that of `docker/redis-clock.Dockerfile`.
+pub async fn set_clock(stack: &Stack, ahead: Duration) -> anyhow::Result<()> {
+    let set = format!("echo {} >$CLOCK_AHEAD", ahead.as_secs());
+    docker(&["exec", &stack.container("redis"), "sh", "-c", &set]).await?;
+    let until = Instant::now() + LIMIT;
+    loop {
+        let (seconds, _): (u64, u64) = command(stack, &["TIME"]).await?;
+        let wanted = SystemTime::now().duration_since(UNIX_EPOCH)? + ahead;
+        if wanted.abs_diff(Duration::from_secs(seconds)) < SAME {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "Redis' clock is not {ahead:?} ahead");
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// The keys of all room logs, by room. Looked up by their shape, so that how rooms map to

@@ -130,7 +130,7 @@ pub const DRILLS: &[Drill] = &[
     },
     Drill {
         name: "never-ready",
-        summary: "the old slots serve, all is as before, at most ready_timeout + 15 s",
+        summary: "the old slots serve, all is as before, at most rollcall_start_timeout_seconds + 15 s",
         quick: false,
         promise: Promise::Unnoticed { rolls: 0 },
         min_ready: 3,
@@ -243,7 +243,7 @@ pub const DRILLS: &[Drill] = &[
     },
     Drill {
         name: "replica-killed-mid-roll",
-        summary: "what was rolled goes back, or with min_ready=2 it completes",
+        summary: "what was rolled goes back, or with rollcall_min_ready=2 it completes",
         quick: false,
         promise: Promise::NothingLost,
         min_ready: 2,

@@ -26,6 +26,7 @@ pub enum Fault {
     RedisTruncatedAof,
     RedisFlushall,
     RedisTrim,
+    RedisClockJump,
     RedisCutDrop,
     RedisCutReset,
     RedisCutIn,
@@ -106,6 +107,7 @@ faults! {
     RedisTruncatedAof "redis-truncated-aof" Redis 1..=2, "SIGKILL, and the end of the append-only file is lost";
     RedisFlushall "redis-flushall" Redis 1..=1, "FLUSHALL: everything is lost";
     RedisTrim "redis-trim" Redis 1..=1, "XTRIM: of every room log only the last two entries stay";
+    RedisClockJump "redis-clock-jump" Redis 4..=6, "Redis' clock an hour ahead, and back";
     RedisCutDrop "redis-cut-drop" Replica 3..=6, "a replica and Redis: packets vanish";
     RedisCutReset "redis-cut-reset" Replica 3..=6, "a replica and Redis: resets";
     RedisCutIn "redis-cut-in" Replica 3..=6, "a replica hears nothing of Redis, but is heard";
@@ -124,9 +126,9 @@ faults! {
 
 /// What the issue asks for and this machine cannot do. Never counted as survived.
 pub const UNAVAILABLE: &[(&str, &str)] = &[(
-    "clock-jump",
-    "containers share the machine's clock: a time namespace offsets only the monotonic ones, and \
-     setting it would move everybody's",
+    "replica-clock-jump",
+    "a replica is a static program, which a preloaded clock does not reach as it does Redis, and a time \
+     namespace offsets only the monotonic clocks; but no replica goes by this one (app/server/clippy.toml)",
 )];
 
 impl Fault {

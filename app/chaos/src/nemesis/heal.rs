@@ -10,7 +10,7 @@ use crate::cluster::{
     docker::{docker, is_running},
     haproxy,
     network::mend,
-    redis::command,
+    redis::{command, set_clock},
 };
 
 /// Mends everything, whether it is broken or not, and waits until all replicas serve.
@@ -23,6 +23,7 @@ pub async fn heal(stack: &Stack) -> anyhow::Result<()> {
         wake(&container).await?;
     }
     let _unpaused: String = command(stack, &["CLIENT", "UNPAUSE"]).await?;
+    set_clock(stack, Duration::ZERO).await?;
     for slot in stack.running_or_paused().await? {
         wake(&slot.container).await?;
         mend(&slot.container).await?;

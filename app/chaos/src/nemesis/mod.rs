@@ -117,6 +117,7 @@ async fn dispatch(fault: Fault, scene: &Scene<'_>) -> anyhow::Result<()> {
         Fault::RedisTruncatedAof => redis::truncate_aof(scene).await,
         Fault::RedisFlushall => redis::flush_all(scene).await,
         Fault::RedisTrim => redis::trim(scene).await,
+        Fault::RedisClockJump => redis::jump_clock(scene).await,
         Fault::RedisCutDrop => cut_redis(scene, Way::Both, Fate::Dropped).await,
         Fault::RedisCutReset => cut_redis(scene, Way::Both, Fate::Reset).await,
         Fault::RedisCutIn => cut_redis(scene, Way::In, Fate::Dropped).await,

@@ -9,7 +9,7 @@ use super::Scene;
 use crate::{
     cluster::{
         docker::{docker, run},
-        redis::{command, connect, logs},
+        redis::{command, connect, logs, set_clock},
     },
     history::Loss,
     workload::ARCHIVE,
@@ -20,6 +20,8 @@ const TAIL: u64 = 2_000;
 /// Messages that a trim is to take from a room where nobody is, and how long they may take to be written.
 const ARCHIVED: usize = 8;
 const WRITTEN: Duration = Duration::from_secs(60);
+/// How far a clock jumps.
+const JUMP: Duration = Duration::from_secs(3_600);
 
 pub async fn kill(scene: &Scene<'_>) -> anyhow::Result<()> {
     let container = scene.stack.container("redis");
@@ -119,4 +121,11 @@ pub async fn trim(scene: &Scene<'_>) -> anyhow::Result<()> {
     scene.workload.look_up(&archive);
     scene.hold().await;
     Ok(())
+}
+
+/// Entry IDs and leases are of this clock. Whoever vanishes meanwhile leaves a lease of the wrong one.
+pub async fn jump_clock(scene: &Scene<'_>) -> anyhow::Result<()> {
+    set_clock(scene.stack, JUMP).await?;
+    scene.hold().await;
+    set_clock(scene.stack, Duration::ZERO).await
 }
