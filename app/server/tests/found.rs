@@ -159,6 +159,32 @@ async fn an_outage_longer_than_a_lease_makes_nobody_leave() {
     assert!(!seen.iter().any(is_leave), "{seen:?}");
 }
 
+/// The same where Redis does not die: what it was asked while it stood still, it does when it goes on.
+#[tokio::test]
+async fn a_redis_frozen_for_longer_than_a_lease_makes_nobody_leave() {
+    let redis = Redis::start().await;
+    let settings = ["--lease-ms", "2000", "--redis-timeout-ms", "300"];
+    let (r1, r2) = tokio::join!(
+        Replica::start(Some(&redis), &settings),
+        Replica::start(Some(&redis), &settings)
+    );
+    let (mut teal, _) = Socket::join(r1.public, &key(), "vault", None).await;
+    let (mut plum, _) = Socket::join(r2.public, &key(), "vault", None).await;
+    teal.send_acked("vault", 1, "before").await;
+    plum.messages(1).await;
+    // Into the time in which they may declare somebody gone.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let _arrivals = (teal.fence(1).await, plum.fence(1).await);
+    redis.pause(true);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    redis.pause(false);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for socket in [&mut teal, &mut plum] {
+        let seen = socket.fence(2).await;
+        assert!(!seen.iter().any(is_leave), "{seen:?}");
+    }
+}
+
 /// Redis lost the leases too: who says bye then is still seen to go.
 #[tokio::test]
 async fn presence_is_compared_with_the_leases() {

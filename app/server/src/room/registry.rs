@@ -264,17 +264,18 @@ impl Rooms {
     }
 
     /// Renews what can be renewed, and tells the first error. After that nobody is declared gone any more: what is asked
-    /// in an outage may be done at its end. So the first room goes alone.
+    /// in an outage may be done at its end, when every lease has run out. So one room is asked before, without harm.
     async fn renew_all(&self, reap: bool) -> Result<(), LogError> {
-        let failed = AtomicBool::new(false);
+        let mut occupied = self.all();
+        occupied.retain(|room| !room.is_empty());
+        let Some(first) = occupied.first() else { return Ok(()) };
+        let first = self.renew(first, false).await;
+        let failed = AtomicBool::new(first.is_err());
         let renew = async |room: Arc<Room>| {
             let renewed = self.renew(&room, reap && !failed.load(Relaxed)).await;
             failed.fetch_or(renewed.is_err(), Relaxed);
             renewed
         };
-        let mut occupied = self.all().into_iter().filter(|room| !room.is_empty());
-        let Some(first) = occupied.next() else { return Ok(()) };
-        let first = renew(first).await;
         stream::iter(occupied)
             .map(&renew)
             .buffer_unordered(ROOMS_AT_ONCE)
