@@ -134,19 +134,25 @@ async fn empty_rooms_make_way() {
     Socket::join(replica.public, &key(), "one more", None).await;
 }
 
-/// Nobody moved, and every lease ran out: still nobody leaves.
-#[tokio::test]
-async fn an_outage_longer_than_a_lease_makes_nobody_leave() {
-    let mut redis = Redis::start().await;
+/// Two that see each other, on a replica each, with leases of 2 s.
+async fn two_with_leases(redis: &Redis) -> ((Replica, Replica), Socket, Socket) {
     let settings = ["--lease-ms", "2000", "--redis-timeout-ms", "300"];
     let (r1, r2) = tokio::join!(
-        Replica::start(Some(&redis), &settings),
-        Replica::start(Some(&redis), &settings)
+        Replica::start(Some(redis), &settings),
+        Replica::start(Some(redis), &settings)
     );
     let (mut teal, _) = Socket::join(r1.public, &key(), "vault", None).await;
     let (mut plum, _) = Socket::join(r2.public, &key(), "vault", None).await;
     teal.send_acked("vault", 1, "before").await;
     plum.messages(1).await;
+    ((r1, r2), teal, plum)
+}
+
+/// Nobody moved, and every lease ran out: still nobody leaves.
+#[tokio::test]
+async fn an_outage_longer_than_a_lease_makes_nobody_leave() {
+    let mut redis = Redis::start().await;
+    let (_replicas, mut teal, mut plum) = two_with_leases(&redis).await;
     let _arrivals = (teal.fence(1).await, plum.fence(1).await);
     redis.kill();
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -163,15 +169,7 @@ async fn an_outage_longer_than_a_lease_makes_nobody_leave() {
 #[tokio::test]
 async fn a_redis_frozen_for_longer_than_a_lease_makes_nobody_leave() {
     let redis = Redis::start().await;
-    let settings = ["--lease-ms", "2000", "--redis-timeout-ms", "300"];
-    let (r1, r2) = tokio::join!(
-        Replica::start(Some(&redis), &settings),
-        Replica::start(Some(&redis), &settings)
-    );
-    let (mut teal, _) = Socket::join(r1.public, &key(), "vault", None).await;
-    let (mut plum, _) = Socket::join(r2.public, &key(), "vault", None).await;
-    teal.send_acked("vault", 1, "before").await;
-    plum.messages(1).await;
+    let (_replicas, mut teal, mut plum) = two_with_leases(&redis).await;
     // Into the time in which they may declare somebody gone.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let _arrivals = (teal.fence(1).await, plum.fence(1).await);
