@@ -40,7 +40,8 @@ impl Presence {
     /// new or gone.
     ///
     /// # Errors
-    /// If Redis does not answer; leases may have been renewed all the same.
+    /// If Redis does not answer, or with `reap` not by the clock it had: leases may have been renewed all the
+    /// same, but none was ended, since others may have had no chance to renew theirs.
     pub async fn enter(&self, room: &str, members: &[Member], reap: bool) -> Result<(), LogError> {
         let reap = reap && !mutants::active(Mutant::PresenceStays);
         match self {
@@ -84,24 +85,48 @@ impl Presence {
 pub struct RedisPresence {
     link: Link,
     lease: Duration,
+    /// What Redis' clock said last, ms, and when.
+    clock: Arc<Mutex<Option<(u64, Instant)>>>,
 }
 
 impl RedisPresence {
     /// Leases of the length `lease`.
     #[must_use]
     pub fn new(link: Link, lease: Duration) -> Self {
-        Self { link, lease }
+        Self { link, lease, clock: Arc::default() }
+    }
+
+    fn clock(&self) -> MutexGuard<'_, Option<(u64, Instant)>> {
+        self.clock.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What Redis' clock should say now, ms; none before it has said anything.
+    fn expected_ms(&self) -> Option<u64> {
+        self.clock().map(|(said, at)| said + at.elapsed().as_millis() as u64)
     }
 
     async fn enter(&self, room: &str, members: &[Member], reap: bool) -> Result<(), LogError> {
         let lease = self.lease.as_millis().to_string();
         let feed_max = self.link.feed_entries().to_string();
-        let reap = if reap { "1" } else { "0" };
-        let mut args = vec![room, &lease, &feed_max, reap];
+        let expected = self.expected_ms();
+        // Whether this is too late to declare anybody gone is decided where it may have had to wait.
+        let asked = expected.filter(|_| reap).map(|ms| ms.to_string()).unwrap_or_default();
+        let mut args = vec![room, &lease, &feed_max, &asked];
         for Member { member, name } in members {
             args.extend([member.as_str(), name]);
         }
-        self.link.call("rollcall_enter_v2", &keys(room), &args).await
+        let now: u64 = self.link.call("rollcall_enter_v2", &keys(room), &args).await?;
+        let most = self.lease.as_millis() as u64 / 4;
+        let surprise = expected.filter(|expected| now.abs_diff(*expected) >= most);
+        if surprise.is_some() && !reap {
+            // Left for who would declare somebody gone.
+            return Ok(());
+        }
+        *self.clock() = Some((now, Instant::now()));
+        match surprise {
+            Some(expected) => Err(LogError::Unknown(format!("at {expected} ms it was {now}"))),
+            None => Ok(()),
+        }
     }
 
     async fn exit(&self, room: &str, member: &str) -> Result<(), LogError> {

@@ -157,6 +157,47 @@ async fn a_flush_is_told_in_a_quiet_room_within_a_lease() {
     plum.until(|frame| *frame == gap).await;
 }
 
+/// Anomalies `late`, `presence`: what came after a flush had lower IDs than the feeds that it took, and was not heard of.
+#[tokio::test]
+async fn a_flush_after_the_clock_was_set_back_makes_nobody_deaf() {
+    let redis = Redis::start().await;
+    let lease = ["--lease-ms", "1000"];
+    let (r1, r2) =
+        tokio::join!(Replica::start(Some(&redis), &lease), Replica::start(Some(&redis), &lease));
+    let (mut teal, _) = Socket::join(r1.public, &key(), "vault", None).await;
+    let (mut plum, _) = Socket::join(r2.public, &key(), "vault", None).await;
+    let ahead = ["XADD", &feed_key("vault"), "9999999999999-0", "kind", "noise", "room", "x"];
+    redis.command(&ahead).await;
+    teal.send_acked("vault", 1, "of a clock that was ahead").await;
+    plum.messages(1).await;
+    redis.command(&["FLUSHALL"]).await;
+    teal.send_acked("vault", 1, "of one that is not").await;
+    assert_eq!(plum.messages(1).await[0].text, "of one that is not");
+    teal.say(&json!({ "type": "bye" })).await;
+    let is_leave = |frame: &ServerFrame| {
+        matches!(frame, ServerFrame::Presence { event: PresenceEvent::Leave, .. })
+    };
+    plum.until(is_leave).await;
+}
+
+/// Anomaly `skipped-message`: who had seen the lost entry took the new one for it.
+#[tokio::test]
+async fn a_clock_that_was_set_back_gives_no_lost_id_out_again() {
+    let mut redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &QUICK).await;
+    let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let first = teal.send_acked("vault", 1, "first").await.to_string();
+    let fields = ["prev", &first, "member", "m", "name", "N", "n", "1", "text", "ahead"];
+    let log = room_key("vault", "log");
+    redis.command(&[&["XADD", &log, "9999999999999-0"], &fields[..]].concat()).await;
+    let written = redis.written();
+    let lost = teal.send_acked("vault", 2, "lost").await;
+    redis.lose_tail(written);
+    redis.launch().await;
+    let new = teal.send_acked("vault", 2, "new").await;
+    assert!(new > lost, "{new} after {lost}");
+}
+
 /// Anomaly `presence`: who vanished while Redis' clock was an hour ahead was there for an hour.
 #[tokio::test]
 async fn a_lease_of_a_clock_that_was_set_back_runs_out() {

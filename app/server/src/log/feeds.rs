@@ -8,7 +8,7 @@ use redis::{
     streams::{StreamId, StreamRangeReply, StreamReadReply},
 };
 use rollcall_protocol::{EntryId, PresenceEvent};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tracing::{info, warn};
 
 use super::{
@@ -21,6 +21,9 @@ use crate::mutants::{self, Mutant};
 /// A feed read waits this long for something new; the connection is given up one timeout later.
 const FEED_BLOCK: Duration = Duration::from_secs(1);
 const FEED_BATCH: usize = 512;
+/// How long Redis may have lost what was seen before it is noticed, where no connection broke. What comes then may have
+/// lower IDs, if its clock was set back, and would not be heard of before the clock is where it was.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Sends every feed event to `events` until nobody listens.
 pub(super) async fn follow(link: &Link, events: mpsc::Sender<FeedEvent>) {
@@ -45,6 +48,7 @@ async fn tail(
         feeds.seen.clear();
     }
     let mut missed = feeds.skip_what_is_gone(&mut connection).await? && !forget;
+    let mut looked = Instant::now();
     info!("following the feeds");
     loop {
         if missed && events.send(FeedEvent::Missed).await.is_err() {
@@ -55,7 +59,11 @@ async fn tail(
         // Far behind, the feeds may have been trimmed under us: ask before `seen` moves past the hole.
         // What this read has of a feed without one comes again with the next.
         let behind = read.iter().any(|entries| entries.len() >= far);
-        missed = behind && feeds.skip_what_is_gone(&mut connection).await?;
+        missed = false;
+        if behind || looked.elapsed() >= LOOK {
+            missed = feeds.skip_what_is_gone(&mut connection).await?;
+            looked = Instant::now();
+        }
         if missed {
             continue;
         }
@@ -91,18 +99,26 @@ impl Feeds {
         for (partition, seen) in (0..PARTITIONS).zip(&self.seen) {
             let (feed, seen) = (feed_of(partition), seen.to_string());
             look.cmd("XRANGE").arg(&feed).arg(&seen).arg(&seen);
-            look.cmd("XREVRANGE").arg(&feed).arg("+").arg("-").arg("COUNT").arg(1);
+        }
+        let found: Vec<StreamRangeReply> = look.query_async(connection).await?;
+        let gone: Vec<usize> =
+            (0..found.len()).filter(|feed| first_time || found[*feed].ids.is_empty()).collect();
+        if gone.is_empty() {
+            return Ok(false);
+        }
+        let mut ends = redis::pipe();
+        for feed in &gone {
+            let feed = feed_of(*feed as u32);
+            ends.cmd("XREVRANGE").arg(feed).arg("+").arg("-").arg("COUNT").arg(1);
         }
         // One reply for all, so that `seen` does not move where nobody hears that something is gone.
-        let replies: Vec<StreamRangeReply> = look.query_async(connection).await?;
+        let ends: Vec<StreamRangeReply> = ends.query_async(connection).await?;
         let mut lossy = first_time;
-        for (seen, reply) in self.seen.iter_mut().zip(replies.chunks_exact(2)) {
-            let (found, last) = (&reply[0].ids, reply[1].ids.first());
-            let newest = last.and_then(|entry| entry.id.parse().ok()).unwrap_or(EntryId::ZERO);
-            if first_time || found.is_empty() {
-                lossy |= newest != *seen;
-                *seen = newest;
-            }
+        for (feed, end) in gone.into_iter().zip(ends) {
+            let newest = end.ids.first().and_then(|entry| entry.id.parse().ok());
+            let newest = newest.unwrap_or(EntryId::ZERO);
+            lossy |= newest != self.seen[feed];
+            self.seen[feed] = newest;
         }
         Ok(lossy && (first_time || !mutants::active(Mutant::IgnoreFallingBehind)))
     }

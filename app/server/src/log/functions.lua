@@ -13,6 +13,27 @@ local function last_id(log)
   end
 end
 
+-- Seconds and microseconds of Redis' clock.
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]), tonumber(time[2])
+end
+
+local function now_ms()
+  local seconds, micros = clock()
+  return seconds * 1000 + math.floor(micros / 1000)
+end
+
+-- The ID for the entry after `last`. While the clock is behind the stream, having been set back, `*` would only count on,
+-- and after a crash give out once more an ID that was lost: whoever has seen that would miss the new entry, and never know.
+-- Microseconds do not come again.
+local function next_id(last)
+  local ms, seq = string.match(last, '^(%d+)-(%d+)$')
+  local seconds, micros = clock()
+  if tonumber(ms) <= seconds * 1000 + micros / 1000 then return '*' end
+  return ms .. '-' .. string.format('%.0f', math.max(tonumber(seq) + 1, seconds * 1000000 + micros))
+end
+
 -- KEYS log, sent, feed. ARGV room, member, name, n, text, log_max, feed_max, sent_ttl_ms.
 -- Returns {'taken', id, prev}, {'duplicate', id or ''} or {'expected', n}.
 local function append(keys, args)
@@ -30,12 +51,14 @@ local function append(keys, args)
   end
 
   local prev = last_id(log)
-  local id = redis.call('XADD', log, 'MAXLEN', '~', log_max, '*',
+  local id = redis.call('XADD', log, 'MAXLEN', '~', log_max, next_id(prev),
     'prev', prev, 'member', member, 'name', name, 'n', n, 'text', text)
   -- Once it is in the log it was taken: a feed that fails must not make it look refused.
   redis.call('SET', sent, n .. ' ' .. id, 'PX', sent_ttl)
-  redis.pcall('XADD', feed, 'MAXLEN', '~', feed_max, '*', 'kind', 'message', 'room', room,
-    'id', id, 'prev', prev, 'member', member, 'name', name, 'n', n, 'text', text)
+  pcall(function()
+    redis.call('XADD', feed, 'MAXLEN', '~', feed_max, next_id(last_id(feed)), 'kind', 'message', 'room', room,
+      'id', id, 'prev', prev, 'member', member, 'name', name, 'n', n, 'text', text)
+  end)
   return {'taken', id, prev}
 end
 
@@ -55,19 +78,31 @@ local function read_before(keys, args)
 end
 
 local function announce(feed, feed_max, room, event, member, name)
-  redis.call('XADD', feed, 'MAXLEN', '~', feed_max, '*', 'kind', 'presence', 'room', room,
+  redis.call('XADD', feed, 'MAXLEN', '~', feed_max, next_id(last_id(feed)), 'kind', 'presence', 'room', room,
     'event', event, 'member', member, 'name', name)
 end
 
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+-- A lease that ends so late is of a clock that has since been set back, and would hold as long as that was. No release has
+-- such long ones.
+local TOO_LATE_MS = 600000
+
+local function end_leases(present, names, feed, feed_max, room, now, lease)
+  local too_late = now + math.max(TOO_LATE_MS, 4 * lease)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', present, too_late, '+inf', 'LIMIT', 0, 256)) do
+    -- The time of a new one, which whoever is still there renews.
+    redis.call('ZADD', present, now + lease, member)
+  end
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', present, '-inf', now, 'LIMIT', 0, 256)) do
+    announce(feed, feed_max, room, 'leave', member, redis.call('HGET', names, member) or '')
+    redis.call('ZREM', present, member)
+    redis.call('HDEL', names, member)
+  end
 end
 
--- KEYS present, names, feed. ARGV room, lease_ms, feed_max, reap ('1' or '0'), then member, name pairs.
--- Starts or renews leases, and with `reap` ends those that ran out. Only who was not present is announced.
--- A lease that ends later than these keys do is of a clock that has since been set back, and would hold as long as
--- that was: it gets the time of a new one, which whoever is still there renews.
+-- KEYS present, names, feed. ARGV room, lease_ms, feed_max, asked ('' or ms), then member, name pairs.
+-- Starts or renews leases, and if this was `asked` just now, by this clock, also ends those that ran out. What had to
+-- wait until Redis went on, or comes after the clock was set, ends none: nobody could renew theirs meanwhile. Only who
+-- was not present is announced. Returns the time, ms.
 local function enter(keys, args)
   local present, names, feed = keys[1], keys[2], keys[3]
   local room, lease, feed_max = args[1], tonumber(args[2]), args[3]
@@ -79,19 +114,12 @@ local function enter(keys, args)
     end
     redis.call('HSET', names, member, name)
   end
-  if args[4] == '1' then
-    for _, member in ipairs(redis.call('ZRANGEBYSCORE', present, now + 4 * lease, '+inf', 'LIMIT', 0, 256)) do
-      redis.call('ZADD', present, now + lease, member)
-    end
-    for _, member in ipairs(redis.call('ZRANGEBYSCORE', present, '-inf', now, 'LIMIT', 0, 256)) do
-      announce(feed, feed_max, room, 'leave', member, redis.call('HGET', names, member) or '')
-      redis.call('ZREM', present, member)
-      redis.call('HDEL', names, member)
-    end
+  if args[4] ~= '' and math.abs(now - tonumber(args[4])) < lease / 4 then
+    end_leases(present, names, feed, feed_max, room, now, lease)
   end
   redis.call('PEXPIRE', present, 4 * lease)
   redis.call('PEXPIRE', names, 4 * lease)
-  return 'OK'
+  return now
 end
 
 -- KEYS present, names, feed. ARGV room, member, feed_max. Ends one lease now.

@@ -76,7 +76,8 @@ impl Link {
         keys: &[String],
         args: &[&str],
     ) -> Result<T, LogError> {
-        let read_only = function.starts_with("rollcall_read") || function == "rollcall_present_v2";
+        let read_only =
+            function.starts_with("rollcall_read") || function.starts_with("rollcall_present");
         let mut command = redis::cmd(if read_only { "FCALL_RO" } else { "FCALL" });
         command.arg(function).arg(keys.len()).arg(keys).arg(args);
         let timer = self.0.metrics.redis_seconds.start_timer();

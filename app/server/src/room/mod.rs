@@ -281,6 +281,11 @@ impl Room {
         }
     }
 
+    /// The feeds have lost something: whatever ID the next snapshot has, it is newer than what they told before.
+    fn forget_presence(&self) {
+        self.state().members_at = EntryId::ZERO;
+    }
+
     /// Makes the list of members that of `snapshot`, then applies what came meanwhile.
     fn settle(&self, snapshot: Snapshot) {
         let mut state = self.state();

@@ -224,7 +224,9 @@ impl Rooms {
 
     async fn repair(&self, room: &Room) -> Result<(), LogError> {
         if room.loaded.initialized() {
-            room.settle(self.inner.presence.snapshot(&room.name).await?);
+            let snapshot = self.inner.presence.snapshot(&room.name).await?;
+            room.forget_presence();
+            room.settle(snapshot);
         }
         let newest = room.newest();
         let from = newest.unwrap_or_default();
@@ -263,23 +265,19 @@ impl Rooms {
         }
     }
 
-    /// Renews what can be renewed, and tells the first error. After that nobody is declared gone any more: what is asked
-    /// in an outage may be done at its end, when every lease has run out. So one room is asked before, without harm.
+    /// Renews what can be renewed, and tells the first error; after that nobody is declared gone any more.
     async fn renew_all(&self, reap: bool) -> Result<(), LogError> {
-        let mut occupied = self.all();
-        occupied.retain(|room| !room.is_empty());
-        let Some(first) = occupied.first() else { return Ok(()) };
-        let first = self.renew(first, false).await;
-        let failed = AtomicBool::new(first.is_err());
+        let failed = AtomicBool::new(false);
         let renew = async |room: Arc<Room>| {
             let renewed = self.renew(&room, reap && !failed.load(Relaxed)).await;
             failed.fetch_or(renewed.is_err(), Relaxed);
             renewed
         };
+        let occupied = self.all().into_iter().filter(|room| !room.is_empty());
         stream::iter(occupied)
             .map(&renew)
             .buffer_unordered(ROOMS_AT_ONCE)
-            .fold(first, async |all, one| all.and(one))
+            .fold(Ok(()), async |all, one| all.and(one))
             .await
     }
 
