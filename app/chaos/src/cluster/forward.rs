@@ -1,6 +1,13 @@
 //! A small forwarding proxy that makes a link slow: this kernel has no netem.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,6 +38,7 @@ pub struct Forwarder {
 pub struct Running {
     address: SocketAddr,
     frozen: watch::Sender<bool>,
+    accepted: Arc<AtomicU64>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -39,6 +47,12 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Connections that have come so far.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Relaxed)
     }
 
     /// Nothing passes any more, not even the end of a connection: to each side the other has
@@ -80,13 +94,15 @@ impl Forwarder {
     pub fn run(self) -> Running {
         let address = self.listener.local_addr().expect("a bound listener has an address");
         let (frozen, watched) = watch::channel(false);
-        let task = AbortOnDropHandle::new(tokio::spawn(self.accept(watched)));
-        Running { address, frozen, _task: task }
+        let accepted = Arc::default();
+        let accept = self.accept(watched, Arc::clone(&accepted));
+        Running { address, frozen, accepted, _task: AbortOnDropHandle::new(tokio::spawn(accept)) }
     }
 
-    async fn accept(self, frozen: watch::Receiver<bool>) {
+    async fn accept(self, frozen: watch::Receiver<bool>, accepted: Arc<AtomicU64>) {
         let mut links = tokio::task::JoinSet::new();
         while let Ok((near, _)) = self.listener.accept().await {
+            accepted.fetch_add(1, Relaxed);
             let (to, delay, rate) = (self.to, self.delay, self.bytes_a_second);
             let frozen = frozen.clone();
             links.spawn(async move {

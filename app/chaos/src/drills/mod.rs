@@ -296,7 +296,11 @@ impl Drill {
         let began = Instant::now();
         let audience = Audience::gather(scene).await?;
         let watch = Watch::start(scene.haproxy_socket());
-        let done = (self.run)(scene).await;
+        let done = match (self.run)(scene).await {
+            // However a deploy ends, it gives back what it held.
+            Ok(line) => scene.expect_no_leftovers().await.map(|()| line),
+            failed => failed,
+        };
         let min_ready = watch.stop().await;
         let report = audience.dismiss().await?;
         let mut failures = report.broken(self.promise);

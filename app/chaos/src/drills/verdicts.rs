@@ -3,18 +3,25 @@
 use anyhow::{Context, ensure};
 
 use super::Scene;
-use crate::cluster::Ended;
+use crate::cluster::{Ended, Playbook};
 
 /// The default of `rollcall_start_timeout_seconds`, and what an end in failure may take besides.
 const READY_TIMEOUT: f64 = 20.0;
+/// A shorter one, for a replica whose turn comes after another's, which takes so long at most.
+const SHORT_TIMEOUT: f64 = 6.0;
+const TURN: f64 = 15.0;
 const UNDOING: f64 = 15.0;
 /// From the verdict until the old release is alone again.
 const AFTER_VERDICT: f64 = 5.0;
 
 /// A roll that must fail and leave everything as it was, kept containers included.
 async fn undone(scene: &Scene, release: &str) -> anyhow::Result<Ended> {
+    ends_as_before(scene, scene.roll(release)).await
+}
+
+async fn ends_as_before(scene: &Scene, roll: Playbook) -> anyhow::Result<Ended> {
     let before = scene.containers().await?;
-    let ended = scene.roll(release).run().await?;
+    let ended = roll.run().await?;
     ended.expect_failure()?;
     scene.expect_as_before(&before).await?;
     Ok(ended)
@@ -26,16 +33,23 @@ pub async fn never_ready(scene: &Scene) -> anyhow::Result<String> {
     ended.line("was not DRAIN within")
 }
 
-/// It was good enough to be taken into service, and is watched while it dies: by the hold, or by the
-/// canary that stands for it. Its clients are where they were, since nothing was drained.
+/// It was good enough to be taken into service, and is watched while it dies: by the canary that stands for the
+/// hold, and without one by the hold itself. Its clients are where they were, since nothing was drained.
 pub async fn dies_in_hold(scene: &Scene) -> anyhow::Result<String> {
+    let release = "dies-in-hold";
+    dies_watched(scene, scene.roll(release), &["ready", "canary"]).await?;
+    let without_canary = scene.roll(release).set("force", "true");
+    dies_watched(scene, without_canary, &["ready"]).await
+}
+
+async fn dies_watched(scene: &Scene, roll: Playbook, phases: &[&str]) -> anyhow::Result<String> {
     let journal = scene.journal();
-    let ended = undone(scene, "dies-in-hold").await?;
+    let ended = ends_as_before(scene, roll).await?;
     ended.expect_within(READY_TIMEOUT + UNDOING)?;
     let steps = journal.steps()?;
     let failed = steps.iter().find(|it| it.outcome == "failed" && !it.replica.is_empty());
     let failed = failed.context("no step of a replica has failed")?;
-    let watched = failed.replica == "r1" && ["ready", "canary"].contains(&failed.phase.as_str());
+    let watched = failed.replica == "r1" && phases.contains(&failed.phase.as_str());
     ensure!(watched, "it did not die in the hold of r1: {failed:?}");
     ensure!(journal.find("r1", "undo")?.outcome == "ok", "its turn was not undone");
     ensure!(journal.find("r1", "drain").is_err(), "the old slot was drained for it");
@@ -54,7 +68,7 @@ async fn failing_on_second(
     let env =
         format!("{{{{ {{'REDIS_URL': '{nowhere}'}} if inventory_hostname == 'r2' else {{}} }}}}");
     let extra = serde_json::json!({
-        "rollcall_server_env_extra": env, "rollcall_start_timeout_seconds": 6,
+        "rollcall_server_env_extra": env, "rollcall_start_timeout_seconds": SHORT_TIMEOUT,
     });
     let roll = scene.roll(release).arg("-e").arg(&extra.to_string());
     let journal = scene.journal();
@@ -67,6 +81,7 @@ async fn failing_on_second(
 pub async fn fails_on_second(scene: &Scene) -> anyhow::Result<String> {
     let (before, journal) = (scene.containers().await?, scene.journal());
     let ended = failing_on_second(scene, scene.other_release().await?, &[]).await?;
+    ended.expect_within(TURN + SHORT_TIMEOUT + UNDOING)?;
     ensure!(journal.find("r1", "put back")?.outcome == "ok", "r1 was not put back");
     scene.expect_as_before(&before).await?;
     ended.line("was not DRAIN within")

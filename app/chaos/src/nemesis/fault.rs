@@ -98,7 +98,7 @@ faults! {
     HaproxyKill "haproxy-kill" Haproxy 1..=3, "SIGKILL; started again";
     RedisKill "redis-kill" Redis 1..=4, "SIGKILL; started again from its append-only file";
     RedisPauseShort "redis-pause-short" Redis 0..=0, "frozen for 0.6 s, less than the server's timeout";
-    RedisPauseLong "redis-pause-long" Redis 3..=6, "frozen for longer than the server's timeout";
+    RedisPauseLong "redis-pause-long" Redis 3..=16, "frozen for longer than the server's timeout, or than a lease";
     RedisClientKill "redis-client-kill" Redis 0..=1, "CLIENT KILL of all, three times";
     RedisPauseWrite "redis-pause-write" Redis 2..=4, "CLIENT PAUSE … WRITE";
     RedisFunctionFlush "redis-function-flush" Redis 0..=1, "FUNCTION FLUSH: the append function is gone";
@@ -108,13 +108,13 @@ faults! {
     RedisFlushall "redis-flushall" Redis 1..=1, "FLUSHALL: everything is lost";
     RedisTrim "redis-trim" Redis 1..=1, "XTRIM: of every room log only the last two entries stay";
     RedisClockJump "redis-clock-jump" Redis 4..=6, "Redis' clock an hour ahead, and back";
-    RedisCutDrop "redis-cut-drop" Replica 3..=6, "a replica and Redis: packets vanish";
+    RedisCutDrop "redis-cut-drop" Replica 3..=16, "a replica and Redis: packets vanish";
     RedisCutReset "redis-cut-reset" Replica 3..=6, "a replica and Redis: resets";
     RedisCutIn "redis-cut-in" Replica 3..=6, "a replica hears nothing of Redis, but is heard";
     RedisCutOut "redis-cut-out" Replica 3..=6, "a replica is not heard by Redis, but hears";
     RedisDelay "redis-delay" Replica 4..=6, "300 ms between a replica and Redis, each way";
     RedisThin "redis-thin" Replica 4..=6, "8 KiB a second between a replica and Redis";
-    HaproxyCutDrop "haproxy-cut-drop" Replica 3..=6, "a replica and HAProxy: packets vanish";
+    HaproxyCutDrop "haproxy-cut-drop" Replica 3..=16, "a replica and HAProxy: packets vanish";
     HaproxyCutReset "haproxy-cut-reset" Replica 3..=6, "a replica and HAProxy: resets";
     HaproxyCutIn "haproxy-cut-in" Replica 3..=6, "a replica hears nothing of HAProxy, but is heard";
     HaproxyCutOut "haproxy-cut-out" Replica 3..=6, "a replica is not heard by HAProxy, but hears";

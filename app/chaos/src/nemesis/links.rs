@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use anyhow::ensure;
 use tokio::time::{Instant, sleep};
 
 use super::Scene;
@@ -52,7 +53,9 @@ async fn detour_by(
     // What is open goes on as it was; only a new connection takes the detour.
     until_killed(scene, &slot.address).await;
     scene.hold().await;
-    mend(&slot.container).await
+    mend(&slot.container).await?;
+    ensure!(running.accepted() > 0, "{} never took the detour", slot.container);
+    Ok(())
     // The forwarder ends here, and with it the detoured connections.
 }
 

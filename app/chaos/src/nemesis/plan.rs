@@ -46,17 +46,41 @@ pub struct Step {
 }
 
 /// Steps for `length`: first each of `faults` alone, in any order, and a flood several times; then pairs, and now and
-/// then a deploy.
+/// then a deploy. A clock that jumps comes once, last of all: what is lost after it can have higher IDs than what comes
+/// then, and by the order of IDs the checker tells what a loss can have taken.
 #[must_use]
 pub fn plan(seed: u64, length: Duration, every: Duration, faults: &[Fault]) -> Vec<Step> {
     let mut rng = StdRng::seed_from_u64(seed);
+    let others: Vec<Fault> =
+        faults.iter().copied().filter(|fault| *fault != Fault::RedisClockJump).collect();
+    let jump = (others.len() < faults.len())
+        .then(|| vec![strike(&mut rng, Fault::RedisClockJump.about(), &REPLICAS)]);
+    let Some(strikes) = jump.filter(|_| !others.is_empty()) else {
+        return alone_then_pairs(&mut rng, length, every, faults);
+    };
+    let mut last = Step { number: 1, at: every, strikes };
+    let until = length.saturating_sub(last.takes(every));
+    let mut steps = alone_then_pairs(&mut rng, until, every, &others);
+    if let Some(before) = steps.last() {
+        (last.number, last.at) = (before.number + 1, before.at + before.takes(every));
+        steps.push(last);
+    }
+    steps
+}
+
+fn alone_then_pairs(
+    rng: &mut StdRng,
+    length: Duration,
+    every: Duration,
+    faults: &[Fault],
+) -> Vec<Step> {
     let mut alone: Vec<&About> = faults.iter().map(|fault| fault.about()).collect();
-    alone.shuffle(&mut rng);
+    alone.shuffle(rng);
     let times = |about: &About| if about.fault == Fault::Flood { FLOODS } else { 1 };
     let mut alone = alone.into_iter().flat_map(|about| repeat_n(about, times(about)));
     schedule(length, every, || match alone.next() {
-        Some(about) => vec![strike(&mut rng, about, &REPLICAS)],
-        None => pair(&mut rng, faults),
+        Some(about) => vec![strike(rng, about, &REPLICAS)],
+        None => pair(rng, faults),
     })
 }
 
@@ -173,6 +197,21 @@ mod tests {
             let hit: BTreeSet<Fault> = alone.map(|step| step.strikes[0].fault).collect();
             assert_eq!(hit.len(), FAULTS.len(), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn a_clock_jumps_once_and_nothing_is_lost_after_that() {
+        let is_jump = |step: &super::Step| {
+            step.strikes.iter().any(|strike| strike.fault == Fault::RedisClockJump)
+        };
+        for minutes in [2, 10, 60] {
+            let steps = plan(minutes, Duration::from_secs(60 * minutes), EVERY, &all());
+            let jumps: Vec<_> = steps.iter().filter(|step| is_jump(step)).collect();
+            assert_eq!(jumps, [steps.last().expect("steps")]);
+            assert!(jumps[0].at <= Duration::from_secs(60 * minutes), "{:?}", jumps[0].at);
+        }
+        let alone = plan(7, Duration::from_secs(60), EVERY, &[Fault::RedisClockJump]);
+        assert!(alone.len() > 3 && alone.iter().all(is_jump));
     }
 
     #[test]
