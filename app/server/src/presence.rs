@@ -124,7 +124,9 @@ impl RedisPresence {
         }
         *self.clock() = Some((now, Instant::now()));
         match surprise {
-            Some(expected) => Err(LogError::Unknown(format!("at {expected} ms it was {now}"))),
+            Some(expected) => Err(LogError::Unknown(format!(
+                "asked at {expected} ms of its clock, it answered at {now}"
+            ))),
             None => Ok(()),
         }
     }

@@ -2,9 +2,11 @@
 
 mod support;
 
-use rollcall_protocol::{EntryId, GapReason, JoinStatus, Message, PresenceEvent, ServerFrame};
+use rollcall_protocol::{EntryId, GapReason, JoinStatus, Message, ServerFrame};
 use serde_json::json;
-use support::{Redis, Replica, Socket, assert_chain, events::Events, http, key, messages};
+use support::{
+    Redis, Replica, Socket, assert_chain, events::Events, http, is_leave, key, messages,
+};
 
 /// Rates that a test does not reach.
 const FAST: [&str; 6] =
@@ -135,9 +137,6 @@ async fn who_vanishes_leaves_when_the_lease_ends() {
     let (mut witness, _) = Socket::join(replica.public, &key(), "vault", None).await;
     let (ghost, _) = Socket::join(replica.public, &key(), "vault", None).await;
     drop(ghost);
-    let is_leave = |frame: &ServerFrame| {
-        matches!(frame, ServerFrame::Presence { event: PresenceEvent::Leave, .. })
-    };
     witness.until(is_leave).await;
 }
 

@@ -6,14 +6,10 @@ use std::time::{Duration, Instant};
 
 use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
 use serde_json::json;
-use support::{PATIENCE, Redis, Replica, Socket, events::Events, http, key};
+use support::{PATIENCE, Redis, Replica, Socket, events::Events, http, is_leave, key};
 
 const FAST: [&str; 6] =
     ["--rate-client", "100000", "--rate-room", "100000", "--rate-address", "100000"];
-
-fn is_leave(frame: &ServerFrame) -> bool {
-    matches!(frame, ServerFrame::Presence { event: PresenceEvent::Leave, .. })
-}
 
 fn listed(frames: &[ServerFrame]) -> usize {
     let present = frames.iter().rev().find_map(|frame| match frame {

@@ -5,9 +5,13 @@ mod support;
 use std::time::Duration;
 
 use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
-use rollcall_server::log::{feed_key, room_key};
+use rollcall_server::{
+    log::{Link, feed_key, room_key},
+    metrics::Metrics,
+    presence::{Presence, RedisPresence},
+};
 use serde_json::json;
-use support::{Redis, Replica, Socket, assert_chain, http, key};
+use support::{Redis, Replica, Socket, assert_chain, http, is_leave, key};
 
 const QUICK: [&str; 2] = ["--redis-timeout-ms", "300"];
 
@@ -174,28 +178,95 @@ async fn a_flush_after_the_clock_was_set_back_makes_nobody_deaf() {
     teal.send_acked("vault", 1, "of one that is not").await;
     assert_eq!(plum.messages(1).await[0].text, "of one that is not");
     teal.say(&json!({ "type": "bye" })).await;
-    let is_leave = |frame: &ServerFrame| {
-        matches!(frame, ServerFrame::Presence { event: PresenceEvent::Leave, .. })
-    };
     plum.until(is_leave).await;
 }
 
-/// Anomaly `skipped-message`: who had seen the lost entry took the new one for it.
+/// The room's own IDs go back too. What came before that was noticed is within the gap.
+#[tokio::test]
+async fn a_room_flushed_after_the_clock_was_set_back_goes_on_after_a_gap() {
+    let redis = Redis::start_with_clock().await;
+    let (r1, r2) =
+        tokio::join!(Replica::start(Some(&redis), &[]), Replica::start(Some(&redis), &[]));
+    redis.set_clock_ahead(3600);
+    let (mut teal, _) = Socket::join(r1.public, &key(), "vault", None).await;
+    let (mut plum, _) = Socket::join(r2.public, &key(), "vault", None).await;
+    let lost = teal.send_acked("vault", 1, "of a clock that was ahead").await;
+    plum.messages(1).await;
+    redis.set_clock_ahead(0);
+    redis.command(&["FLUSHALL"]).await;
+    let last = teal.send_acked("vault", 1, "of one that is not").await;
+    let gap = rewound("vault", lost, last);
+    teal.until(|frame| *frame == gap).await;
+    plum.until(|frame| *frame == gap).await;
+    teal.send_acked("vault", 2, "after").await;
+    assert_chain(last, &plum.messages(1).await);
+}
+
+/// Anomalies `skipped-message`, `unseen`: who had seen what was lost took what came under its ID for it; a replica did so
+/// in its feeds.
 #[tokio::test]
 async fn a_clock_that_was_set_back_gives_no_lost_id_out_again() {
-    let mut redis = Redis::start().await;
+    let mut redis = Redis::start_with_clock().await;
     let replica = Replica::start(Some(&redis), &QUICK).await;
     let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
-    let first = teal.send_acked("vault", 1, "first").await.to_string();
-    let fields = ["prev", &first, "member", "m", "name", "N", "n", "1", "text", "ahead"];
-    let log = room_key("vault", "log");
-    redis.command(&[&["XADD", &log, "9999999999999-0"], &fields[..]].concat()).await;
+    redis.set_clock_ahead(3600);
+    teal.send_acked("vault", 1, "of a clock that was ahead").await;
+    redis.set_clock_ahead(0);
     let written = redis.written();
     let lost = teal.send_acked("vault", 2, "lost").await;
     redis.lose_tail(written);
+    // Before this replica's feeds find it again, elsewhere somebody takes the place of what was lost.
+    let port = std::mem::replace(&mut redis.port, Redis::reserve().await.port);
     redis.launch().await;
-    let new = teal.send_acked("vault", 2, "new").await;
-    assert!(new > lost, "{new} after {lost}");
+    let elsewhere = Replica::start(Some(&redis), &QUICK).await;
+    let (path, new) = (
+        "/api/v1/rooms/vault/messages",
+        json!({ "client": key(), "name": "Plum", "n": 1, "text": "new" }),
+    );
+    assert_eq!(http(elsewhere.public, "POST", path, Some(&new)).await.0, 200);
+    redis.kill();
+    redis.port = port;
+    redis.launch().await;
+    let is_new = |frame: &ServerFrame| matches!(frame, ServerFrame::Message(m) if m.text == "new");
+    let Some(ServerFrame::Message(new)) = teal.until(is_new).await.pop() else { panic!("new") };
+    assert!(new.id > lost, "{} after {lost}", new.id);
+}
+
+/// So that the others get the time to renew, whoever would declare somebody gone learns that time has jumped.
+#[tokio::test]
+async fn who_ends_leases_notices_that_the_clock_was_set_and_others_do_not_care() {
+    let redis = Redis::start_with_clock().await;
+    let link = Link::new(&redis.url(), Duration::from_secs(1), 100, Metrics::new()).expect("a URL");
+    let presence = Presence::Redis(RedisPresence::new(link, Duration::from_secs(12)));
+    for (ahead, reap, is_well) in [
+        (0, true, true),
+        (0, true, true),
+        (5, false, true),
+        (5, true, false),
+        (5, true, true),
+        (0, true, false),
+        (0, true, true),
+    ] {
+        redis.set_clock_ahead(ahead);
+        let entered = presence.enter("vault", &[], reap).await;
+        assert_eq!(entered.is_ok(), is_well, "{ahead} s ahead: {entered:?}");
+    }
+}
+
+/// Leases run out by it, but not before their members could renew them.
+#[tokio::test]
+async fn a_clock_set_ahead_makes_nobody_leave() {
+    const LEASE: [&str; 2] = ["--lease-ms", "2000"];
+    let redis = Redis::start_with_clock().await;
+    let (near, far) =
+        tokio::join!(Replica::start(Some(&redis), &LEASE), Replica::start(Some(&redis), &LEASE));
+    let (_teal, _) = Socket::join(far.public, &key(), "vault", None).await;
+    let (witness, _) = Socket::join(near.public, &key(), "vault", None).await;
+    // Into the time in which they may declare somebody gone.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    redis.set_clock_ahead(5);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_nobody_left(witness).await;
 }
 
 /// Anomaly `presence`: who vanished while Redis' clock was an hour ahead was there for an hour.
@@ -229,7 +300,7 @@ async fn join_all(replica: &Replica, rooms: &[String]) -> Socket {
 
 async fn assert_nobody_left(mut witness: Socket) {
     let mut seen = witness.fence(1).await;
-    seen.retain(|f| matches!(f, ServerFrame::Presence { event: PresenceEvent::Leave, .. }));
+    seen.retain(is_leave);
     assert_eq!(seen, []);
 }
 

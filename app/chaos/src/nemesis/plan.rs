@@ -53,11 +53,10 @@ pub fn plan(seed: u64, length: Duration, every: Duration, faults: &[Fault]) -> V
     let mut rng = StdRng::seed_from_u64(seed);
     let others: Vec<Fault> =
         faults.iter().copied().filter(|fault| *fault != Fault::RedisClockJump).collect();
-    let jump = (others.len() < faults.len())
-        .then(|| vec![strike(&mut rng, Fault::RedisClockJump.about(), &REPLICAS)]);
-    let Some(strikes) = jump.filter(|_| !others.is_empty()) else {
+    if others.is_empty() || others.len() == faults.len() {
         return alone_then_pairs(&mut rng, length, every, faults);
-    };
+    }
+    let strikes = vec![strike(&mut rng, Fault::RedisClockJump.about(), &REPLICAS)];
     let mut last = Step { number: 1, at: every, strikes };
     let until = length.saturating_sub(last.takes(every));
     let mut steps = alone_then_pairs(&mut rng, until, every, &others);

@@ -15,7 +15,7 @@ use std::{
 
 use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
-use rollcall_protocol::{EntryId, Message, ServerFrame};
+use rollcall_protocol::{EntryId, Message, PresenceEvent, ServerFrame};
 use rollcall_server::{Listeners, config::Config};
 use serde_json::{Value, json};
 use tokio::{
@@ -318,6 +318,11 @@ impl Socket {
         let _ = self.stream.close(None).await;
         while self.next().await.is_ok() {}
     }
+}
+
+/// Whether somebody is told to have left.
+pub fn is_leave(frame: &ServerFrame) -> bool {
+    matches!(frame, ServerFrame::Presence { event: PresenceEvent::Leave, .. })
 }
 
 /// The messages among frames.

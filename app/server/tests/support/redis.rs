@@ -18,6 +18,8 @@ use super::PATIENCE;
 pub struct Redis {
     pub port: u16,
     folder: PathBuf,
+    /// What is preloaded to set its clock, if that can be set.
+    clock: Option<PathBuf>,
     process: Option<Child>,
 }
 
@@ -26,6 +28,23 @@ impl Redis {
         let mut redis = Self::reserve().await;
         redis.launch().await;
         redis
+    }
+
+    /// The same, with a clock that can be set.
+    pub async fn start_with_clock() -> Self {
+        let mut redis = Self::reserve().await;
+        let (clock, source) = (redis.folder.join("clock.so"), "../../docker/redis-clock.c");
+        let compiled =
+            Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&clock).arg(source).status();
+        assert!(compiled.expect("cc, with which cargo links").success());
+        redis.clock = Some(clock);
+        redis.launch().await;
+        redis
+    }
+
+    /// Sets the clock so many seconds ahead of this machine's.
+    pub fn set_clock_ahead(&self, seconds: u64) {
+        std::fs::write(self.folder.join("ahead"), seconds.to_string()).expect("its file");
     }
 
     /// A port and a folder, but no server yet.
@@ -37,7 +56,7 @@ impl Redis {
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = free.local_addr().expect("an address").port();
-        Self { port, folder, process: None }
+        Self { port, folder, clock: None, process: None }
     }
 
     pub fn url(&self) -> String {
@@ -58,7 +77,11 @@ impl Redis {
 
     /// Starts the server, with the data of the one before.
     pub async fn launch(&mut self) {
-        let child = Command::new("redis-server")
+        let mut command = Command::new("redis-server");
+        if let Some(clock) = &self.clock {
+            command.env("LD_PRELOAD", clock).env("CLOCK_AHEAD", self.folder.join("ahead"));
+        }
+        let child = command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", "yes", "--appendfsync", "always"])
             .arg("--dir")
