@@ -92,6 +92,7 @@ pub async fn left_to_be_looked_at(scene: &Scene) -> anyhow::Result<String> {
     let (old, new) = (scene.release().await?, scene.other_release().await?);
     failing_on_second(scene, new, &[("auto_rollback", "false")]).await?;
     scene.expect_only_first_on(new, old).await?;
+    scene.expect_no_leftovers().await?;
     let back = scene.stack.playbook("rollback").set("release", old).run().await?;
     back.expect_success()?;
     scene.expect_serving(old).await?;
