@@ -28,7 +28,6 @@ use crate::{
     lifecycle::{Lifecycle, Phase},
     log::{Link, Log, MemoryLog, RedisLog},
     metrics::Metrics,
-    mutants::Mutant,
     presence::{MemoryPresence, Presence, RedisPresence},
     room::Rooms,
 };
@@ -134,9 +133,6 @@ fn spawn_keepers(app: &App, stop: &CancellationToken) {
     app.tasks.spawn(async move { a.run_until_cancelled(feeds.rooms.follow_feeds()).await });
     app.tasks.spawn(async move { b.run_until_cancelled(keeper.rooms.keep(lease)).await });
     app.tasks.spawn(async move { c.run_until_cancelled(watch_log(&checker)).await });
-    if mutants::active(Mutant::DiesInHold) {
-        app.tasks.spawn(mutants::die_in_hold(app.lifecycle.phase()));
-    }
 }
 
 /// Keeps readiness true to whether the log answers.

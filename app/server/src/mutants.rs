@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
 use tracing::error;
-
-use crate::lifecycle::Phase;
 
 /// A way to be wrong: what is done, what a client sees of it, and the fault that brings it out if it takes one.
 /// Where the server would heal itself before anybody saw it, that net is off too, and the line says so.
@@ -50,7 +47,7 @@ pub enum Mutant {
 
     /// `/readyz` never answers 200; the process lives.
     NeverReady,
-    /// Exits with 70 DOSE (1,000) ms after it was ready for the first time.
+    /// Exits with 70 soon after its DOSE-th (20th) request or append: in service, since its smoke test has but three.
     DiesInHold,
     /// One in DOSE (20) requests is answered 500, one in as many sends rejected as `unavailable`.
     FivePercentErrors,
@@ -141,6 +138,9 @@ pub async fn trouble() -> Result<(), String> {
     if active(Mutant::TenTimesSlower) {
         tokio::time::sleep(Duration::from_millis(dose(50))).await;
     }
+    if active(Mutant::DiesInHold) && one_in(20) {
+        tokio::spawn(die());
+    }
     if active(Mutant::FivePercentErrors) && one_in(20) {
         return Err("wrong on purpose".to_owned());
     }
@@ -154,11 +154,9 @@ pub fn say_more(json: &mut Vec<u8>) {
     }
 }
 
-/// Ends the process a while after it was ready.
-pub async fn die_in_hold(mut phase: watch::Receiver<Phase>) {
-    if phase.wait_for(|phase| *phase == Phase::Ready).await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(dose(1000))).await;
-        error!("dies on purpose");
-        std::process::exit(70);
-    }
+/// Ends the process, once whoever has just asked has an answer.
+async fn die() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    error!("dies on purpose");
+    std::process::exit(70);
 }

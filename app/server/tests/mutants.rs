@@ -267,8 +267,11 @@ async fn never_ready() {
 
 #[tokio::test]
 async fn dies_in_hold() {
-    let variables = [("ROLLCALL_MUTANT", "dies-in-hold"), ("ROLLCALL_MUTANT_DOSE", "500")];
+    let variables = [("ROLLCALL_MUTANT", "dies-in-hold"), ("ROLLCALL_MUTANT_DOSE", "3")];
     let mut server = Process::start(&variables).await;
+    for _ in 0..3 {
+        assert_eq!(http(server.public, "GET", PATH, None).await.0, 200);
+    }
     assert_eq!(server.exit_code().await, Some(70));
 }
 
