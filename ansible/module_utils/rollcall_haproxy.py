@@ -17,6 +17,8 @@ EXACT = {"ready": "UP", "drain": "DRAIN", "maint": "MAINT"}
 
 PATIENCE_SECONDS = 2
 POLL_SECONDS = 0.05
+# A machine that is busy or a Redis that restarts takes a server down once; one that goes again and again crashes and is restarted.
+FLAPS = 3
 
 
 class HaproxyError(Exception):
@@ -123,12 +125,15 @@ class Server:
             self.wait_for(state, hold, deadline)
 
     def wait_for(self, state, hold, deadline):
-        """Until the status is exact for `hold` seconds on end; a flap starts them anew."""
-        since, downs = None, None
+        """Until the status is exact for `hold` seconds on end; a flap starts them anew, and who goes on flapping is given up."""
+        since, downs, before = None, None, None
         while True:
             row = self.row()
             steady = row["status"] == EXACT[state] and row["chkdown"] == downs
             downs = row["chkdown"]
+            before = before or downs
+            if hold and int(downs) - int(before) >= FLAPS:
+                raise HaproxyError(f"{self.backend}/{self.name} was not {EXACT[state]} for {hold:g} s: it went DOWN {FLAPS} times")
             since = (since or time.monotonic()) if steady else None
             if steady and time.monotonic() - since >= hold:
                 return

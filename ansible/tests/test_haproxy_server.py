@@ -56,6 +56,24 @@ def test_a_flap_starts_the_hold_anew(haproxy, run):
     assert result["status"] == "UP" and result["seconds"] >= 0.8
 
 
+def test_who_flaps_again_and_again_is_given_up(haproxy, run):
+    haproxy.green.start()
+    run("haproxy_server", **green(haproxy, "ready"))
+
+    def crash_and_restart():
+        for _ in range(3):
+            haproxy.green.ready = False
+            wait_until(lambda: haproxy.status("r1-green") == "DOWN")
+            haproxy.green.ready = True
+            wait_until(lambda: haproxy.status("r1-green") == "UP")
+
+    watcher = threading.Thread(target=crash_and_restart)
+    watcher.start()
+    result = run("haproxy_server", **green(haproxy, "ready", hold=5))
+    watcher.join()
+    assert result["failed"] and result["msg"] == "replicas/r1-green was not UP for 5 s: it went DOWN 3 times"
+
+
 def test_check_mode_changes_nothing(haproxy, run):
     result = run("haproxy_server", check=True, **green(haproxy, "ready"))
     assert (result["changed"], result["status"]) == (True, "MAINT")
