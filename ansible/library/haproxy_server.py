@@ -16,7 +16,7 @@ options:
   server: {description: Name of the server. An unknown one is an error., type: str, required: true}
   state: {description: Wanted state., type: str, required: true, choices: [ready, drain, maint]}
   wait: {description: Wait for the exact status., type: bool, default: true}
-  hold: {description: Seconds for which the status must then last without a flap; it fails after three., type: float, default: 0}
+  hold: {description: Seconds for which the status must then last without a flap; the third fails it., type: float, default: 0}
   timeout: {description: Seconds for all the waiting together., type: float, default: 20}
   state_file: {description: Where to keep all servers' state after a change., type: path}
 author: [Rollcall]

@@ -219,10 +219,8 @@ async fn a_clock_that_was_set_back_gives_no_lost_id_out_again() {
     let port = std::mem::replace(&mut redis.port, Redis::reserve().await.port);
     redis.launch().await;
     let elsewhere = Replica::start(Some(&redis), &QUICK).await;
-    let (path, new) = (
-        "/api/v1/rooms/vault/messages",
-        json!({ "client": key(), "name": "Plum", "n": 1, "text": "new" }),
-    );
+    let path = "/api/v1/rooms/vault/messages";
+    let new = json!({ "client": key(), "name": "Plum", "n": 1, "text": "new" });
     assert_eq!(http(elsewhere.public, "POST", path, Some(&new)).await.0, 200);
     redis.kill();
     redis.port = port;
