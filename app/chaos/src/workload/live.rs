@@ -42,7 +42,7 @@ struct Since {
 /// What happened since somebody last looked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Window {
-    /// 99th percentile from `send` to delivery, ms.
+    /// 99th percentile from `send` to delivery, ms, to those who do not read slowly on purpose.
     pub p99_ms: f64,
     /// The longest time that a client, now live again, was not.
     pub silence: Duration,
@@ -53,10 +53,11 @@ impl Live {
         self.since().invoked.insert(hash.to_owned(), Instant::now());
     }
 
-    pub(crate) fn delivered(&self, hash: &str, received: Instant) {
+    /// `received` is none of a client that reads slowly on purpose: how late it gets things says nothing.
+    pub(crate) fn delivered(&self, hash: &str, received: Option<Instant>) {
         self.deliveries.fetch_add(1, Relaxed);
         let mut since = self.since();
-        if let Some(invoked) = since.invoked.get(hash) {
+        if let (Some(received), Some(invoked)) = (received, since.invoked.get(hash)) {
             let delay = received.saturating_duration_since(*invoked).as_secs_f64() * 1000.0;
             since.delays_ms.push(delay);
         }
@@ -79,5 +80,22 @@ impl Live {
 
     fn since(&self) -> MutexGuard<'_, Since> {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reads_slowly_on_purpose_is_counted_but_makes_nothing_late() {
+        let live = Live::default();
+        live.invoked("a");
+        live.delivered("a", None);
+        assert_eq!(live.deliveries.load(Relaxed), 1);
+        assert!(live.look().p99_ms.total_cmp(&0.0).is_eq());
+
+        live.delivered("a", Some(Instant::now() + Duration::from_secs(1)));
+        assert!(live.look().p99_ms >= 1000.0);
     }
 }

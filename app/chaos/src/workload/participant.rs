@@ -309,7 +309,8 @@ impl Participant {
         let live = &self.shared.live;
         match event {
             Event::Message { message, received } => {
-                live.delivered(&super::hash(&message.text), *received);
+                let prompt = self.character.role != Role::Slow;
+                live.delivered(&super::hash(&message.text), prompt.then_some(*received));
                 self.place.lock().insert(message.room.clone(), id(message.id));
             }
             Event::Joined { room, cursor, .. } => {

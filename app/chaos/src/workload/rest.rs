@@ -236,7 +236,7 @@ impl Stream {
 
     fn message(&self, message: &Message) {
         let hash = hash(&message.text);
-        self.shared.live.delivered(&hash, Instant::now());
+        self.shared.live.delivered(&hash, Some(Instant::now()));
         self.shared.recorder.record(What::Message {
             client: self.name.clone(),
             room: self.room.clone(),
