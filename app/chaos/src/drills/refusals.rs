@@ -46,9 +46,11 @@ pub async fn pre_deploy_hook(scene: &Scene) -> anyhow::Result<String> {
     let told = scene.file("drill-hook-told");
     let _none = fs::remove_file(&told);
     let post = format!("echo $ROLLCALL_OUTCOME $ROLLCALL_RELEASE >'{}'", told.display());
-    let pre = "echo not on a Friday >&2; exit 1";
-    let hooks = scene.hooks(&[("pre-deploy", pre), ("post-deploy", &post)])?;
     let release = scene.other_release().await?;
+    let purpose = format!("rolling to {release}");
+    let pre =
+        format!("[ \"$ROLLCALL_PURPOSE\" = '{purpose}' ] && echo not on a Friday >&2; exit 1");
+    let hooks = scene.hooks(&[("pre-deploy", &pre), ("post-deploy", &post)])?;
     let ended = scene.roll(release).set("hooks", &hooks.to_string_lossy()).run().await?;
     let heard = fs::read_to_string(&told).unwrap_or_default();
     ended.expect_failure()?;
