@@ -57,6 +57,15 @@ def test_every_step_is_a_line_and_the_deploy_is_the_last(tmp_path, play):
     assert list(report["replicas"][0]["phases"]) == ["start", "drain", "stop"]
 
 
+def test_who_is_refused_the_lock_is_named_too(tmp_path, play):
+    held = {"owner": "somebody", "host": "elsewhere", "time": "yesterday", "purpose": "rolling to 2", "pid": 1, "process": ""}
+    (tmp_path / "lock").write_text(json.dumps(held))
+    assert play("true").wait() != 0
+    (refused,) = lines(tmp_path)
+    assert refused["outcome"] == "refused" and "somebody@elsewhere" in refused["reason"]
+    assert refused["who"] and not refused["who"].startswith("somebody")
+
+
 def test_a_failure_is_written_with_its_reason(tmp_path, play):
     output, _ = play("false").communicate()
     step, deploy = lines(tmp_path)[-2:]

@@ -14,9 +14,11 @@ description:
 
 import atexit
 import datetime
+import getpass
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -152,7 +154,7 @@ class CallbackModule(CallbackBase):
         owner = values.get("owner", {})
         self.deploy = {
             "deploy": owner.get("deploy", ""),
-            "who": "{owner}@{host}".format(**owner) if owner.get("owner") else "",
+            "who": f"{getpass.getuser()}@{socket.gethostname()}",  # also of one who is refused the lock
             "what": arguments["purpose"],
             "release": "",
         }
