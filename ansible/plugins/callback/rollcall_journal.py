@@ -151,9 +151,8 @@ class CallbackModule(CallbackBase):
         arguments = values["invocation"]["module_args"]
         if arguments["state"] != "held":
             return
-        owner = values.get("owner", {})
         self.deploy = {
-            "deploy": owner.get("deploy", ""),
+            "deploy": values.get("owner", {}).get("deploy", ""),
             "who": f"{getpass.getuser()}@{socket.gethostname()}",  # also of one who is refused the lock
             "what": arguments["purpose"],
             "release": "",

@@ -107,7 +107,7 @@ pub const DRILLS: &[Drill] = &[
     Drill {
         name: "pre-deploy-hook",
         summary: "a failing pre-deploy stops the deploy before the first drain",
-        quick: false,
+        quick: true,
         promise: Promise::Untouched,
         min_ready: 3,
         run: |scene| Box::pin(refusals::pre_deploy_hook(scene)),

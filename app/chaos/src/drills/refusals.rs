@@ -41,15 +41,18 @@ pub async fn check_mode(scene: &Scene) -> anyhow::Result<String> {
     ended.line("r1: ")
 }
 
+/// A `pre-deploy` that refuses, and says so only to what calls itself this.
+pub(super) fn not_on_a_friday(purpose: &str) -> String {
+    format!("[ \"$ROLLCALL_PURPOSE\" = '{purpose}' ] && echo not on a Friday >&2; exit 1")
+}
+
 pub async fn pre_deploy_hook(scene: &Scene) -> anyhow::Result<String> {
     let before = scene.containers().await?;
     let told = scene.file("drill-hook-told");
     let _none = fs::remove_file(&told);
     let post = format!("echo $ROLLCALL_OUTCOME $ROLLCALL_RELEASE >'{}'", told.display());
     let release = scene.other_release().await?;
-    let purpose = format!("rolling to {release}");
-    let pre =
-        format!("[ \"$ROLLCALL_PURPOSE\" = '{purpose}' ] && echo not on a Friday >&2; exit 1");
+    let pre = not_on_a_friday(&format!("rolling to {release}"));
     let hooks = scene.hooks(&[("pre-deploy", &pre), ("post-deploy", &post)])?;
     let ended = scene.roll(release).set("hooks", &hooks.to_string_lossy()).run().await?;
     let heard = fs::read_to_string(&told).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use tokio::time::sleep;
 
-use super::Scene;
+use super::{Scene, refusals::not_on_a_friday};
 
 /// Long enough for everybody to say something to everybody, across the releases.
 const BESIDE: Duration = Duration::from_secs(8);
@@ -16,6 +16,7 @@ pub async fn rollback(scene: &Scene) -> anyhow::Result<String> {
     let before = scene.containers().await?;
     let forward = scene.roll(release).succeed().await?;
     scene.expect_serving(release).await?;
+    expect_hook_to_refuse_the_way_back(scene).await?;
     let back = scene.stack.playbook("rollback").run().await?;
     back.expect_success()?;
     back.expect_within(forward.took.as_secs_f64() / 2.0)?;
@@ -52,4 +53,14 @@ pub async fn beside_each_other(scene: &Scene) -> anyhow::Result<String> {
     back.expect_success()?;
     scene.expect_serving(old).await?;
     back.line("done: ")
+}
+
+async fn expect_hook_to_refuse_the_way_back(scene: &Scene) -> anyhow::Result<()> {
+    let before = scene.containers().await?;
+    let hooks = scene.hooks(&[("pre-deploy", &not_on_a_friday("rolling back"))])?;
+    let back = scene.stack.playbook("rollback").set("hooks", &hooks.to_string_lossy());
+    let ended = back.run().await?;
+    ended.expect_failure()?;
+    ended.line("not on a Friday")?;
+    scene.expect_as_before(&before).await
 }
