@@ -44,6 +44,9 @@ pub enum ClientFrame {
         /// The rooms to be in from the start.
         #[serde(default)]
         rooms: Vec<RoomCursor>,
+        /// This client obeys `goaway`: it opens another connection at its moment.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        moves: bool,
     },
     /// Enter one more room.
     Join {
@@ -212,6 +215,19 @@ pub enum ErrorCode {
     Other,
 }
 
+/// Whether a replica reaches the room logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogStatus {
+    /// It does.
+    Up,
+    /// It does not: what is sent is kept by clients until it does.
+    Away,
+    /// One that this version does not know.
+    #[serde(other)]
+    Other,
+}
+
 /// Coming or going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -357,6 +373,11 @@ pub enum ServerFrame {
         deadline_ms: u64,
         /// Why, for people.
         reason: String,
+    },
+    /// Whether what is said is taken now, and arrives: sent when that changes, and after `welcome` if it is not so.
+    Status {
+        /// How the room logs stand.
+        log: LogStatus,
     },
     /// A type this version does not know.
     #[serde(other)]

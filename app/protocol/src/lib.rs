@@ -11,8 +11,8 @@ mod id;
 
 pub use close::CloseCode;
 pub use frame::{
-    ClientFrame, ErrorCode, GapReason, JoinStatus, Limits, Member, Message, PresenceEvent,
-    RejectCode, RoomCursor, ServerFrame, Why,
+    ClientFrame, ErrorCode, GapReason, JoinStatus, Limits, LogStatus, Member, Message,
+    PresenceEvent, RejectCode, RoomCursor, ServerFrame, Why,
 };
 pub use id::{EntryId, ParseEntryIdError};
 

@@ -8,8 +8,8 @@ use std::sync::{
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::Config, lifecycle::Lifecycle, metrics::Metrics, rates::Rates, room::Rooms,
-    session::Greeting,
+    budget::Budget, config::Config, delivery::Rooms, health::Health, lifecycle::Lifecycle,
+    metrics::Metrics, rates::Rates, session::Greeting,
 };
 
 /// What every connection and request shares. Clones share it.
@@ -21,6 +21,10 @@ pub struct App {
     pub rooms: Rooms,
     /// The phase and the count of connections.
     pub lifecycle: Lifecycle,
+    /// What is known of this replica's health.
+    pub health: Health,
+    /// What may wait for all connections together.
+    pub outlets: Budget,
     /// The counters.
     pub metrics: Metrics,
     /// The rate limits.
@@ -33,11 +37,19 @@ pub struct App {
 impl App {
     /// The shared parts of one replica.
     #[must_use]
-    pub fn new(config: Config, rooms: Rooms, metrics: Metrics, tasks: TaskTracker) -> Self {
+    pub fn new(
+        config: Config,
+        rooms: Rooms,
+        health: Health,
+        metrics: Metrics,
+        tasks: TaskTracker,
+    ) -> Self {
         let rates = Rates::new(&config.limits);
         Self {
+            outlets: Budget::new(config.limits.outlets_bytes),
             config: Arc::new(config),
             rooms,
+            health,
             lifecycle: Lifecycle::new(),
             metrics,
             rates,

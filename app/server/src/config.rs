@@ -48,6 +48,12 @@ pub struct Config {
     /// How long a member who says nothing more is taken for present, ms.
     #[arg(long = "lease-ms", env = "LEASE_MS", default_value = "12000", value_parser = some_millis)]
     pub lease: Duration,
+    /// A replica that has not reached its log for this long tells its clients to go elsewhere, ms.
+    #[arg(long = "isolated-after-ms", env = "ISOLATED_AFTER_MS", default_value = "3000", value_parser = some_millis)]
+    pub isolated_after: Duration,
+    /// In a drain, clients that do not say that they obey a goaway are closed this long after their own moment, ms.
+    #[arg(long = "goaway-grace-ms", env = "GOAWAY_GRACE_MS", default_value = "500", value_parser = millis)]
+    pub goaway_grace: Duration,
     /// Form of the log lines on stdout; `auto` is text on a terminal, JSON elsewhere.
     #[arg(long, env = "LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
@@ -111,6 +117,33 @@ pub struct Limits {
     /// Most rooms with a connection on this replica.
     #[arg(long = "max-rooms", env = "MAX_ROOMS", default_value_t = 10_000)]
     pub rooms: usize,
+    /// Most frames of one room that are kept in memory.
+    #[arg(long, env = "RING_FRAMES", default_value_t = 256, value_parser = at_least_one)]
+    pub ring_frames: usize,
+    /// Most bytes of one room that are kept in memory.
+    #[arg(long, env = "RING_BYTES", default_value_t = 512 * 1024, value_parser = at_least_one)]
+    pub ring_bytes: usize,
+    /// Most bytes of all rooms that are kept in memory; each room keeps its newest message all the same.
+    #[arg(long, env = "RINGS_BYTES", default_value_t = 64 * 1024 * 1024, value_parser = at_least_one)]
+    pub rings_bytes: usize,
+    /// Rooms add nothing to what waits for a connection once it is this many bytes; replies may add three times as much.
+    #[arg(long, env = "OUTLET_BYTES", default_value_t = 64 * 1024, value_parser = at_least_one)]
+    pub outlet_bytes: usize,
+    /// Rooms add nothing to what waits anywhere once it is this many bytes for all connections together.
+    #[arg(long, env = "OUTLETS_BYTES", default_value_t = 64 * 1024 * 1024, value_parser = at_least_one)]
+    pub outlets_bytes: usize,
+    /// Entries of a room log that are read at once.
+    #[arg(long, env = "PAGE_ENTRIES", default_value_t = 128, value_parser = at_least_one)]
+    pub page_entries: usize,
+    /// Members of a room that are named; the rest are only counted.
+    #[arg(long, env = "LISTED_MEMBERS", default_value_t = 200, value_parser = at_least_one)]
+    pub listed_members: usize,
+    /// Presence and typing frames of a room that may wait; beyond that clients get the whole list.
+    #[arg(long, env = "WAITING_SIGNALS", default_value_t = 256, value_parser = at_least_one)]
+    pub waiting_signals: usize,
+    /// Presence events of a room that are kept while it is opened.
+    #[arg(long, env = "EARLY_EVENTS", default_value_t = 1_024, value_parser = at_least_one)]
+    pub early_events: usize,
     /// About how many entries a room log keeps.
     #[arg(long, env = "LOG_ENTRIES", default_value_t = 100_000, value_parser = at_least_one)]
     pub log_entries: usize,

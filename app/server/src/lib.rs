@@ -1,8 +1,11 @@
 //! Rollcall's chat server: one replica, as a function.
 
 pub mod app;
+pub mod budget;
 pub mod config;
+pub mod delivery;
 pub mod error;
+pub mod health;
 pub mod http;
 pub mod lifecycle;
 pub mod log;
@@ -12,28 +15,34 @@ pub mod presence;
 pub mod rates;
 pub mod room;
 pub mod session;
-pub mod socket;
+pub mod supervise;
+pub mod wire;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
     app::App,
+    budget::Budget,
     config::Config,
+    delivery::{Parts, Rooms},
+    health::Health,
     lifecycle::{Lifecycle, Phase},
     log::{Link, Log, MemoryLog, RedisLog},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, RedisPresence},
-    room::Rooms,
+    supervise::Supervisor,
 };
 
 /// How often the log is asked whether it is there.
 const LOG_CHECK: Duration = Duration::from_millis(500);
+/// How often this replica looks whether it delivers.
+const HEALTH_CHECK: Duration = Duration::from_millis(100);
 /// Time for what is still being written when everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -69,18 +78,36 @@ impl Listeners {
 /// Runs a replica until `shutdown` resolves and the drain that follows is done.
 ///
 /// # Errors
-/// If `REDIS_URL` is no address, or a listener fails.
+/// If `REDIS_URL` is no address, or a listener or a task that has to live fails.
 pub async fn run(
     config: Config,
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let (metrics, tasks, stop) = (Metrics::new(), TaskTracker::new(), CancellationToken::new());
+    let metrics = Metrics::new();
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let health = Health::new();
+    let (supervisor, mut deaths) = Supervisor::new(tasks.clone(), stop.clone());
     let (log, presence) = open_log(&config, &metrics)?;
-    let rooms = Rooms::new(config.limits.rooms, log, presence, metrics.clone(), tasks.clone());
-    let (spread, deadline) = (config.drain_spread, config.drain_deadline);
-    let app = App::new(config, rooms, metrics, tasks.clone());
-    spawn_keepers(&app, &stop);
+    let rings = Budget::new(config.limits.rings_bytes);
+    let rooms = Rooms::new(
+        &config.limits,
+        Parts {
+            log,
+            presence,
+            rings: rings.clone(),
+            metrics: metrics.clone(),
+            health: health.clone(),
+            supervisor: supervisor.clone(),
+        },
+    );
+    let spread = config.drain_spread;
+    let deadline = config.drain_deadline;
+    let app = App::new(config, rooms, health, metrics, tasks.clone());
+    app.metrics.watch_budget("rings", rings);
+    app.metrics.watch_budget("outlets", app.outlets.clone());
+    spawn_keepers(&app, &supervisor);
 
     let public = listeners.public.tap_io(|tcp| {
         // Frames are small and must not wait for each other. A socket that refuses is about to fail.
@@ -103,6 +130,7 @@ pub async fn run(
     // A keep-alive connection that is idle must not hold up the end: the listeners end with `stopping`.
     tokio::select! {
         () = stopping => Ok(()),
+        task = deaths.first() => bail!("{task} died, and without it this replica does not deliver"),
         served = async { tokio::try_join!(serve, admin) } => {
             served.context("a listener failed")?;
             tasks.wait().await;
@@ -125,41 +153,70 @@ fn open_log(config: &Config, metrics: &Metrics) -> anyhow::Result<(Log, Presence
     Ok((Log::Redis(RedisLog::new(link, limits.log_entries)), Presence::Redis(presence)))
 }
 
-/// What goes on beside the connections, until `stop`.
-fn spawn_keepers(app: &App, stop: &CancellationToken) {
-    let (feeds, keeper, checker) = (app.clone(), app.clone(), app.clone());
+/// What goes on beside the connections, until the replica stops.
+fn spawn_keepers(app: &App, supervisor: &Supervisor) {
     let lease = app.config.lease;
-    let (a, b, c) = (stop.clone(), stop.clone(), stop.clone());
-    app.tasks.spawn(async move { a.run_until_cancelled(feeds.rooms.follow_feeds()).await });
-    app.tasks.spawn(async move { b.run_until_cancelled(keeper.rooms.keep(lease)).await });
-    app.tasks.spawn(async move { c.run_until_cancelled(watch_log(&checker)).await });
+    let rooms = || app.rooms.clone();
+    supervisor.keep("following the feeds", {
+        let rooms = rooms();
+        async move { rooms.follow_feeds().await }
+    });
+    supervisor.keep("comparing suspect rooms", {
+        let rooms = rooms();
+        async move { rooms.repair_suspects().await }
+    });
+    supervisor.keep("keeping leases", {
+        let rooms = rooms();
+        async move { rooms.keep_leases(lease).await }
+    });
+    supervisor.keep("comparing rooms", {
+        let rooms = rooms();
+        async move { rooms.keep_comparing(lease).await }
+    });
+    supervisor.keep("asking the log", {
+        let app = app.clone();
+        async move { ask_log(&app).await }
+    });
+    supervisor.keep("watching the health", {
+        let app = app.clone();
+        async move { watch_health(&app).await }
+    });
 }
 
-/// Keeps readiness true to whether the log answers.
-async fn watch_log(app: &App) {
-    let mut was_up = None;
+/// Asks the log again and again whether it is there.
+async fn ask_log(app: &App) {
     let mut ticks = tokio::time::interval(LOG_CHECK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let up = app.rooms.log().is_up().await;
-        app.lifecycle.log_is_up(up);
-        match (was_up, up) {
-            (Some(true), true) | (Some(false), false) => {}
-            (_, true) => info!("the log answers"),
-            (_, false) => {
-                warn!(
-                    "the log does not answer: not ready until it does. Is Redis running at REDIS_URL?"
-                );
-            }
-        }
-        was_up = Some(up);
+        app.health.log_answered(app.rooms.log().is_up().await);
         app.rates.forget_quiet();
+    }
+}
+
+/// Keeps readiness true to whether this replica delivers.
+async fn watch_health(app: &App) {
+    let mut delivered = None;
+    let mut ticks = tokio::time::interval(HEALTH_CHECK);
+    loop {
+        ticks.tick().await;
+        let diagnosis = app.health.look();
+        let isolated = diagnosis.silent_for >= app.config.isolated_after;
+        app.lifecycle.delivers(diagnosis.delivers, isolated);
+        match (delivered.replace(diagnosis.delivers), diagnosis.delivers) {
+            (Some(true), true) | (Some(false), false) => {}
+            (_, true) => info!("the log answers and the feeds are read"),
+            (_, false) => warn!(
+                ?diagnosis,
+                "not ready: the log does not answer, or the feeds are not read. Is Redis running at REDIS_URL?"
+            ),
+        }
     }
 }
 
 async fn drain_and_stop(lifecycle: &Lifecycle, spread: Duration, deadline: Duration) {
     lifecycle.last_drain(spread, deadline);
-    let end = match *lifecycle.phase().borrow() {
+    let end = match lifecycle.standing().borrow().phase {
         Phase::Draining(drain) => drain.deadline,
         _ => tokio::time::Instant::now(),
     };

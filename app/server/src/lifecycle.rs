@@ -27,6 +27,17 @@ pub enum Phase {
     Stopped,
 }
 
+/// How a replica stands, as its connections see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The log answers and the feeds are read: what is said is taken, and arrives.
+    pub delivers: bool,
+    /// It has not delivered for so long that its clients are better off elsewhere.
+    pub isolated: bool,
+}
+
 /// How a drain goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
@@ -47,25 +58,31 @@ pub struct Status {
     pub moved: u64,
     /// Connections closed at the deadline, since the last drain began.
     pub forced: u64,
+    /// Connections closed after their own moment because they do not obey a goaway, since the last drain began.
+    pub ignored: u64,
+    /// Whether the log answers and the feeds are read.
+    pub delivers: bool,
+    /// Whether clients are told to go because this replica has not delivered for seconds.
+    pub isolated: bool,
     /// Time left to the deadline, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_in_ms: Option<u64>,
 }
 
-/// The replica's phase, and its count of connections. Clones share them.
+/// The replica's standing, and its count of connections. Clones share them.
 #[derive(Clone)]
 pub struct Lifecycle(Arc<Inner>);
 
 struct Inner {
-    phase: watch::Sender<Phase>,
-    log_up: AtomicBool,
+    standing: watch::Sender<Standing>,
     /// Asked to stop: the drain under way is the last.
     stopping: AtomicBool,
     /// Changes whenever a connection opens or closes.
     connections: watch::Sender<usize>,
     moved: AtomicU64,
     forced: AtomicU64,
-    /// Connections when the drain began, and how many of them have been given their moment.
+    ignored: AtomicU64,
+    /// Connections when they were told to go, and how many of them have been given their moment.
     to_move: AtomicUsize,
     given: AtomicUsize,
 }
@@ -74,61 +91,88 @@ impl Lifecycle {
     /// A replica that is starting.
     #[must_use]
     pub fn new() -> Self {
+        let standing = Standing { phase: Phase::Starting, delivers: false, isolated: false };
         Self(Arc::new(Inner {
-            phase: watch::Sender::new(Phase::Starting),
-            log_up: AtomicBool::new(false),
+            standing: watch::Sender::new(standing),
             stopping: AtomicBool::new(false),
             connections: watch::Sender::new(0),
             moved: AtomicU64::new(0),
             forced: AtomicU64::new(0),
+            ignored: AtomicU64::new(0),
             to_move: AtomicUsize::new(0),
             given: AtomicUsize::new(0),
         }))
     }
 
-    /// The phase, now and as it changes.
+    /// The standing, now and as it changes.
     #[must_use]
-    pub fn phase(&self) -> watch::Receiver<Phase> {
-        self.0.phase.subscribe()
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.0.standing.subscribe()
+    }
+
+    fn phase(&self) -> Phase {
+        self.0.standing.borrow().phase
     }
 
     /// Whether new connections are welcome.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        *self.0.phase.borrow() == Phase::Ready && self.0.log_up.load(Ordering::Relaxed)
+        let standing = *self.0.standing.borrow();
+        standing.phase == Phase::Ready && standing.delivers
+    }
+
+    /// Whether the log answers and the feeds are read.
+    #[must_use]
+    pub fn is_delivering(&self) -> bool {
+        self.0.standing.borrow().delivers
     }
 
     /// Whether the replica is draining or stopped.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        matches!(*self.0.phase.borrow(), Phase::Draining(_) | Phase::Stopped)
+        matches!(self.phase(), Phase::Draining(_) | Phase::Stopped)
     }
 
-    /// Records whether the log answers. The first time it does, a starting replica is ready.
-    pub fn log_is_up(&self, up: bool) {
-        let up = up && !mutants::active(Mutant::NeverReady);
-        self.0.log_up.store(up, Ordering::Relaxed);
-        if up {
-            self.0.phase.send_if_modified(|phase| {
-                let starting = *phase == Phase::Starting;
-                if starting {
-                    *phase = Phase::Ready;
-                }
-                starting
-            });
+    /// Records whether the replica delivers, and whether it is isolated. The first time it delivers, a starting replica is
+    /// ready.
+    pub fn delivers(&self, delivers: bool, isolated: bool) {
+        let delivers = delivers && !mutants::active(Mutant::NeverReady);
+        if isolated && !self.0.standing.borrow().isolated {
+            self.begin_moves();
         }
+        self.0.standing.send_if_modified(|standing| {
+            let before = *standing;
+            standing.delivers = delivers;
+            standing.isolated = isolated;
+            if delivers && standing.phase == Phase::Starting {
+                standing.phase = Phase::Ready;
+            }
+            before != *standing
+        });
+    }
+
+    /// Moments are given anew, to the connections that there are now.
+    fn begin_moves(&self) {
+        let connections = *self.0.connections.borrow();
+        self.0.to_move.store(connections, Ordering::Relaxed);
+        self.0.given.store(0, Ordering::Relaxed);
+    }
+
+    /// Changes the phase by `change`, which says whether it did.
+    fn change_phase(&self, change: impl FnOnce(&mut Phase) -> bool) {
+        self.0.standing.send_if_modified(|standing| change(&mut standing.phase));
     }
 
     /// Starts a drain, unless one is under way.
     pub fn drain(&self, spread: Duration, deadline: Duration) {
         let connections = *self.0.connections.borrow();
-        self.0.phase.send_if_modified(|phase| {
+        self.change_phase(|phase| {
             let starts = matches!(phase, Phase::Starting | Phase::Ready);
             if starts {
-                self.0.to_move.store(connections, Ordering::Relaxed);
-                self.0.given.store(0, Ordering::Relaxed);
+                self.begin_moves();
                 self.0.moved.store(0, Ordering::Relaxed);
                 self.0.forced.store(0, Ordering::Relaxed);
+                self.0.ignored.store(0, Ordering::Relaxed);
                 *phase = Phase::Draining(Drain { spread, deadline: Instant::now() + deadline });
                 info!(connections, ?spread, ?deadline, "draining");
             }
@@ -141,7 +185,7 @@ impl Lifecycle {
         self.0.stopping.store(true, Ordering::Relaxed);
         self.drain(spread, deadline);
         let end = Instant::now() + deadline;
-        self.0.phase.send_if_modified(|phase| match phase {
+        self.change_phase(|phase| match phase {
             Phase::Draining(drain) if drain.deadline > end => {
                 drain.deadline = end;
                 true
@@ -155,7 +199,7 @@ impl Lifecycle {
         if self.0.stopping.load(Ordering::Relaxed) {
             return;
         }
-        self.0.phase.send_if_modified(|phase| {
+        self.change_phase(|phase| {
             let draining = matches!(phase, Phase::Draining(_));
             if draining {
                 *phase = Phase::Ready;
@@ -167,15 +211,15 @@ impl Lifecycle {
 
     /// The last phase.
     pub fn stop(&self) {
-        self.0.phase.send_replace(Phase::Stopped);
+        self.change_phase(|phase| std::mem::replace(phase, Phase::Stopped) != Phase::Stopped);
     }
 
-    /// One connection's own moment in a drain: evenly spread, in the order of asking.
+    /// One connection's own moment: evenly spread over `spread`, in the order of asking.
     #[must_use]
-    pub fn moment(&self, drain: Drain) -> Duration {
+    pub fn moment(&self, spread: Duration) -> Duration {
         let given = self.0.given.fetch_add(1, Ordering::Relaxed);
         let all = self.0.to_move.load(Ordering::Relaxed).max(1);
-        drain.spread * u32::try_from(given % all).unwrap_or(0) / u32::try_from(all).unwrap_or(1)
+        spread * u32::try_from(given % all).unwrap_or(0) / u32::try_from(all).unwrap_or(1)
     }
 
     /// Counts a connection for as long as the returned guard lives.
@@ -201,10 +245,15 @@ impl Lifecycle {
         self.0.forced.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a connection closed because it does not obey a goaway.
+    pub fn count_ignored(&self) {
+        self.0.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The state as operators see it.
     #[must_use]
     pub fn status(&self) -> Status {
-        let phase = *self.0.phase.borrow();
+        let Standing { phase, delivers, isolated } = *self.0.standing.borrow();
         let left = match phase {
             Phase::Draining(drain) => Some(drain.deadline.duration_since(Instant::now())),
             _ => None,
@@ -219,6 +268,9 @@ impl Lifecycle {
             connections: *self.0.connections.borrow(),
             moved: self.0.moved.load(Ordering::Relaxed),
             forced: self.0.forced.load(Ordering::Relaxed),
+            ignored: self.0.ignored.load(Ordering::Relaxed),
+            delivers,
+            isolated,
             deadline_in_ms: left.map(|left| left.as_millis() as u64),
         }
     }
@@ -246,11 +298,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn moments_are_spread_evenly() {
         let life = Lifecycle::new();
-        life.log_is_up(true);
+        life.delivers(true, false);
         let guards: Vec<_> = (0..4).map(|_| life.connection()).collect();
         life.drain(Duration::from_secs(4), Duration::from_secs(20));
-        let Phase::Draining(drain) = *life.phase().borrow() else { panic!("not draining") };
-        let moments: Vec<_> = guards.iter().map(|_| life.moment(drain).as_secs()).collect();
+        let Phase::Draining(drain) = life.phase() else { panic!("not draining") };
+        let moments: Vec<_> = guards.iter().map(|_| life.moment(drain.spread).as_secs()).collect();
         assert_eq!(moments, [0, 1, 2, 3]);
     }
 
@@ -258,11 +310,11 @@ mod tests {
     fn ready_needs_the_log_and_no_drain() {
         let life = Lifecycle::new();
         assert!(!life.is_ready());
-        life.log_is_up(true);
+        life.delivers(true, false);
         assert!(life.is_ready());
-        life.log_is_up(false);
+        life.delivers(false, false);
         assert!(!life.is_ready());
-        life.log_is_up(true);
+        life.delivers(true, false);
         life.drain(Duration::ZERO, Duration::ZERO);
         assert!(!life.is_ready());
         life.undrain();
@@ -283,10 +335,24 @@ mod tests {
     fn a_second_drain_changes_nothing() {
         let life = Lifecycle::new();
         life.drain(Duration::from_secs(1), Duration::from_secs(2));
-        let first = *life.phase().borrow();
+        let first = life.phase();
         life.count_moved();
         life.drain(Duration::from_secs(9), Duration::from_secs(90));
-        assert_eq!(*life.phase().borrow(), first);
+        assert_eq!(life.phase(), first);
         assert_eq!(life.status().moved, 1);
+    }
+
+    #[test]
+    fn s1_an_isolated_replica_gives_moments_to_the_connections_it_has() {
+        let life = Lifecycle::new();
+        life.delivers(true, false);
+        let guards: Vec<_> = (0..2).map(|_| life.connection()).collect();
+        life.delivers(false, true);
+        assert!(!life.is_ready() && life.status().isolated);
+        let moments: Vec<_> =
+            guards.iter().map(|_| life.moment(Duration::from_secs(2)).as_secs()).collect();
+        assert_eq!(moments, [0, 1]);
+        life.delivers(true, false);
+        assert!(life.is_ready(), "and it serves again by itself");
     }
 }

@@ -1,11 +1,16 @@
 //! What a replica counts, in Prometheus text. Never labelled by room or user.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
+
+use crate::budget::Budget;
 
 /// Every metric of a replica. Clones share them.
 #[derive(Clone)]
@@ -30,8 +35,13 @@ pub struct Metrics {
     pub moved: IntCounter,
     /// Connections closed at the drain's deadline.
     pub forced_closes: IntCounter,
+    /// Connections closed after their own moment because they do not obey a goaway.
+    pub ignored_goaways: IntCounter,
     /// Connections closed because they could not keep up.
     pub stalled_closes: IntCounter,
+    /// Share of each budget that is used, by `what`.
+    budget_used: GaugeVec,
+    budgets: Arc<Mutex<Vec<(&'static str, Budget)>>>,
     /// Seconds Redis took for one function call.
     pub redis_seconds: Histogram,
     /// Tasks of the runtime; they grow with connections and rooms, and must shrink with them.
@@ -92,6 +102,21 @@ impl Metrics {
                 "rollcall_forced_closes_total",
                 "Connections closed at a drain's deadline.",
             ),
+            ignored_goaways: counter(
+                "rollcall_ignored_goaways_total",
+                "Connections closed after their own moment because they do not obey a goaway.",
+            ),
+            budget_used: registered(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "rollcall_budget_used_ratio",
+                        "Used share of a budget in bytes; 1 is full.",
+                    ),
+                    &["what"],
+                ),
+            ),
+            budgets: Arc::default(),
             stalled_closes: counter(
                 "rollcall_stalled_closes_total",
                 "Connections closed because they did not keep up.",
@@ -120,6 +145,11 @@ impl Metrics {
         self.http_seconds.observe(took.as_secs_f64());
     }
 
+    /// Shows how much of `budget` is used, as `what`.
+    pub fn watch_budget(&self, what: &'static str, budget: Budget) {
+        self.budgets.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((what, budget));
+    }
+
     /// The exposition format, version 0.0.4.
     ///
     /// # Panics
@@ -128,6 +158,11 @@ impl Metrics {
     pub fn text(&self) -> String {
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
+        for (what, budget) in
+            &*self.budgets.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
+            self.budget_used.with_label_values(&[what]).set(budget.used_ratio());
+        }
         let mut text = Vec::new();
         // Writing to a Vec does not fail.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);

@@ -305,21 +305,3 @@ async fn a_hole_inside_a_page_is_a_gap() {
     let frames = events.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
     assert_eq!(chained(&frames, ids[139]), (139, 2));
 }
-
-/// A page of the log that was read before the room compared itself with the log, and is handed
-/// over after it, proves nothing: what came between is in neither page nor ring.
-#[test]
-fn no_unseen_message_where_a_repair_overtakes_a_page() {
-    use rollcall_server::room::{Listener, Out, Pull, Room};
-    let room = Room::new("quiet".to_owned());
-    let (seen, missed) = (EntryId::new(1, 0), EntryId::new(2, 0));
-    let listener = std::sync::Arc::new(Listener::new(seen, Out::Wake(Default::default())));
-    room.attach(1, listener.clone(), None);
-    let pull = || room.pull(&listener, |_| true, |_, _| {});
-    assert_eq!(pull(), Pull::NeedPage(seen), "the page is read, and has nothing");
-    room.rewind(missed);
-    listener.place().reached(seen, true);
-    assert_eq!(pull(), Pull::NeedPage(seen), "it must be read again");
-    listener.place().reached(missed, true);
-    assert_eq!(pull(), Pull::Live);
-}

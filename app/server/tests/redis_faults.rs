@@ -143,7 +143,8 @@ async fn a_lost_tail_is_told_in_a_quiet_room() {
     redis.launch().await;
     let gap = rewound("quiet", lost, kept);
     plum.until(|frame| *frame == gap).await;
-    // Whoever comes with the lost cursor is told too, and is not shown it again.
+    // A client that comes with the lost cursor is told too, and is not shown it again.
+    replica.wait_ready().await;
     let (_late, frames) = Socket::join(replica.public, &key(), "quiet", Some(lost)).await;
     assert!(frames.contains(&gap), "{frames:?}");
 }

@@ -123,7 +123,7 @@ pub(super) async fn greet(scene: &Scene<'_>, key: &str, name: &str, room: &str) 
     let mut socket = open(scene).await?;
     let rooms = vec![RoomCursor { room: room.to_owned(), after: None }];
     let (client, name) = (key.to_owned(), name.to_owned());
-    let hello = ClientFrame::Hello { v: 1, client, name, why: Why::Fresh, rooms };
+    let hello = ClientFrame::Hello { v: 1, client, name, why: Why::Fresh, rooms, moves: false };
     socket.send(Message::text(serde_json::to_string(&hello).ok()?)).await.ok()?;
     Some(socket)
 }

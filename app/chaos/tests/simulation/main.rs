@@ -8,6 +8,7 @@
 mod log;
 mod person;
 mod replica;
+mod wire;
 mod world;
 mod wrong;
 

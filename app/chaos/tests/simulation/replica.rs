@@ -1,5 +1,4 @@
-//! A replica without its sockets: the server's own session, room, ring and splice, and what
-//! `socket::rooms` and `room::registry` do between them, a step at a time.
+//! A replica without its sockets: the server's own session, rooms and delivery core, driven a step at a time.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,27 +9,39 @@ use std::{
 use rand::{RngExt, rngs::StdRng};
 use rollcall_client::sim::LinkId;
 use rollcall_protocol::{
-    ClientFrame, EntryId, GapReason, JoinStatus, Limits, Message, RoomCursor, ServerFrame,
+    ClientFrame, EntryId, GapReason, Limits, Message, RoomCursor, ServerFrame,
 };
 use rollcall_server::{
-    log::{Appended, LogError, NewEntry, Page, splice},
-    room::{Frame, Listener, Out, Pull, Room, Start},
-    session::{Effect, Greeting, Session, gap_frame},
-    socket::unbroken,
+    budget::Budget,
+    delivery::{Effect as Told, Listener, PageRead, Sink, Start, Visit},
+    log::{Appended, LogError, NewEntry, splice},
+    room::{RingLimits, Room, RoomLimits},
+    session::{Effect, Greeting, Session},
 };
 use tokio::sync::Notify;
 
-use crate::{log::SimLog, wrong::Wrong};
+use crate::{
+    log::SimLog,
+    wire::{Down, Wire, split},
+    wrong::Wrong,
+};
 
 /// Entries of one page: few, so that catching up takes several.
 const PAGE: usize = 3;
-/// Frames that a connection takes before its client has read some.
-const OUTLET: usize = 6;
+const ROOM_LIMITS: RoomLimits = RoomLimits {
+    // Few, so that a listener falls out of it.
+    ring: RingLimits { frames: 5, bytes: 4096 },
+    batch_bytes: 1024,
+    signals: 4,
+    early: 4,
+    listed: 4,
+};
 const LIMITS: Limits = Limits { text_bytes: 64, frame_bytes: 1024, rooms: 8, pending: 4 };
 
 pub struct Replica {
     pub name: String,
-    pub rooms: BTreeMap<String, Arc<Room>>,
+    pub rooms: BTreeMap<String, Arc<Room<Listener>>>,
+    rings: Budget,
     /// The last feed entry seen; none before the first connection to the log.
     seen: Option<u64>,
     /// Its connection to the feed is open.
@@ -38,12 +49,6 @@ pub struct Replica {
     pub draining: bool,
     /// Frozen: it does nothing until it wakes.
     pub paused: bool,
-}
-
-/// What a client reads next.
-pub enum Down {
-    Frame(ServerFrame),
-    Close(u16),
 }
 
 /// One connection, as both ends and the wires between see it.
@@ -55,7 +60,7 @@ pub struct Conn {
     pub replica: usize,
     session: Session,
     pub up: VecDeque<ClientFrame>,
-    pub down: VecDeque<Down>,
+    pub down: Arc<Wire>,
     rooms: BTreeMap<String, Joined>,
     entering: Vec<Entering>,
     /// The front send, and whether an earlier try of it had no answer.
@@ -63,10 +68,9 @@ pub struct Conn {
 }
 
 struct Joined {
-    listener: Arc<Listener>,
-    told_live: bool,
-    /// A page that was read and not yet handed over, and the cursor that it was read for.
-    page: Option<(EntryId, Page)>,
+    visit: Visit,
+    /// A page that was read and not yet handed over.
+    page: Option<PageRead>,
 }
 
 struct Entering {
@@ -76,8 +80,15 @@ struct Entering {
 
 impl Replica {
     pub fn new(name: String) -> Self {
-        let rooms = BTreeMap::new();
-        Self { name, rooms, seen: None, follows: false, draining: false, paused: false }
+        Self {
+            name,
+            rooms: BTreeMap::new(),
+            rings: Budget::new(usize::MAX),
+            seen: None,
+            follows: false,
+            draining: false,
+            paused: false,
+        }
     }
 
     /// Takes the feed's next entry, or connects to it. False if there was nothing to do.
@@ -111,14 +122,29 @@ impl Replica {
         for room in self.rooms.values() {
             let newest = room.newest();
             let page = log.read_after(&room.name, newest.unwrap_or_default(), PAGE);
-            room.bridge(newest, page, PAGE);
+            let continues = newest.is_some_and(|newest| splice::gap(newest, &page).is_none());
+            if continues && page.entries.len() < PAGE {
+                page.entries.into_iter().for_each(|message| room.push(message));
+            } else {
+                room.rewind(page.last);
+            }
         }
     }
 
-    fn open(&mut self, name: &str, log: &SimLog) -> Arc<Room> {
+    /// Hands on what is new in a room, as its task does.
+    pub fn fan_out(&self) {
+        for room in self.rooms.values() {
+            while let Some((batch, listeners)) = room.take_batch() {
+                listeners.iter().for_each(|listener| listener.hear(&batch));
+            }
+        }
+    }
+
+    fn open(&mut self, name: &str, log: &SimLog) -> Arc<Room<Listener>> {
         let opened = || {
-            let room = Room::new(name.to_owned());
-            room.rewind(log.last(name));
+            let room = Room::new(name.to_owned(), ROOM_LIMITS, &self.rings);
+            let newest = log.entries(name).cloned().collect::<Vec<_>>();
+            room.fill(newest[newest.len().saturating_sub(PAGE)..].to_vec(), log.last(name));
             Arc::new(room)
         };
         self.rooms.entry(name.to_owned()).or_insert_with(opened).clone()
@@ -130,7 +156,7 @@ impl Replica {
             None => Start::Fresh(room.head()),
             Some(_) if log.wrong == Wrong::ResumeFromTail => Start::Resumed(room.head()),
             Some(after) if room.proves(after) => Start::Resumed(after),
-            Some(after) => match splice_of(log, after, &log.read_after(&cursor.room, after, 1)) {
+            Some(after) => match read_page(&room, after, log).gap {
                 None => Start::Resumed(after),
                 Some(gap) => Start::Gap { after, gap },
             },
@@ -138,14 +164,20 @@ impl Replica {
     }
 }
 
-fn splice_of(log: &SimLog, cursor: EntryId, page: &Page) -> Option<splice::Gap> {
+/// A page of the log as a replica reads it, judged wrongly where the log is to be wrong.
+fn read_page(room: &Room<Listener>, cursor: EntryId, log: &SimLog) -> PageRead {
+    let stand = room.stand();
+    let mut read = PageRead::new(cursor, stand.epoch, log.read_after(&room.name, cursor, PAGE));
+    room.compare(stand, read.last, read.proves_loss().then_some(cursor));
     match log.wrong {
-        Wrong::NeverGap => None,
-        Wrong::NeedlessGap if page.last.ms.is_multiple_of(5) && page.last > cursor => {
-            Some(splice::Gap { resumes_at: page.last, reason: GapReason::Trimmed })
+        Wrong::NeverGap => read.gap = None,
+        Wrong::NeedlessGap if read.last.ms.is_multiple_of(5) && read.last > cursor => {
+            read.gap = Some(splice::Gap { resumes_at: read.last, reason: GapReason::Trimmed });
+            read.frames.clear();
         }
-        _ => splice::gap(cursor, page),
+        _ => {}
     }
+    read
 }
 
 impl Conn {
@@ -162,7 +194,7 @@ impl Conn {
             replica,
             session: Session::new(LIMITS, greeting, Box::new(|_| Ok(()))),
             up: VecDeque::new(),
-            down: VecDeque::new(),
+            down: Arc::default(),
             rooms: BTreeMap::new(),
             entering: Vec::new(),
             appending: None,
@@ -172,100 +204,93 @@ impl Conn {
     /// The replica does one thing for this connection. False if there was nothing to do.
     pub fn serve(&mut self, replica: &mut Replica, log: &mut SimLog, rng: &mut StdRng) -> bool {
         match rng.random_range(0..4) {
-            0 => self.hear(replica, log),
-            1 => self.append(replica, log, rng),
+            0 => self.hear(log),
+            1 => self.append(log, rng),
             2 => self.enter(replica, log),
-            _ => self.catch_up(replica, log),
+            _ => self.catch_up(log),
         }
     }
 
     /// Everything that can be done, with no mishap.
     pub fn serve_all(&mut self, replica: &mut Replica, log: &mut SimLog) -> bool {
         let mut busy = false;
-        while self.hear(replica, log) || self.append_once(replica, log) || self.enter(replica, log)
-        {
+        while self.hear(log) || self.append_once(log) || self.enter(replica, log) {
             busy = true;
         }
-        self.catch_up(replica, log) || busy
+        self.catch_up(log) || busy
     }
 
-    pub fn hear(&mut self, replica: &mut Replica, log: &mut SimLog) -> bool {
+    pub fn hear(&mut self, log: &mut SimLog) -> bool {
         let Some(frame) = self.up.pop_front() else { return false };
         let effects = self.session.frame(frame);
-        self.apply(effects, replica, log);
+        self.apply(effects, log);
         true
     }
 
-    fn apply(&mut self, effects: Vec<Effect>, replica: &mut Replica, log: &mut SimLog) {
+    fn apply(&mut self, effects: Vec<Effect>, log: &mut SimLog) {
         for effect in effects {
             match effect {
-                Effect::Reply(frame) => self.down.push_back(Down::Frame(frame)),
+                Effect::Reply(frame) => self.down.tell(frame),
                 Effect::Enter(cursor) => self.entering.push(Entering { cursor, start: None }),
-                Effect::Exit(room) => self.exit(&room, replica),
+                Effect::Exit(room) => self.exit(&room),
                 Effect::Append(entry) => {
                     if log.wrong == Wrong::AckBeforeAppend {
                         let (room, n) = (entry.room.clone(), entry.n);
                         let ack = ServerFrame::Ack { room, n, id: None, duplicate: false };
-                        self.down.push_back(Down::Frame(ack));
+                        self.down.tell(ack);
                     }
                     self.appending = Some((entry, false));
                 }
-                Effect::Close(code, _) => self.down.push_back(Down::Close(code.code())),
+                Effect::Close(code, _) => self.down.push(Down::Close(code.code())),
                 Effect::Greet(_) | Effect::Typing(_) | Effect::Bye => {}
             }
         }
     }
 
-    fn exit(&mut self, room: &str, replica: &Replica) {
+    fn exit(&mut self, room: &str) {
         self.entering.retain(|entering| entering.cursor.room != room);
-        self.rooms.remove(room);
-        if let Some(room) = replica.rooms.get(room) {
-            room.detach(self.id, None);
+        if let Some(joined) = self.rooms.remove(room) {
+            joined.visit.end(None);
         }
     }
 
     /// One try to append: it is answered, or nobody knows, or the log says no.
-    fn append(&mut self, replica: &mut Replica, log: &mut SimLog, rng: &mut StdRng) -> bool {
+    fn append(&mut self, log: &mut SimLog, rng: &mut StdRng) -> bool {
         let Some((entry, unknown)) = self.appending.take() else { return false };
         match rng.random_range(0..8) {
             0 => {
                 log.append(&entry); // and the answer is lost
                 if log.wrong == Wrong::TimeoutIsFailure {
-                    self.appended(&Err(LogError::Unknown("lost".to_owned())), replica, log);
+                    self.appended(&Err(LogError::Unknown("lost".to_owned())), log);
                 } else {
                     self.appending = Some((entry, true));
                 }
             }
             1 => self.appending = Some((entry, true)),
             2 if !unknown => {
-                self.appended(&Err(LogError::Refused("full".to_owned())), replica, log);
+                self.appended(&Err(LogError::Refused("full".to_owned())), log);
             }
             _ => {
                 let outcome = log.append(&entry);
-                self.appended(&Ok(outcome), replica, log);
+                self.appended(&Ok(outcome), log);
             }
         }
         true
     }
 
-    fn append_once(&mut self, replica: &mut Replica, log: &mut SimLog) -> bool {
+    fn append_once(&mut self, log: &mut SimLog) -> bool {
         let Some((entry, _)) = self.appending.take() else { return false };
         let outcome = log.append(&entry);
-        self.appended(&Ok(outcome), replica, log);
+        self.appended(&Ok(outcome), log);
         true
     }
 
-    fn appended(
-        &mut self,
-        outcome: &Result<Appended, LogError>,
-        replica: &mut Replica,
-        log: &mut SimLog,
-    ) {
+    fn appended(&mut self, outcome: &Result<Appended, LogError>, log: &mut SimLog) {
         let mut effects = self.session.appended(outcome);
         if log.wrong == Wrong::AckBeforeAppend {
             effects.remove(0);
         }
-        self.apply(effects, replica, log);
+        self.apply(effects, log);
     }
 
     /// Looks up where a cursor stands, and the next time enters there: the log may have gone on.
@@ -276,98 +301,61 @@ impl Conn {
             return true;
         };
         let Entering { cursor: RoomCursor { room: name, .. }, .. } = self.entering.remove(0);
-        let (status, cursor, gap) = match start {
-            Start::Fresh(head) => (JoinStatus::Fresh, head, None),
-            Start::Resumed(cursor) => (JoinStatus::Resumed, cursor, None),
-            Start::Gap { after, gap } => (JoinStatus::Gap, gap.resumes_at, Some((after, gap))),
-        };
         let room = replica.open(&name, log);
-        let head = if status == JoinStatus::Fresh { cursor } else { room.head().max(cursor) };
-        let (present, members) = (0, Vec::new());
-        let joined = ServerFrame::Joined { room: name.clone(), head, status, present, members };
-        self.down.push_back(Down::Frame(joined));
-        if let Some((after, gap)) = gap {
-            self.down.push_back(Down::Frame(gap_frame(&name, after, gap)));
-        }
-        let listener = Arc::new(Listener::new(cursor, Out::Wake(Arc::new(Notify::new()))));
-        room.attach(self.id, listener.clone(), None);
-        self.rooms.insert(name, Joined { listener, told_live: false, page: None });
+        // A WebSocket, or an event stream, which is only woken and takes what is new from the ring.
+        let sink: Arc<dyn Sink> = match self.id % 3 {
+            0 => Arc::new(Notify::new()),
+            _ => self.down.clone(),
+        };
+        let (visit, told) = Visit::begin(room, start, self.id, None, sink);
+        told.into_iter().for_each(|frame| self.down.tell(frame));
+        self.rooms.insert(name, Joined { visit, page: None });
         true
     }
 
     /// Brings every room further: from the ring, or a page of the log in two steps.
-    fn catch_up(&mut self, replica: &Replica, log: &SimLog) -> bool {
-        let Self { rooms, down, .. } = self;
-        let before = down.len();
+    fn catch_up(&mut self, log: &SimLog) -> bool {
+        let before = self.down.len();
         let mut read = false;
-        for (name, joined) in rooms {
-            let Some(room) = replica.rooms.get(name) else { continue };
-            if let Some((cursor, page)) = joined.page.take() {
-                hand_over(room, &joined.listener, down, log, cursor, page);
-                read = true;
-                continue;
-            }
-            let Joined { listener, told_live, page } = joined;
-            let (mut taken, mut live) = (Vec::new(), None);
-            let space = OUTLET.saturating_sub(down.len());
-            let take = |frame: &Frame| {
-                let fits = taken.len() < space;
-                if fits {
-                    taken.push(message(frame));
-                }
-                fits
+        for joined in self.rooms.values_mut() {
+            let down = &self.down;
+            let has_room = || down.has_room();
+            let write = |told: Told| {
+                frames(&joined.visit, &told, log).into_iter().for_each(|it| down.tell(it))
             };
-            let pulled = room.pull(listener, take, |id, _| live = Some(id));
-            spoil(log, &mut taken);
-            down.extend(taken.into_iter().map(|it| Down::Frame(ServerFrame::Message(it))));
-            if let Some(id) = live.filter(|_| !std::mem::replace(told_live, true)) {
-                down.push_back(Down::Frame(ServerFrame::Live { room: name.clone(), id }));
-            }
-            if let Pull::NeedPage(cursor) = pulled {
-                *page = Some((cursor, log.read_after(name, cursor, PAGE)));
+            if let Some(page) = joined.page.take() {
+                joined.visit.page(&page, has_room, write);
+                read = true;
+            } else if let Some(cursor) = joined.visit.advance(has_room, write) {
+                joined.page = Some(read_page(joined.visit.room(), cursor, log));
                 read = true;
             }
         }
-        read || down.len() > before
+        read || self.down.len() > before
     }
 
     /// The connection is over: the rooms forget it.
-    pub fn end(&mut self, replica: &Replica) {
-        self.rooms.keys().filter_map(|name| replica.rooms.get(name)).for_each(|room| {
-            room.detach(self.id, None);
-        });
+    pub fn end(&mut self) {
+        for joined in self.rooms.values() {
+            joined.visit.end(None);
+        }
     }
 }
 
-/// What `socket::rooms::page_read` does with a page.
-fn hand_over(
-    room: &Room,
-    listener: &Listener,
-    down: &mut VecDeque<Down>,
-    log: &SimLog,
-    cursor: EntryId,
-    page: Page,
-) {
-    if listener.place().cursor != cursor {
-        return;
-    }
-    let gap = splice_of(log, cursor, &page);
-    let lost = gap.is_some_and(|gap| gap.reason == GapReason::Rewound);
-    if lost || (page.entries.is_empty() && room.contradicts(cursor)) {
-        room.rewind(page.last);
-    }
-    if let Some(gap) = gap {
-        down.push_back(Down::Frame(gap_frame(&room.name, cursor, gap)));
-    }
-    let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);
-    let (mut entries, at_log_end) = unbroken(page);
-    let reached = entries.last().map_or(resumes_at, |entry| entry.id);
-    listener.place().reached(reached, at_log_end);
-    spoil(log, &mut entries);
-    if let (Wrong::NeverGap, Some(first)) = (log.wrong, entries.first_mut()) {
-        first.prev = cursor;
-    }
-    down.extend(entries.into_iter().map(|it| Down::Frame(ServerFrame::Message(it))));
+/// What a client reads of an effect.
+fn frames(visit: &Visit, told: &Told, log: &SimLog) -> Vec<ServerFrame> {
+    let Told::Frames(frames) = told else {
+        return visit.told(told).into_iter().collect();
+    };
+    let messages = frames.iter().flat_map(|frame| split(&frame.wire));
+    let mut messages: Vec<_> = messages
+        .map(|frame| match frame {
+            ServerFrame::Message(message) => message,
+            other => panic!("in a ring: {other:?}"),
+        })
+        .collect();
+    spoil(log, &mut messages);
+    messages.into_iter().map(ServerFrame::Message).collect()
 }
 
 fn spoil(log: &SimLog, messages: &mut Vec<Message>) {
@@ -380,14 +368,5 @@ fn spoil(log: &SimLog, messages: &mut Vec<Message>) {
         Wrong::RepeatDelivery => messages.insert(odd, messages[odd].clone()),
         Wrong::Misattribute => messages[odd].member.make_ascii_uppercase(),
         _ => {}
-    }
-}
-
-/// The message in a frame, as a client would read it.
-fn message(frame: &Frame) -> Message {
-    let json = &frame.wire[frame.wire.iter().position(|byte| *byte == b'{').unwrap_or(0)..];
-    match serde_json::from_slice(json).expect("a frame of the server's own") {
-        ServerFrame::Message(message) => message,
-        other => panic!("in a ring: {other:?}"),
     }
 }

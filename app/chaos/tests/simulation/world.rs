@@ -16,7 +16,8 @@ use rollcall_protocol::ServerFrame;
 use crate::{
     log::SimLog,
     person::Person,
-    replica::{Conn, Down, Replica},
+    replica::{Conn, Replica},
+    wire::Down,
     wrong::Wrong,
 };
 
@@ -234,7 +235,7 @@ impl World {
         self.last_conn += 1;
         let mut conn = Conn::new(self.last_conn, who, replica, &self.replicas[replica].name);
         conn.up.push_back(hello);
-        conn.hear(&mut self.replicas[replica], &mut self.log);
+        conn.hear(&mut self.log);
         let Some(Down::Frame(ServerFrame::Welcome {
             member,
             replica: name,
@@ -242,7 +243,7 @@ impl World {
             heartbeat_ms,
             limits,
             ..
-        })) = conn.down.pop_front()
+        })) = conn.down.read()
         else {
             panic!("not welcome");
         };
@@ -272,7 +273,7 @@ impl World {
 
     fn end(&mut self, index: usize) {
         let mut conn = self.conns.swap_remove(index);
-        conn.end(&self.replicas[conn.replica]);
+        conn.end();
     }
 
     fn client_reads(&mut self) {
@@ -287,7 +288,7 @@ impl World {
         let now = self.instant();
         let conn = &mut self.conns[index];
         let (Some(link), who) = (conn.link, conn.client) else { return false };
-        match conn.down.pop_front() {
+        match conn.down.read() {
             None => return false,
             Some(Down::Frame(frame)) => self.people[who].session.frame(link, frame, now),
             Some(Down::Close(code)) => {
@@ -330,6 +331,7 @@ impl World {
         let replica = &mut self.replicas[replica];
         if !replica.paused {
             replica.follow(&self.log);
+            replica.fan_out();
         }
     }
 
@@ -347,7 +349,7 @@ impl World {
                 let in_ms = self.rng.random_range(0..200);
                 let (deadline_ms, reason) = (5_000, "drain".to_owned());
                 let goaway = ServerFrame::Goaway { in_ms, deadline_ms, reason };
-                conn.down.push_back(Down::Frame(goaway));
+                conn.down.tell(goaway);
             }
             return;
         }

@@ -46,6 +46,7 @@ impl Session {
             }
             ServerFrame::Typing { .. }
             | ServerFrame::Pong { .. }
+            | ServerFrame::Status { .. }
             | ServerFrame::Welcome { .. }
             | ServerFrame::Unknown => {}
         }

@@ -131,6 +131,7 @@ impl Session {
             name,
             why,
             rooms,
+            moves: true,
         }));
     }
 }

@@ -1,6 +1,9 @@
 //! A room as `text/event-stream`, for what cannot hold a WebSocket.
 
-use std::{collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    cell::Cell, collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::{
@@ -17,27 +20,32 @@ use futures_util::StreamExt;
 use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
 use serde::Deserialize;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{
+        Notify,
+        mpsc::{self, error::SendTimeoutError},
+        watch,
+    },
     time::Instant,
 };
 
-use super::{admit, error::Refusal};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::{admit, error::Refusal};
 use crate::{
     app::App,
-    lifecycle::{ConnectionGuard, Phase},
-    log::splice,
-    room::{Frame, Listener, Out, Pull, Room, Start},
-    session::{check_room, gap_frame},
-    socket::{open_page, wire},
+    delivery::{Effect, Start, Visit},
+    lifecycle::{ConnectionGuard, Phase, Standing},
+    room::Frame,
+    session::check_room,
+    wire,
 };
 
-/// Entries of one log page.
-const PAGE: usize = 128;
 /// Events that wait for the reader.
 const QUEUE: usize = 16;
+/// When to ask a log again that did not answer.
 const RETRY: Duration = Duration::from_millis(500);
+/// What a browser waits before it connects again; its own default is some seconds.
+const RECONNECT: Duration = Duration::from_millis(200);
 
 #[derive(Deserialize)]
 pub struct EventsQuery {
@@ -62,10 +70,12 @@ pub async fn events(
     let guard = admit(&app, peer, &headers)
         .map_err(|status| Refusal::error(status, ErrorCode::Unavailable, "not here, not now"))?;
     let (room, start) = app.rooms.join(&room, None, after).await?;
+    let wake = Arc::new(Notify::new());
+    let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
     // A task of its own, because a body is only asked for more while its reader reads: a stream that
     // nobody reads must still end with its drain, or when it stalls.
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let follower = Follower::new(app.clone(), guard, room, start);
+    let follower = Follower::new(app.clone(), guard, visit, wake, start, told);
     app.tasks.spawn(follower.run(sender));
     // What says nothing for 2.5 of these is given up by HAProxy, since a browser never would.
     let heartbeat = KeepAlive::new().interval(app.config.heartbeat);
@@ -73,148 +83,175 @@ pub async fn events(
     Ok(Sse::new(events).keep_alive(heartbeat).into_response())
 }
 
-/// One event stream: a listener that reads the ring when the room wakes it.
+/// One event stream: it reads the ring when its room wakes it.
 struct Follower {
     app: App,
     _guard: ConnectionGuard,
-    id: u64,
-    room: Arc<Room>,
-    listener: Arc<Listener>,
+    visit: Visit,
     wake: Arc<Notify>,
-    phase: watch::Receiver<Phase>,
+    standing: watch::Receiver<Standing>,
     leaves_at: Option<Instant>,
     queue: VecDeque<Event>,
-    told_live: bool,
+}
+
+/// Why an event stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// At its own moment in a drain: its reader comes back elsewhere.
+    Moved,
+    /// At the drain's deadline, or because the replica stopped, with events still to come.
+    Cut,
+    /// Its reader took nothing for too long.
+    Stalled,
+    /// Its reader went.
+    Left,
 }
 
 impl Follower {
-    fn new(app: App, guard: ConnectionGuard, room: Arc<Room>, start: Start) -> Self {
-        let (cursor, gap) = match start {
-            Start::Fresh(cursor) | Start::Resumed(cursor) => (cursor, None),
-            Start::Gap { after, gap } => (gap.resumes_at, Some(gap_event(&room.name, after, gap))),
-        };
-        let wake = Arc::new(Notify::new());
-        let listener = Arc::new(Listener::new(cursor, Out::Wake(wake.clone())));
-        let id = app.next_connection();
-        room.attach(id, listener.clone(), None);
+    fn new(
+        app: App,
+        guard: ConnectionGuard,
+        visit: Visit,
+        wake: Arc<Notify>,
+        start: Start,
+        told: Vec<ServerFrame>,
+    ) -> Self {
         app.metrics.connections.with_label_values(&["sse"]).inc();
+        // An event stream has no `joined`; it begins with how soon to come back, and perhaps a gap.
+        let cursor = start.cursor();
+        let gap = told.into_iter().filter(|frame| matches!(frame, ServerFrame::Gap { .. }));
+        let mut queue: VecDeque<_> =
+            gap.map(|gap| event("gap", cursor, &wire::json(&gap))).collect();
+        queue.push_front(Event::default().retry(RECONNECT));
         Self {
-            phase: app.lifecycle.phase(),
+            standing: app.lifecycle.standing(),
             app,
             _guard: guard,
-            id,
-            room,
-            listener,
+            visit,
             wake,
             leaves_at: None,
-            queue: gap.into_iter().collect(),
-            told_live: false,
+            queue,
         }
     }
 
     async fn run(mut self, body: mpsc::Sender<Event>) {
-        loop {
+        let ended = loop {
             let event = tokio::select! {
                 event = self.next() => event,
-                () = body.closed() => None,
+                () = body.closed() => Err(Ended::Left),
             };
-            let Some(event) = event else { return };
+            let event = match event {
+                Ok(event) => event,
+                Err(ended) => break ended,
+            };
             let stall = self.app.config.limits.stall;
             let sent = tokio::select! {
-                sent = body.send_timeout(event, stall) => sent.is_ok(),
-                () = deadline_passed(self.phase.clone()) => false,
+                sent = body.send_timeout(event, stall) => sent.map_err(|error| match error {
+                    SendTimeoutError::Timeout(_) => Ended::Stalled,
+                    SendTimeoutError::Closed(_) => Ended::Left,
+                }),
+                () = deadline_passed(self.standing.clone()) => Err(Ended::Cut),
             };
-            if !sent {
-                self.app.metrics.stalled_closes.inc();
-                return;
+            if let Err(ended) = sent {
+                break ended;
             }
+        };
+        self.count(ended);
+    }
+
+    fn count(&self, ended: Ended) {
+        match ended {
+            Ended::Moved => {
+                self.app.lifecycle.count_moved();
+                self.app.metrics.moved.inc();
+            }
+            Ended::Cut => {
+                self.app.lifecycle.count_forced();
+                self.app.metrics.forced_closes.inc();
+            }
+            Ended::Stalled => self.app.metrics.stalled_closes.inc(),
+            Ended::Left => {}
         }
     }
 
-    /// The next event; none once the replica has drained.
-    async fn next(&mut self) -> Option<Event> {
+    /// The next event.
+    async fn next(&mut self) -> Result<Event, Ended> {
         loop {
             if let Some(event) = self.queue.pop_front() {
-                return Some(event);
+                return Ok(event);
             }
-            match self.pull() {
-                Pull::NeedPage(cursor) => self.read_page(cursor).await,
-                Pull::Live | Pull::Full if !self.queue.is_empty() => {}
-                Pull::Live | Pull::Full => self.wait().await?,
+            match self.advance() {
+                Some(cursor) => self.read_page(cursor).await,
+                None if self.queue.is_empty() => self.wait().await?,
+                None => {}
             }
         }
     }
 
-    fn pull(&mut self) -> Pull {
-        let Self { room, listener, queue, told_live, .. } = self;
-        let mut taken = Vec::new();
-        let take = |frame: &Frame| {
-            taken.push(message_event(frame));
-            true
-        };
-        let mut live = None;
-        let pull = room.pull(listener, take, |id, _| live = Some(id));
-        queue.extend(taken);
-        if let Some(id) = live.filter(|_| !std::mem::replace(told_live, true)) {
-            let live = ServerFrame::Live { room: room.name.clone(), id };
-            queue.push_back(event("live", id, &wire::json(&live)));
-        }
-        pull
+    /// Fills the queue as far as it goes; a cursor if a page of the log is needed.
+    fn advance(&mut self) -> Option<EntryId> {
+        let Self { visit, queue, .. } = self;
+        let queued = Cell::new(0);
+        visit.advance(
+            || queued.get() < QUEUE,
+            |effect| {
+                queue.extend(events_of(visit, &effect));
+                queued.set(queue.len());
+            },
+        )
     }
 
     async fn read_page(&mut self, cursor: EntryId) {
-        let log = self.app.rooms.log();
-        let Ok(page) = log.read_after(&self.room.name, cursor, PAGE).await else {
-            return tokio::time::sleep(RETRY).await;
+        let Ok(page) = self.app.rooms.read_page(self.visit.room(), cursor).await else {
+            tokio::time::sleep(RETRY).await;
+            return self.visit.not_read();
         };
-        let (gap, entries, at_log_end) = open_page(&self.room, cursor, page);
-        if let Some(gap) = gap {
-            self.queue.push_back(gap_event(&self.room.name, cursor, gap));
-        }
-        let frames: Vec<_> = entries.into_iter().map(Frame::new).collect();
-        self.queue.extend(frames.iter().map(message_event));
-        let resumes_at = gap.map_or(cursor, |gap| gap.resumes_at);
-        let reached = frames.last().map_or(resumes_at, |frame| frame.id);
-        self.listener.place().reached(reached, at_log_end);
+        let Self { visit, queue, .. } = self;
+        // All of it: a page is bounded.
+        visit.page(&page, || true, |effect| queue.extend(events_of(visit, &effect)));
     }
 
-    /// Until there may be something new. None when it is this stream's moment to end.
-    async fn wait(&mut self) -> Option<()> {
-        let phase = *self.phase.borrow_and_update();
-        match phase {
+    /// Until there may be something new, or it is this stream's moment to end.
+    async fn wait(&mut self) -> Result<(), Ended> {
+        match self.standing.borrow_and_update().phase {
             Phase::Draining(drain) if self.leaves_at.is_none() => {
-                self.leaves_at = Some(Instant::now() + self.app.lifecycle.moment(drain));
+                self.leaves_at = Some(Instant::now() + self.app.lifecycle.moment(drain.spread));
             }
-            Phase::Stopped => return None,
-            _ => {}
+            Phase::Draining(_) => {}
+            Phase::Stopped => return Err(Ended::Moved),
+            Phase::Starting | Phase::Ready => self.leaves_at = None,
         }
-        let far = Instant::now() + Duration::from_secs(3600);
-        tokio::select! {
-            () = self.wake.notified() => Some(()),
-            _ = self.phase.changed() => Some(()),
-            () = tokio::time::sleep_until(self.leaves_at.unwrap_or(far)) => {
-                self.leaves_at.is_none().then_some(())
+        let moment = async {
+            match self.leaves_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            () = self.wake.notified() => Ok(()),
+            _ = self.standing.changed() => Ok(()),
+            () = moment => Err(Ended::Moved),
         }
     }
 }
 
 /// Waits for the end of a drain, and for there to be one.
-async fn deadline_passed(mut phase: watch::Receiver<Phase>) {
+async fn deadline_passed(mut standing: watch::Receiver<Standing>) {
     loop {
-        let deadline = match *phase.borrow_and_update() {
+        let deadline = match standing.borrow_and_update().phase {
             Phase::Draining(drain) => Some(drain.deadline),
             Phase::Stopped => return,
             Phase::Starting | Phase::Ready => None,
         };
-        let far = Instant::now() + Duration::from_secs(3600);
-        tokio::select! {
-            () = tokio::time::sleep_until(deadline.unwrap_or(far)) => {
-                if deadline.is_some() {
-                    return;
-                }
+        let passed = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
             }
-            changed = phase.changed() => {
+        };
+        tokio::select! {
+            () = passed => return,
+            changed = standing.changed() => {
                 if changed.is_err() {
                     return;
                 }
@@ -225,20 +262,27 @@ async fn deadline_passed(mut phase: watch::Receiver<Phase>) {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.room.detach(self.id, None);
+        self.visit.end(None);
         self.app.metrics.connections.with_label_values(&["sse"]).dec();
-        if self.app.lifecycle.is_draining() {
-            self.app.lifecycle.count_moved();
-        }
     }
+}
+
+/// What an event stream tells of an effect. It knows no members.
+fn events_of(visit: &Visit, effect: &Effect) -> Vec<Event> {
+    match effect {
+        Effect::Frames(frames) => frames.iter().map(message_event).collect(),
+        Effect::Gap { gap, .. } => told_event(visit, effect, "gap", gap.resumes_at),
+        Effect::Live(id) => told_event(visit, effect, "live", *id),
+        Effect::Members => Vec::new(),
+    }
+}
+
+fn told_event(visit: &Visit, effect: &Effect, name: &str, cursor: EntryId) -> Vec<Event> {
+    visit.told(effect).iter().map(|frame| event(name, cursor, &wire::json(frame))).collect()
 }
 
 fn message_event(frame: &Frame) -> Event {
     event("message", frame.id, &wire::payload(&frame.wire))
-}
-
-fn gap_event(room: &str, after: EntryId, gap: splice::Gap) -> Event {
-    event("gap", gap.resumes_at, &wire::json(&gap_frame(room, after, gap)))
 }
 
 /// Each event names the cursor after it: a browser that heard nothing since comes back with that, and

@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod rest;
 mod upgrade;
+mod ws;
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::debug;
 
-use super::{admit, client_address};
-use crate::{app::App, socket};
+use super::{admit, client_address, ws};
+use crate::app::App;
 
 /// `GET /api/v1/ws`
 pub async fn websocket(
@@ -44,7 +44,7 @@ pub async fn websocket(
         match upgrade.await.map(downcast::<TokioIo<TcpStream>>) {
             Ok(Ok(parts)) => {
                 let tcp = parts.io.into_inner();
-                socket::serve(app, guard, address, tcp, parts.read_buf).await;
+                ws::serve(app, guard, address, tcp, parts.read_buf).await;
             }
             Ok(Err(Upgraded { .. })) => debug!("an upgraded connection was not plain TCP"),
             Err(error) => debug!(%error, "upgrade failed"),

@@ -76,6 +76,9 @@ async fn tail(
                 }
             }
         }
+        if events.send(FeedEvent::Read).await.is_err() {
+            return Ok(());
+        }
     }
 }
 

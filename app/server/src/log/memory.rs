@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rollcall_protocol::{EntryId, Message};
@@ -13,6 +13,9 @@ use tokio::sync::{
 };
 
 use super::{Appended, FeedEvent, NewEntry, Page};
+
+/// A feed in which nothing happens says this often that it is read.
+const READ_EVERY: Duration = Duration::from_millis(500);
 
 /// Room logs in memory. Clones share them.
 #[derive(Clone)]
@@ -99,13 +102,18 @@ impl MemoryLog {
 
     pub(super) async fn follow(&self, events: mpsc::Sender<FeedEvent>) {
         let mut feed = self.feed.subscribe();
+        let mut ticks = tokio::time::interval(READ_EVERY);
         // What was appended before the subscription.
         let mut event = FeedEvent::Missed;
         while events.send(event).await.is_ok() {
-            event = match feed.recv().await {
-                Ok(event) => event,
-                Err(RecvError::Lagged(_)) => FeedEvent::Missed,
-                Err(RecvError::Closed) => return,
+            event = tokio::select! {
+                biased;
+                event = feed.recv() => match event {
+                    Ok(event) => event,
+                    Err(RecvError::Lagged(_)) => FeedEvent::Missed,
+                    Err(RecvError::Closed) => return,
+                },
+                _ = ticks.tick() => FeedEvent::Read,
             };
         }
     }

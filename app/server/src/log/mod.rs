@@ -93,6 +93,8 @@ pub enum FeedEvent {
         /// Their name.
         name: String,
     },
+    /// The feeds were read: everything before this is told.
+    Read,
     /// Events may be missing before the next one: every local room must be compared with its log.
     Missed,
 }

@@ -1,128 +1,128 @@
-//! One room on this replica: its newest frames, who listens, who is present.
+//! One room on this replica: its newest frames, who is present, and its listeners, of which it knows nothing.
 //!
-//! The feed pushes into the room; the room's own task hands on to the listeners, so that a
-//! room with many or slow listeners delays nobody else. A listener is live while it takes
-//! what the room hands over; otherwise it catches up by [`Room::pull`], from the ring or the log.
+//! The feed pushes into the room; [`Room::take_batch`] gathers what is new for all listeners at once. Everything here is
+//! a moment's bookkeeping under one lock: nothing is written and nothing awaited under it.
 
-mod listener;
-mod registry;
+mod batch;
 mod ring;
-#[cfg(test)]
-mod tests;
+mod roster;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use rollcall_protocol::{EntryId, Member, Message, PresenceEvent, ServerFrame};
-use tokio::{
-    sync::{Notify, OnceCell},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
-use self::{
-    listener::Batch,
-    ring::{After, Ring},
-};
 pub use self::{
-    listener::{Listener, Out},
-    registry::{Rooms, Start},
-    ring::Frame,
+    batch::Batch,
+    ring::{After, Frame, RingLimits},
+    roster::Roster,
 };
-use crate::{
-    log::{Page, splice, unix_ms},
-    metrics::Metrics,
-    mutants,
-    presence::Snapshot,
-    socket::{HIGH_WATER, wire},
-};
+use self::{ring::Ring, roster::Change};
+use crate::{budget::Budget, presence::Snapshot, wire};
 
-/// Members named in `joined` and `members`; the rest are only counted.
-const MAX_LISTED: usize = 200;
-/// Presence and typing frames that may wait for a hand-over; more are dropped, oldest first.
-const MAX_SIGNALS: usize = 256;
-/// Presence events kept while the first snapshot is read.
-const MAX_EARLY: usize = 1024;
-/// Listeners served before other tasks get a turn.
-const TURN: usize = 64;
-
-/// One room on this replica.
-pub struct Room {
-    /// The room's name.
-    pub name: String,
-    state: Mutex<State>,
-    /// Something new for the listeners.
-    wake: Notify,
-    /// Done once head and members are known.
-    loaded: OnceCell<()>,
+/// Bounds of one room.
+#[derive(Debug, Clone, Copy)]
+pub struct RoomLimits {
+    /// Of its ring.
+    pub ring: RingLimits,
+    /// About how many bytes of messages one hand-over has.
+    pub batch_bytes: usize,
+    /// Presence and typing frames that may wait for a hand-over; beyond that the oldest are dropped.
+    pub signals: usize,
+    /// Presence events kept until the first snapshot.
+    pub early: usize,
+    /// Members named in `joined` and `members`; the rest are only counted.
+    pub listed: usize,
 }
 
-#[derive(Default)]
-struct State {
+/// One room on this replica, with listeners of type `L`.
+pub struct Room<L> {
+    /// The room's name.
+    pub name: String,
+    limits: RoomLimits,
+    state: Mutex<State<L>>,
+    /// Something new for the listeners.
+    wake: Notify,
+}
+
+struct State<L> {
     ring: Ring,
+    /// Counts the times that the log turned out to have another history than the ring.
+    epoch: u64,
+    /// The epoch of the last hand-over.
+    handed_epoch: u64,
     /// The log's last entry known here.
     head: EntryId,
     /// The last entry handed to the listeners.
     handed: EntryId,
-    signals: Vec<(bool, Bytes)>,
-    signals_dropped: bool,
-    listeners: HashMap<u64, Arc<Listener>>,
-    /// Members connected here, and how often: their leases are ours to renew.
+    signals: Vec<Signal>,
+    presence_lost: bool,
+    roster: Roster,
+    listeners: HashMap<u64, Arc<L>>,
+    /// Members connected here: name, and how often.
     local: HashMap<String, (String, usize)>,
-    /// Everyone in the room, on any replica.
-    members: BTreeMap<String, String>,
-    /// Feed events up to this ID are part of `members` already.
-    members_at: EntryId,
-    /// Presence events that came before the first snapshot; afterwards `None`.
-    early: Option<Vec<(EntryId, PresenceEvent, Member)>>,
     empty_since: Option<Instant>,
 }
 
-/// How far [`Room::pull`] came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pull {
-    /// The listener is live.
-    Live,
-    /// The connection takes no more for now.
-    Full,
-    /// Read the log after this cursor, then pull again.
-    NeedPage(EntryId),
+struct Signal {
+    is_presence: bool,
+    wire: Bytes,
 }
 
-impl Room {
-    /// A room that nobody is in yet.
-    #[doc(hidden)]
+/// How a room stands at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stand {
+    /// Counts the histories that the room has seen.
+    pub epoch: u64,
+    /// The log's last entry known here.
+    pub head: EntryId,
+}
+
+/// What a room knows of a cursor at one instant.
+#[derive(Debug)]
+pub struct View {
+    /// The history in which this holds.
+    pub epoch: u64,
+    /// What comes after the cursor.
+    pub after: After,
+}
+
+impl<L> Room<L> {
+    /// A room without listeners; its ring shares `rings` with the others of this replica.
     #[must_use]
-    pub fn new(name: String) -> Self {
+    pub fn new(name: String, limits: RoomLimits, rings: &Budget) -> Self {
         let state = State {
-            early: Some(Vec::new()),
+            ring: Ring::new(limits.ring, rings),
+            epoch: 0,
+            handed_epoch: 0,
+            head: EntryId::ZERO,
+            handed: EntryId::ZERO,
+            signals: Vec::new(),
+            presence_lost: false,
+            roster: Roster::new(limits.listed, limits.early),
+            listeners: HashMap::new(),
+            local: HashMap::new(),
             empty_since: Some(Instant::now()),
-            ..State::default()
         };
-        Self { name, state: Mutex::new(state), wake: Notify::new(), loaded: OnceCell::new() }
+        Self { name, limits, state: Mutex::new(state), wake: Notify::new() }
     }
 
     /// A std mutex: held for a moment's bookkeeping, never over an await or a write.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<L>> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The log's last entry known here.
-    #[must_use]
-    pub fn head(&self) -> EntryId {
-        self.state().head
-    }
-
-    /// Adds a listener, and its member if it has one. Returns how many are present, and who, at most
-    /// 200, the member among them: at one moment, so that whoever comes or goes is either in this
-    /// list or told to the listener.
+    /// Adds a listener, and its member if it has one. Returns how many are present, and who, the member among them: at
+    /// one moment, so that each member that comes or goes is either in this list or told to the listener.
     pub fn attach(
         &self,
         connection: u64,
-        listener: Arc<Listener>,
+        listener: Arc<L>,
         member: Option<&Member>,
     ) -> (usize, Vec<Member>) {
         let mut state = self.state();
@@ -131,7 +131,7 @@ impl Room {
         if let Some(Member { member, name }) = member {
             state.local.entry(member.clone()).or_insert_with(|| (name.clone(), 0)).1 += 1;
         }
-        state.list_members(member)
+        state.roster.listed(member)
     }
 
     /// Removes a listener. Says whether its member has no other connection here.
@@ -146,52 +146,30 @@ impl Room {
         let Some(Member { member, .. }) = member else { return false };
         let Some((_, connections)) = state.local.get_mut(member) else { return false };
         *connections -= 1;
-        let last = *connections == 0;
-        if last {
+        let is_last = *connections == 0;
+        if is_last {
             state.local.remove(member);
         }
-        last
+        is_last
     }
 
-    /// Continues a listener from the ring as far as `take` accepts.
-    ///
-    /// With the last frame taken the listener is live, and `on_live` learns its cursor and, if
-    /// presence frames had to be skipped, who is here. The room's lock is held meanwhile, so that
-    /// nothing falls between catching up and live delivery.
-    pub fn pull(
-        &self,
-        listener: &Listener,
-        mut take: impl FnMut(&Frame) -> bool,
-        on_live: impl FnOnce(EntryId, Option<(usize, Vec<Member>)>),
-    ) -> Pull {
+    /// What comes after `cursor`, about `space` bytes of it.
+    #[must_use]
+    pub fn view(&self, cursor: EntryId, space: usize) -> View {
         let state = self.state();
-        let mut place = listener.place();
-        match state.ring.after(place.cursor) {
-            After::Frames(frames) => {
-                for frame in frames {
-                    if !take(&frame) {
-                        return Pull::Full;
-                    }
-                    place.cursor = frame.id;
-                }
-            }
-            After::Head => {}
-            After::Beyond if place.is_at_log_end() => {}
-            After::Beyond | After::Unknown => {
-                place.needs_page();
-                return Pull::NeedPage(place.cursor);
-            }
-        }
-        place.live = true;
-        let stale = std::mem::take(&mut place.presence_stale);
-        on_live(place.cursor, stale.then(|| state.list_members(None)));
-        Pull::Live
+        View { epoch: state.epoch, after: state.ring.after(cursor, space) }
     }
 
     /// Whether the ring continues `cursor`, or ends there: the log need not be asked.
     #[must_use]
     pub fn proves(&self, cursor: EntryId) -> bool {
-        matches!(self.state().ring.after(cursor), After::Frames(_) | After::Head)
+        matches!(self.view(cursor, 1).after, After::Frames(_) | After::Head)
+    }
+
+    /// The log's last entry known here.
+    #[must_use]
+    pub fn head(&self) -> EntryId {
+        self.state().head
     }
 
     /// The ring's newest entry.
@@ -200,121 +178,111 @@ impl Room {
         self.state().ring.last()
     }
 
-    /// Continues the ring from `newest` with what the log has after it, or starts anew where the
-    /// log ends. A page of `full` entries may not be all.
-    pub fn bridge(&self, newest: Option<EntryId>, page: Page, full: usize) {
-        let continues = newest.is_some_and(|newest| splice::gap(newest, &page).is_none());
-        if continues && page.entries.len() < full {
-            page.entries.into_iter().for_each(|message| self.push(message));
-        } else {
-            self.rewind(page.last);
-        }
+    /// Puts the log's newest entries, oldest first, before what the feed has told meanwhile. `last` is where the log ends.
+    pub fn fill(&self, entries: Vec<Message>, last: EntryId) {
+        let mut state = self.state();
+        state.ring.fill(entries.into_iter().map(Frame::new).collect());
+        let newest = state.ring.last().unwrap_or_default();
+        state.head = state.head.max(last).max(newest);
+        // What is in the ring now is for those that enter; there is no listener yet to be handed anything.
+        state.handed = state.handed.max(newest);
     }
 
-    /// Whether the ring has newer frames that do not continue `cursor`.
-    #[must_use]
-    pub fn contradicts(&self, cursor: EntryId) -> bool {
-        matches!(self.state().ring.after(cursor), After::Unknown)
-    }
-
-    /// The log turned out to end at `last`: drops the frames, which may be of a lost history, and
-    /// makes every listener compare its cursor with the log.
+    /// The log turned out to end at `last`: drops the frames, which may be of a lost history, and makes every listener
+    /// compare its cursor with the log.
     pub fn rewind(&self, last: EntryId) {
         let mut state = self.state();
         state.ring.clear();
+        state.epoch += 1;
         state.head = last;
         state.handed = last;
-        state.listeners.values().for_each(|listener| listener.recheck());
+        self.wake.notify_one();
+    }
+
+    /// How the room stands before its log is asked: the log may be ahead of that by then, but never behind it.
+    #[must_use]
+    pub fn stand(&self) -> Stand {
+        let state = self.state();
+        Stand { epoch: state.epoch, head: state.head }
+    }
+
+    /// The log ends at `last`, and has lost the entry `lost` if one is named. If the ring is of a history that the log does
+    /// not have, the room is rewound: once, however many listeners find out. `stand` is from before the log was asked.
+    pub fn compare(&self, stand: Stand, last: EntryId, lost: Option<EntryId>) {
+        let is_of_another = {
+            let state = self.state();
+            let has_lost = stand.head > last || lost.is_some_and(|cursor| state.ring.has(cursor));
+            has_lost && state.epoch == stand.epoch
+        };
+        if is_of_another {
+            self.rewind(last);
+        }
     }
 
     /// The feed's next message.
-    #[doc(hidden)]
     pub fn push(&self, message: Message) {
-        let mut state = self.state();
         let frame = Frame::new(message);
+        let mut state = self.state();
         state.head = state.head.max(frame.id);
         if state.ring.push(frame) {
             self.wake.notify_one();
         }
     }
 
-    fn signal(&self, state: &mut State, presence: bool, frame: &ServerFrame) {
+    fn signal(&self, state: &mut State<L>, is_presence: bool, frame: &ServerFrame) {
         if state.listeners.is_empty() {
             return;
         }
-        if state.signals.len() >= MAX_SIGNALS {
-            state.signals_dropped |= state.signals.remove(0).0;
+        if state.signals.len() >= self.limits.signals {
+            state.presence_lost |= state.signals.remove(0).is_presence;
         }
-        state.signals.push((presence, wire::text_frame(frame)));
+        state.signals.push(Signal { is_presence, wire: wire::text_frame(frame) });
         self.wake.notify_one();
     }
 
-    fn typing(&self, member: String, name: String) {
+    /// A member is typing.
+    pub fn typing(&self, member: String, name: String) {
         let frame = ServerFrame::Typing { room: self.name.clone(), member, name };
         self.signal(&mut self.state(), false, &frame);
     }
 
-    fn presence(&self, at: EntryId, event: PresenceEvent, member: Member) {
+    /// A presence event, `at` its place in the feed.
+    pub fn presence(&self, at: EntryId, event: PresenceEvent, member: Member) {
         let mut state = self.state();
-        if at <= state.members_at {
-            return;
-        }
-        match &mut state.early {
-            Some(early) if early.len() < MAX_EARLY => early.push((at, event, member)),
-            Some(_) => {}
-            None => {
-                state.members_at = at;
-                self.apply(&mut state, event, member);
-            }
-        }
+        let change = state.roster.event(at, Change { event, member });
+        self.tell(&mut state, change);
     }
 
-    /// Changes the list of members, and tells the listeners if it did change.
-    fn apply(&self, state: &mut State, event: PresenceEvent, Member { member, name }: Member) {
-        let changed = match event {
-            PresenceEvent::Join => state.members.insert(member.clone(), name.clone()).is_none(),
-            PresenceEvent::Leave => state.members.remove(&member).is_some(),
-        };
-        if changed {
+    /// The feeds have lost something: the next snapshot is newer than what they told before, whatever its ID.
+    pub fn forget_presence(&self) {
+        self.state().roster.forget_place();
+    }
+
+    /// Makes the list of members that of `snapshot`. False if events have overtaken it: a fresh one is needed.
+    pub fn settle(&self, snapshot: Snapshot) -> bool {
+        let mut state = self.state();
+        let changes = state.roster.settle(snapshot);
+        let settled = changes.is_some();
+        self.tell(&mut state, changes.into_iter().flatten());
+        settled
+    }
+
+    fn tell(&self, state: &mut State<L>, changes: impl IntoIterator<Item = Change>) {
+        for Change { event, member: Member { member, name } } in changes {
             let frame = ServerFrame::Presence { room: self.name.clone(), event, member, name };
             self.signal(state, true, &frame);
         }
     }
 
-    /// The feeds have lost something: whatever ID the next snapshot has, it is newer than what they told before.
-    fn forget_presence(&self) {
-        self.state().members_at = EntryId::ZERO;
+    /// How many are present, and who.
+    #[must_use]
+    pub fn members(&self) -> (usize, Vec<Member>) {
+        self.state().roster.listed(None)
     }
 
-    /// Makes the list of members that of `snapshot`, then applies what came meanwhile.
-    fn settle(&self, snapshot: Snapshot) {
-        let mut state = self.state();
-        if snapshot.at < state.members_at {
-            // Events have overtaken it; the next one will do.
-            return;
-        }
-        state.members_at = snapshot.at;
-        let gone: Vec<_> = state
-            .members
-            .iter()
-            .filter(|(member, _)| !snapshot.members.contains_key(*member))
-            .map(|(member, name)| Member { member: member.clone(), name: name.clone() })
-            .collect();
-        for member in gone {
-            self.apply(&mut state, PresenceEvent::Leave, member);
-        }
-        for (member, name) in snapshot.members {
-            self.apply(&mut state, PresenceEvent::Join, Member { member, name });
-        }
-        for (at, event, member) in state.early.take().into_iter().flatten() {
-            if at > snapshot.at {
-                state.members_at = at;
-                self.apply(&mut state, event, member);
-            }
-        }
-    }
-
-    fn local_members(&self) -> Vec<Member> {
+    /// The members that are connected here.
+    #[must_use]
+    pub fn local_members(&self) -> Vec<Member> {
         let state = self.state();
         let local = state.local.iter();
         local
@@ -322,69 +290,52 @@ impl Room {
             .collect()
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether nobody listens.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.state().listeners.is_empty()
     }
 
-    fn empty_for(&self) -> Option<Duration> {
+    /// How long nobody has listened.
+    #[must_use]
+    pub fn empty_for(&self) -> Option<Duration> {
         self.state().empty_since.map(|since| since.elapsed())
     }
 
-    /// Hands on what is new, until cancelled by dropping.
-    async fn run(&self, metrics: &Metrics) {
-        loop {
-            self.wake.notified().await;
-            mutants::wait_for_a_second().await;
-            while let Some((batch, listeners)) = self.take_batch() {
-                for turn in listeners.chunks(TURN) {
-                    turn.iter().for_each(|listener| listener.hear(&batch));
-                    tokio::task::yield_now().await;
-                }
-                let now = unix_ms();
-                for frame in &batch.frames {
-                    let late = now.saturating_sub(frame.id.ms);
-                    metrics.delivery_seconds.observe(late as f64 / 1000.0);
-                }
-                metrics.messages_out.inc_by((batch.frames.len() * listeners.len()) as u64);
-            }
-        }
+    /// Waits until [`Self::take_batch`] may have something.
+    pub async fn something_new(&self) {
+        self.wake.notified().await;
     }
 
-    /// What the listeners have not been handed yet, at most half of what an outlet holds.
-    fn take_batch(&self) -> Option<(Batch, Vec<Arc<Listener>>)> {
+    /// What the listeners have not been handed yet.
+    #[must_use]
+    pub fn take_batch(&self) -> Option<(Batch, Vec<Arc<L>>)> {
         let mut state = self.state();
         let mut bytes = BytesMut::new();
         let mut frames = Vec::new();
         for frame in state.ring.newer_than(state.handed) {
             bytes.extend_from_slice(&frame.wire);
             frames.push(frame.clone());
-            if bytes.len() >= HIGH_WATER / 2 {
+            if bytes.len() >= self.limits.batch_bytes {
                 break;
             }
         }
         let signals = std::mem::take(&mut state.signals);
-        let dropped = std::mem::take(&mut state.signals_dropped);
-        if frames.is_empty() && signals.is_empty() {
+        let presence_lost = std::mem::take(&mut state.presence_lost);
+        let is_rewound = state.handed_epoch != state.epoch;
+        if frames.is_empty() && signals.is_empty() && !is_rewound {
             return None;
         }
+        state.handed_epoch = state.epoch;
         state.handed = frames.last().map_or(state.handed, |frame| frame.id);
         let batch = Batch {
+            epoch: state.epoch,
             frames,
             messages: bytes.freeze(),
-            has_presence: dropped || signals.iter().any(|(presence, _)| *presence),
-            signals: signals.iter().flat_map(|(_, frame)| frame.iter().copied()).collect(),
+            has_presence: signals.iter().any(|signal| signal.is_presence),
+            presence_lost,
+            signals: signals.iter().flat_map(|signal| signal.wire.iter().copied()).collect(),
         };
         Some((batch, state.listeners.values().cloned().collect()))
-    }
-}
-
-impl State {
-    fn list_members(&self, me: Option<&Member>) -> (usize, Vec<Member>) {
-        let missing = me.filter(|me| !self.members.contains_key(&me.member));
-        let listed = self.members.iter().take(MAX_LISTED - 1);
-        let listed =
-            listed.map(|(member, name)| Member { member: member.clone(), name: name.clone() });
-        let count = self.members.len() + usize::from(missing.is_some());
-        (count, missing.cloned().into_iter().chain(listed).collect())
     }
 }

@@ -5,13 +5,21 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use rollcall_protocol::{EntryId, Message, ServerFrame};
 
-use crate::socket::wire;
+use crate::{
+    budget::{Budget, Share},
+    wire,
+};
 
-/// Bounds of a ring, in frames and in bytes.
-const MAX_FRAMES: usize = 256;
-const MAX_BYTES: usize = 512 * 1024;
+/// Bounds of one ring.
+#[derive(Debug, Clone, Copy)]
+pub struct RingLimits {
+    /// Most frames.
+    pub frames: usize,
+    /// Most bytes.
+    pub bytes: usize,
+}
 
-/// A message, encoded once for all who hear it.
+/// A message, encoded once for all listeners.
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// The entry.
@@ -44,14 +52,22 @@ pub enum After {
     Unknown,
 }
 
-/// An unbroken run of a room log's newest entries.
-#[derive(Default)]
+/// An unbroken run of a room log's newest entries. Never empty again once it has a frame, but by [`Ring::clear`]: the newest
+/// entry is what tells a cursor at the head from one that is ahead of what is known here.
 pub struct Ring {
     frames: VecDeque<Frame>,
-    bytes: usize,
+    limits: RingLimits,
+    /// This ring's share of what all rings may hold.
+    share: Share,
 }
 
 impl Ring {
+    /// An empty ring, which shares `budget` with the others of this replica.
+    #[must_use]
+    pub fn new(limits: RingLimits, budget: &Budget) -> Self {
+        Self { frames: VecDeque::new(), limits, share: budget.share() }
+    }
+
     /// Adds a frame; one that is no newer than the last is ignored. A frame that does not continue
     /// the last starts the ring anew. Says whether the frame was added.
     pub fn push(&mut self, frame: Frame) -> bool {
@@ -63,19 +79,33 @@ impl Ring {
                 self.clear();
             }
         }
-        self.bytes += frame.wire.len();
+        self.share.set(self.share.bytes() + frame.wire.len());
         self.frames.push_back(frame);
-        while self.frames.len() > MAX_FRAMES || self.bytes > MAX_BYTES {
+        while self.frames.len() > 1 && self.is_too_large() {
             let Some(oldest) = self.frames.pop_front() else { break };
-            self.bytes -= oldest.wire.len();
+            self.share.set(self.share.bytes() - oldest.wire.len());
         }
         true
+    }
+
+    /// Puts `older` frames, oldest first, before those that are here.
+    pub fn fill(&mut self, older: Vec<Frame>) {
+        let newer = std::mem::take(&mut self.frames);
+        self.share.set(0);
+        for frame in older.into_iter().chain(newer) {
+            self.push(frame);
+        }
+    }
+
+    fn is_too_large(&self) -> bool {
+        let bytes = self.share.bytes();
+        self.frames.len() > self.limits.frames || bytes > self.limits.bytes || self.share.is_over(0)
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.frames.clear();
-        self.bytes = 0;
+        self.share.set(0);
     }
 
     /// The newest entry.
@@ -84,13 +114,26 @@ impl Ring {
         self.frames.back().map(|frame| frame.id)
     }
 
-    /// What comes after `cursor`: the frame after it must name it as predecessor.
+    /// Whether `cursor` is one of its frames, or the one before the first.
     #[must_use]
-    pub fn after(&self, cursor: EntryId) -> After {
+    pub fn has(&self, cursor: EntryId) -> bool {
+        self.frames.binary_search_by_key(&cursor, |frame| frame.id).is_ok()
+            || self.frames.front().is_some_and(|first| first.prev == cursor)
+    }
+
+    /// What comes after `cursor`, about `space` bytes of it: the frame after it must name it as predecessor.
+    #[must_use]
+    pub fn after(&self, cursor: EntryId, space: usize) -> After {
         let start = self.frames.partition_point(|frame| frame.id <= cursor);
         match self.frames.get(start) {
             Some(next) if next.prev == cursor => {
-                After::Frames(self.frames.range(start..).cloned().collect())
+                let mut taken = 0;
+                let fits = |frame: &&Frame| {
+                    let fits = taken < space;
+                    taken += frame.wire.len();
+                    fits
+                };
+                After::Frames(self.frames.range(start..).take_while(fits).cloned().collect())
             }
             Some(_) => After::Unknown,
             None if self.last() == Some(cursor) => After::Head,
@@ -121,41 +164,88 @@ mod tests {
         }
     }
 
+    const LIMITS: RingLimits = RingLimits { frames: 256, bytes: 512 * 1024 };
+    const ALL: usize = usize::MAX;
+
+    fn ring() -> Ring {
+        Ring::new(LIMITS, &Budget::new(usize::MAX))
+    }
+
     fn at(ms: u64) -> EntryId {
         EntryId::new(ms, 0)
     }
 
     #[test]
     fn continues_a_cursor_it_can_prove() {
-        let mut ring = Ring::default();
+        let mut ring = ring();
         for (prev, id) in [(5, 6), (6, 8), (8, 9)] {
             assert!(ring.push(frame(prev, id)));
         }
-        assert_eq!(ids(ring.after(at(5))), [6, 8, 9]);
-        assert_eq!(ids(ring.after(at(6))), [8, 9]);
-        assert!(matches!(ring.after(at(9)), After::Head));
-        assert!(matches!(ring.after(at(10)), After::Beyond));
-        assert!(matches!(ring.after(at(4)), After::Unknown), "older than the ring");
-        assert!(matches!(ring.after(at(7)), After::Unknown), "never an entry");
+        assert_eq!(ids(ring.after(at(5), ALL)), [6, 8, 9]);
+        assert_eq!(ids(ring.after(at(6), ALL)), [8, 9]);
+        assert!(matches!(ring.after(at(9), ALL), After::Head));
+        assert!(matches!(ring.after(at(10), ALL), After::Beyond));
+        assert!(matches!(ring.after(at(4), ALL), After::Unknown), "older than the ring");
+        assert!(matches!(ring.after(at(7), ALL), After::Unknown), "never an entry");
     }
 
     #[test]
     fn a_broken_chain_starts_anew() {
-        let mut ring = Ring::default();
+        let mut ring = ring();
         ring.push(frame(1, 2));
         ring.push(frame(3, 4));
-        assert!(matches!(ring.after(at(2)), After::Unknown));
-        assert_eq!(ids(ring.after(at(3))), [4]);
+        assert!(matches!(ring.after(at(2), ALL), After::Unknown));
+        assert_eq!(ids(ring.after(at(3), ALL)), [4]);
     }
 
     #[test]
     fn is_bounded_and_ignores_what_it_has() {
-        let mut ring = Ring::default();
+        let mut ring = ring();
         for id in 1..=1000 {
             ring.push(frame(id - 1, id));
             assert!(!ring.push(frame(id - 1, id)));
         }
-        assert_eq!(ids(ring.after(at(1000 - MAX_FRAMES as u64))).len(), MAX_FRAMES);
-        assert!(matches!(ring.after(at(1)), After::Unknown));
+        assert_eq!(ids(ring.after(at(1000 - LIMITS.frames as u64), ALL)).len(), LIMITS.frames);
+        assert!(matches!(ring.after(at(1), ALL), After::Unknown));
+    }
+
+    #[test]
+    fn hands_out_about_as_much_as_is_asked_for() {
+        let mut ring = ring();
+        (1..=9).for_each(|id| assert!(ring.push(frame(id - 1, id))));
+        assert_eq!(ids(ring.after(at(3), 2)), [4, 5]);
+        assert_eq!(ids(ring.after(at(3), 1)), [4], "at least one");
+    }
+
+    #[test]
+    fn older_frames_go_before_those_that_came_meanwhile() {
+        let mut ring = ring();
+        ring.push(frame(4, 5));
+        ring.fill(vec![frame(2, 3), frame(3, 4), frame(4, 5)]);
+        assert_eq!(ids(ring.after(at(2), ALL)), [3, 4, 5]);
+        ring.fill(vec![frame(0, 1)]);
+        assert_eq!(
+            ids(ring.after(at(2), ALL)),
+            [3, 4, 5],
+            "what does not lead to them is left out"
+        );
+    }
+
+    /// Fault S3: 10,000 rooms with 512 KiB each in a container of 256 MB.
+    #[test]
+    fn all_rings_together_keep_within_their_budget() {
+        let budget = Budget::new(500);
+        let mut rings: Vec<_> = (0..10).map(|_| Ring::new(LIMITS, &budget)).collect();
+        for id in 1..=200 {
+            rings.iter_mut().for_each(|ring| assert!(ring.push(frame(id - 1, id))));
+        }
+        // A ring has its newest frame whatever the others hold.
+        assert!(budget.used_ratio() <= 1.0, "{}", budget.used_ratio());
+        assert!(rings.iter().all(|ring| ring.last() == Some(at(200))));
+        rings.truncate(1);
+        for id in 201..=400 {
+            assert!(rings[0].push(frame(id - 1, id)));
+        }
+        assert_eq!(ids(rings[0].after(at(200), ALL)).len(), 200, "alone it has room again");
     }
 }

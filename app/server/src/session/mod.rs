@@ -65,6 +65,7 @@ pub struct Session {
     /// remembers nothing of this member would take a later number, and the refused one for a duplicate.
     due: HashMap<String, u64>,
     bad_frames: u32,
+    moves: bool,
 }
 
 /// What `welcome` says of this replica.
@@ -91,6 +92,7 @@ impl Session {
             sends: VecDeque::new(),
             due: HashMap::new(),
             bad_frames: 0,
+            moves: false,
         }
     }
 
@@ -98,6 +100,12 @@ impl Session {
     #[must_use]
     pub fn me(&self) -> Option<&Member> {
         self.me.as_ref()
+    }
+
+    /// Whether this client says that it obeys `goaway`.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        self.moves
     }
 
     /// How many sends wait for their answer.
@@ -117,7 +125,8 @@ impl Session {
             ClientFrame::Unknown => {
                 self.bad_frame(ErrorCode::UnknownType, "this server does not know that type".into())
             }
-            ClientFrame::Hello { v, client, name, why, rooms } => {
+            ClientFrame::Hello { v, client, name, why, rooms, moves } => {
+                self.moves = moves && self.me.is_none() || self.moves;
                 self.hello(v, &client, name, why, rooms)
             }
             ClientFrame::Ping { t } => vec![Effect::Reply(ServerFrame::Pong { t })],

@@ -19,6 +19,7 @@ fn hello(rooms: &[&str]) -> ClientFrame {
         name: "Teal".into(),
         why: Why::Fresh,
         rooms: rooms.iter().map(|&room| RoomCursor { room: room.into(), after: None }).collect(),
+        moves: true,
     }
 }
 

@@ -75,6 +75,7 @@ impl World {
             while replica.follow(&self.log) {
                 busy = true;
             }
+            replica.fan_out();
         }
         busy
     }

@@ -1,7 +1,7 @@
 //! The way out of one connection, shared by its own task and the rooms.
 //!
 //! A room writes to the socket itself, with the bytes that all its listeners share. What the
-//! socket does not take at once waits here, up to [`HIGH_WATER`], for the connection's task.
+//! socket does not take at once waits here, up to a high water mark, for the connection's task.
 
 use std::{
     io,
@@ -18,60 +18,81 @@ use tokio::{
     time::Instant,
 };
 
-/// Rooms add nothing once this many bytes wait; the connection then falls back to catch-up.
-pub const HIGH_WATER: usize = 64 * 1024;
-/// Replies to the client's own frames may go this far beyond, and then the connection ends.
-const HARD_LIMIT: usize = 4 * HIGH_WATER;
+use crate::{
+    budget::{Budget, Share},
+    delivery::Sink,
+};
+
+/// Replies to the client's own frames may go this many times beyond what rooms may fill, and then the connection ends.
+const HARD_LIMIT: usize = 4;
 
 /// A connection's socket and what waits to be written.
 pub struct Outlet {
     tcp: TcpStream,
     /// A std mutex: held for a `try_write` at most, never over an await.
     state: Mutex<State>,
+    /// Rooms add nothing once this many bytes wait; the connection then falls back to catch-up.
+    high_water: usize,
     /// The connection's task should look: bytes wait, or a listener fell behind.
     pub wake: Notify,
 }
 
-#[derive(Default)]
 struct State {
     waiting: BytesMut,
+    /// What waits, of what all outlets together may hold.
+    share: Share,
     /// When the socket last took something, while bytes wait.
     progress: Option<Instant>,
     closed: bool,
 }
 
+impl State {
+    /// Whether rooms may add something. Beyond the budget of all outlets only to one where nothing waits yet.
+    fn has_room(&self, high_water: usize) -> bool {
+        let waiting = self.waiting.len();
+        !self.closed && waiting < high_water && (waiting == 0 || !self.share.is_over(0))
+    }
+}
+
 impl Outlet {
-    /// An outlet into `tcp`.
+    /// An outlet into `tcp`, which rooms fill up to `high_water` bytes, and all together up to `budget`.
     #[must_use]
-    pub fn new(tcp: TcpStream) -> Self {
-        Self { tcp, state: Mutex::default(), wake: Notify::new() }
+    pub fn new(tcp: TcpStream, high_water: usize, budget: &Budget) -> Self {
+        let state = State {
+            waiting: BytesMut::new(),
+            share: budget.share(),
+            progress: None,
+            closed: false,
+        };
+        Self { tcp, state: Mutex::new(state), high_water, wake: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Writes or queues whole frames. False, and nothing taken, if too much waits already.
-    pub fn offer(&self, frames: &[u8]) -> bool {
-        let mut state = self.state();
-        if state.closed || state.waiting.len() >= HIGH_WATER {
-            return false;
-        }
-        self.put(&mut state, frames);
-        true
-    }
-
-    /// Whether [`Self::offer`] would take something now.
+    /// Whether [`Sink::offer`] would take something now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let state = self.state();
-        !state.closed && state.waiting.len() < HIGH_WATER
+        self.state().has_room(self.high_water)
     }
 
-    /// As [`Self::offer`], for what must not be skipped; beyond the hard limit the outlet closes.
+    fn hard_limit(&self) -> usize {
+        HARD_LIMIT * self.high_water
+    }
+
+    /// Writes or queues whole frames, whatever waits: for who asked [`Self::has_room`] before.
+    pub fn put_frame(&self, frame: &[u8]) {
+        let mut state = self.state();
+        if !state.closed {
+            self.put(&mut state, frame);
+        }
+    }
+
+    /// As [`Self::put_frame`], for replies; beyond the hard limit the outlet closes.
     pub fn put_reply(&self, frame: &[u8]) {
         let mut state = self.state();
-        if state.waiting.len() >= HARD_LIMIT {
+        if state.waiting.len() >= self.hard_limit() {
             state.closed = true;
             self.wake.notify_one();
         } else if !state.closed {
@@ -91,6 +112,8 @@ impl Outlet {
                 state.progress = Some(Instant::now());
             }
             state.waiting.extend_from_slice(&bytes[written..]);
+            let waiting = state.waiting.len();
+            state.share.set(waiting);
             self.wake.notify_one();
         }
     }
@@ -129,6 +152,8 @@ impl Outlet {
             match self.tcp.try_write(&state.waiting) {
                 Ok(written) => {
                     state.waiting.advance(written);
+                    let waiting = state.waiting.len();
+                    state.share.set(waiting);
                     state.progress = Some(Instant::now());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -137,8 +162,24 @@ impl Outlet {
         }
         // An empty buffer keeps its memory; ten thousand of them would be missed.
         state.waiting = BytesMut::new();
+        state.share.set(0);
         state.progress = None;
         Ok(())
+    }
+}
+
+impl Sink for Outlet {
+    fn offer(&self, frames: &[u8]) -> bool {
+        let mut state = self.state();
+        let has_room = state.has_room(self.high_water);
+        if has_room {
+            self.put(&mut state, frames);
+        }
+        has_room
+    }
+
+    fn wake(&self) {
+        self.wake.notify_one();
     }
 }
 
@@ -194,7 +235,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         // Taken whole: tungstenite hands over whole frames, and they must stay whole.
         let mut state = self.outlet.state();
-        if state.waiting.len() >= HARD_LIMIT {
+        if state.waiting.len() >= self.outlet.hard_limit() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         self.outlet.put(&mut state, bytes);

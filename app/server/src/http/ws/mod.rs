@@ -3,9 +3,7 @@
 mod connection;
 mod counts;
 mod outlet;
+mod parting;
 mod rooms;
-pub mod wire;
 
 pub use connection::serve;
-pub use outlet::{HIGH_WATER, Outlet};
-pub use rooms::{open_page, unbroken};

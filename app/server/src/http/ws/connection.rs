@@ -1,15 +1,10 @@
 //! The task of one connection: reads frames, asks the session, does what it says.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use rollcall_protocol::{ClientFrame, CloseCode, EntryId, RoomCursor, ServerFrame};
+use rollcall_protocol::{ClientFrame, CloseCode, RoomCursor, ServerFrame};
 use tokio::{net::TcpStream, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -23,18 +18,18 @@ use tracing::debug;
 
 use super::{
     outlet::{Outlet, Stream},
-    rooms::Joined,
-    wire,
+    parting::Parting,
+    rooms::{Entered, Visits},
 };
 use crate::{
     app::App,
-    error::JoinError,
-    lifecycle::{ConnectionGuard, Drain, Phase},
-    log::{Appended, LogError, Page},
+    delivery::Outcome,
+    lifecycle::ConnectionGuard,
+    log::{Appended, LogError},
     mutants::{self, Mutant},
     rates::FrameRate,
-    room::{Room, Start},
     session::{Effect, Session, ack},
+    wire,
 };
 
 /// The default of 128 KiB would cost 1.3 GB at 10,000 connections.
@@ -62,7 +57,7 @@ pub async fn serve(
         .write_buffer_size(0)
         .max_message_size(limit)
         .max_frame_size(limit);
-    let outlet = Arc::new(Outlet::new(tcp));
+    let outlet = Arc::new(Outlet::new(tcp, app.config.limits.outlet_bytes, &app.outlets));
     let stream = Stream::new(outlet.clone(), early);
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let transport = app.metrics.connections.with_label_values(&["websocket"]);
@@ -75,16 +70,16 @@ pub async fn serve(
 /// What came of something a connection waited for.
 pub(super) enum Done {
     Appended(Result<Appended, LogError>),
-    Entered(RoomCursor, Result<(Arc<Room>, Start), JoinError>),
+    Entered(RoomCursor, Entered),
     Exited(String),
-    Page { room: String, cursor: EntryId, page: Result<Page, LogError> },
+    Page { room: String, page: Outcome },
     Quiet,
 }
 
 enum Next {
     Frame(Option<Result<Message, Error>>),
     Done(Done),
-    Phase,
+    Standing,
     Deadline,
     Look,
     Broken,
@@ -94,11 +89,7 @@ pub(super) struct Connection {
     pub(super) app: App,
     pub(super) id: u64,
     pub(super) outlet: Arc<Outlet>,
-    pub(super) rooms: HashMap<String, Joined>,
-    /// Rooms that are being entered or left: presence must see the one before the other.
-    pub(super) busy_rooms: HashSet<String>,
-    /// Rooms to enter again once they are no longer busy.
-    pub(super) enter_next: HashMap<String, RoomCursor>,
+    pub(super) visits: Visits,
     pub(super) under_way: FuturesUnordered<BoxFuture<'static, Done>>,
     pub(super) session: Session,
     /// When each of the session's pending sends came.
@@ -111,11 +102,10 @@ pub(super) struct Connection {
     pub(super) close: Option<(CloseCode, &'static str)>,
     /// Set once the close frame is sent: when to stop waiting for the client's.
     closing_until: Option<Instant>,
-    drain: Option<Drain>,
+    pub(super) parting: Parting,
     frames: FrameRate,
     /// No frame is read until then: the client is too fast.
     read_from: Instant,
-    forced: bool,
 }
 
 impl Connection {
@@ -128,9 +118,7 @@ impl Connection {
             id: app.next_connection(),
             app,
             outlet,
-            rooms: HashMap::new(),
-            busy_rooms: HashSet::new(),
-            enter_next: HashMap::new(),
+            visits: Visits::default(),
             under_way: FuturesUnordered::new(),
             session,
             sends: VecDeque::new(),
@@ -139,16 +127,15 @@ impl Connection {
             typed: None,
             close: None,
             closing_until: None,
-            drain: None,
+            parting: Parting::default(),
             read_from: Instant::now(),
-            forced: false,
         }
     }
 
     async fn run(mut self, mut socket: WebSocketStream<Stream>) {
-        let mut phase = self.app.lifecycle.phase();
+        let mut standing = self.app.lifecycle.standing();
         // A drain that began between the handshake and here must be seen, too.
-        phase.mark_changed();
+        standing.mark_changed();
         let mut ticks = tokio::time::interval(self.app.config.look_every());
         loop {
             let deadline = self.deadline();
@@ -159,7 +146,7 @@ impl Connection {
                 flushed = self.outlet.flush_some(), if self.outlet.is_waiting() => {
                     if flushed.is_ok() { Next::Look } else { Next::Broken }
                 }
-                _ = phase.changed() => Next::Phase,
+                _ = standing.changed() => Next::Standing,
                 () = tokio::time::sleep_until(deadline) => Next::Deadline,
                 _ = ticks.tick() => Next::Look,
             };
@@ -169,9 +156,9 @@ impl Connection {
                     self.done(done);
                     true
                 }
-                Next::Phase => {
-                    let phase = *phase.borrow_and_update();
-                    self.phase_changed(phase);
+                Next::Standing => {
+                    let standing = *standing.borrow_and_update();
+                    self.standing_changed(standing);
                     true
                 }
                 Next::Deadline => self.deadline_passed(),
@@ -202,9 +189,10 @@ impl Connection {
     fn deadline(&self) -> Instant {
         let far = self.heard + 10 * self.app.config.heartbeat;
         let hello = self.session.me().is_none().then(|| self.opened + HELLO_TIMEOUT);
-        let drain = self.drain.filter(|_| !self.forced).map(|drain| drain.deadline);
         let reads = Some(self.read_from).filter(|from| *from > Instant::now());
-        self.closing_until.or([hello, drain, reads].into_iter().flatten().min()).unwrap_or(far)
+        self.closing_until
+            .or([hello, self.parting.deadline(), reads].into_iter().flatten().min())
+            .unwrap_or(far)
     }
 
     /// Ends what should have ended by now. False if there is nothing left to wait for.
@@ -213,21 +201,15 @@ impl Connection {
         if self.closing_until.is_some_and(|until| until <= now) {
             return false;
         }
-        if self.drain.is_some_and(|drain| drain.deadline <= now) {
-            self.force();
-        } else if self.session.me().is_none() {
+        if !self.part(now) && self.session.me().is_none() && now - self.opened >= HELLO_TIMEOUT {
             self.close = Some((CloseCode::HelloTimeout, "no hello"));
         }
         true
     }
 
-    fn force(&mut self) {
-        if !self.forced && self.closing_until.is_none() {
-            self.forced = true;
-            self.app.lifecycle.count_forced();
-            self.app.metrics.forced_closes.inc();
-        }
-        self.close = Some((CloseCode::Restart, "this replica goes away"));
+    /// Whether the close frame has been sent.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing_until.is_some()
     }
 
     /// Whether the client is still there, and reads what it is sent.
@@ -297,6 +279,7 @@ impl Connection {
     }
 
     fn apply(&mut self, effects: Vec<Effect>) {
+        let is_hello = effects.iter().any(|effect| matches!(effect, Effect::Greet(_)));
         for effect in effects {
             match effect {
                 Effect::Reply(frame) => self.reply(&frame),
@@ -313,11 +296,14 @@ impl Connection {
                 }
                 Effect::Typing(room) => self.typing(room),
                 Effect::Bye => {
-                    let rooms: Vec<_> = self.rooms.keys().cloned().collect();
+                    let rooms: Vec<_> = self.visits.in_rooms.keys().cloned().collect();
                     rooms.iter().for_each(|room| self.exit(room));
                 }
                 Effect::Close(code, reason) => self.close = Some((code, reason)),
             }
+        }
+        if is_hello {
+            self.tell_status(self.app.lifecycle.is_delivering());
         }
     }
 
@@ -352,40 +338,17 @@ impl Connection {
                 self.count_answered(&outcome);
                 self.apply(effects);
             }
-            Done::Entered(cursor, Ok((room, start))) => self.entered(&cursor, room, start),
-            Done::Entered(cursor, Err(error)) => self.not_entered(cursor, &error),
-            Done::Exited(room) => self.settled(&room),
-            Done::Page { room, cursor, page } => self.page_read(&room, cursor, page),
+            Done::Entered(cursor, entered) => self.entered(cursor, entered),
+            Done::Exited(room) => self.exited(&room),
+            Done::Page { room, page } => self.page_read(&room, page),
             Done::Quiet => {}
-        }
-    }
-
-    fn phase_changed(&mut self, phase: Phase) {
-        match phase {
-            Phase::Draining(drain) if self.drain.is_none() => {
-                self.drain = Some(drain);
-                if self.session.me().is_none() {
-                    self.close = Some((CloseCode::Restart, "this replica goes away"));
-                    return;
-                }
-                let left = drain.deadline.duration_since(Instant::now());
-                self.reply(&ServerFrame::Goaway {
-                    in_ms: self.app.lifecycle.moment(drain).as_millis() as u64,
-                    deadline_ms: left.as_millis() as u64,
-                    reason: "drain".to_owned(),
-                });
-            }
-            // Its deadline may have come nearer.
-            Phase::Draining(drain) => self.drain = Some(drain),
-            Phase::Stopped => self.force(),
-            Phase::Starting | Phase::Ready => self.drain = None,
         }
     }
 
     fn end(mut self) {
         self.outlet.close();
         self.detach();
-        if self.drain.is_some() && !self.forced {
+        if self.parting.is_told() && !self.parting.forced {
             self.app.lifecycle.count_moved();
             self.app.metrics.moved.inc();
         }

@@ -1,6 +1,6 @@
 //! What a connection counts.
 
-use rollcall_protocol::{GapReason, RejectCode, ServerFrame, Why};
+use rollcall_protocol::{RejectCode, ServerFrame, Why};
 
 use super::connection::Connection;
 use crate::log::{Appended, LogError};
@@ -15,16 +15,15 @@ impl Connection {
         self.app.metrics.hellos.with_label_values(&[why]).inc();
     }
 
-    pub(super) fn count_gap(&self, reason: GapReason) {
-        self.app.metrics.gaps.with_label_values(&[reason.as_str()]).inc();
-    }
-
     pub(super) fn count_reply(&self, frame: &ServerFrame) {
         let outcome = match frame {
             ServerFrame::Ack { duplicate: false, .. } => "taken",
             ServerFrame::Ack { duplicate: true, .. } => "duplicate",
             ServerFrame::Reject { code: RejectCode::Unavailable, .. } => "failed",
             ServerFrame::Reject { .. } => "rejected",
+            ServerFrame::Gap { reason, .. } => {
+                return self.app.metrics.gaps.with_label_values(&[reason.as_str()]).inc();
+            }
             _ => return,
         };
         self.app.metrics.messages_in.with_label_values(&[outcome]).inc();

@@ -1,0 +1,284 @@
+//! The rooms of this replica: opened by the first listener, closed when nobody has listened for a while.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use rollcall_protocol::{EntryId, Member};
+use tokio::sync::{Notify, OnceCell};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::{
+    fan_out::fan_out,
+    listener::Listener,
+    page::PageRead,
+    reads::{Read, Reads},
+};
+use crate::{
+    budget::Budget,
+    config::Limits,
+    error::JoinError,
+    health::Health,
+    log::{Log, LogError, splice},
+    metrics::Metrics,
+    mutants::{self, Mutant},
+    presence::Presence,
+    room::{RingLimits, Room, RoomLimits},
+    supervise::Supervisor,
+};
+
+/// The rooms of this replica. Clones share them.
+#[derive(Clone)]
+pub struct Rooms {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What rooms are made of.
+pub struct Parts {
+    /// The room logs.
+    pub log: Log,
+    /// Who is where.
+    pub presence: Presence,
+    /// What all rings together may hold.
+    pub rings: Budget,
+    /// The counters.
+    pub metrics: Metrics,
+    /// What is known of this replica's health.
+    pub health: Health,
+    /// Runs the rooms' tasks.
+    pub supervisor: Supervisor,
+}
+
+pub(super) struct Inner {
+    open: Mutex<HashMap<String, Arc<OpenRoom>>>,
+    max_rooms: usize,
+    room_limits: RoomLimits,
+    page_entries: usize,
+    reads: Reads,
+    /// Some room is suspect.
+    pub(super) suspicion: Notify,
+    pub(super) parts: Parts,
+}
+
+/// A room with a task that hands on what is new.
+pub(super) struct OpenRoom {
+    pub room: Arc<Room<Listener>>,
+    /// Done once head, newest entries and members are known.
+    pub loaded: OnceCell<()>,
+    /// The feeds did not tell everything: it is to be compared with its log and its leases.
+    pub is_suspect: AtomicBool,
+    closed: CancellationToken,
+}
+
+/// Where a listener starts in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the head.
+    Fresh(EntryId),
+    /// At its cursor.
+    Resumed(EntryId),
+    /// Elsewhere, since the log does not continue the cursor.
+    Gap {
+        /// The cursor.
+        after: EntryId,
+        /// Where it goes on.
+        gap: splice::Gap,
+    },
+}
+
+impl Start {
+    /// The cursor from which the listener goes on.
+    #[must_use]
+    pub fn cursor(&self) -> EntryId {
+        match self {
+            Self::Fresh(cursor) | Self::Resumed(cursor) => *cursor,
+            Self::Gap { gap, .. } => gap.resumes_at,
+        }
+    }
+}
+
+impl Rooms {
+    /// No rooms yet.
+    #[must_use]
+    pub fn new(limits: &Limits, parts: Parts) -> Self {
+        let room_limits = RoomLimits {
+            ring: RingLimits { frames: limits.ring_frames, bytes: limits.ring_bytes },
+            batch_bytes: limits.outlet_bytes / 2,
+            signals: limits.waiting_signals,
+            early: limits.early_events,
+            listed: limits.listed_members,
+        };
+        let inner = Inner {
+            open: Mutex::default(),
+            max_rooms: limits.rooms,
+            room_limits,
+            page_entries: limits.page_entries,
+            reads: Reads::default(),
+            suspicion: Notify::new(),
+            parts,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    fn open_rooms(&self) -> MutexGuard<'_, HashMap<String, Arc<OpenRoom>>> {
+        self.inner.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<OpenRoom>> {
+        self.open_rooms().values().cloned().collect()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Arc<OpenRoom>> {
+        self.open_rooms().get(name).cloned()
+    }
+
+    /// How many rooms are open.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.open_rooms().len()
+    }
+
+    /// The logs behind the rooms.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.inner.parts.log
+    }
+
+    /// Opens `name` for `member` and finds where `after` stands in its log.
+    ///
+    /// # Errors
+    /// If there are too many rooms, or the log does not answer.
+    pub async fn join(
+        &self,
+        name: &str,
+        member: Option<&Member>,
+        after: Option<EntryId>,
+    ) -> Result<(Arc<Room<Listener>>, Start), JoinError> {
+        let open = self.open(name)?;
+        open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
+        if let Some(member) = member {
+            match self.inner.parts.presence.enter(name, std::slice::from_ref(member), false).await {
+                // Redis refuses writes, but one can still read: the next renewal makes up for it.
+                Ok(()) | Err(LogError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let start = match after {
+            None => Start::Fresh(open.room.head()),
+            Some(_) if mutants::active(Mutant::ResumeFromTail) => Start::Resumed(open.room.head()),
+            Some(cursor) => self.locate(&open.room, cursor).await?,
+        };
+        Ok((open.room.clone(), start))
+    }
+
+    /// Ends a member's presence: it left, and is not just gone.
+    pub async fn exit(&self, name: &str, member: &str) {
+        if let Err(error) = self.inner.parts.presence.exit(name, member).await {
+            warn!(%error, "a lease could not be ended and will run out");
+        }
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<OpenRoom>, JoinError> {
+        let mut open = self.open_rooms();
+        if let Some(room) = open.get(name) {
+            return Ok(room.clone());
+        }
+        if open.len() >= self.inner.max_rooms {
+            close_empty(&mut open, Duration::ZERO);
+        }
+        if open.len() >= self.inner.max_rooms {
+            return Err(JoinError::TooManyRooms);
+        }
+        let Parts { rings, metrics, supervisor, .. } = &self.inner.parts;
+        let opened = Arc::new(OpenRoom {
+            room: Arc::new(Room::new(name.to_owned(), self.inner.room_limits, rings)),
+            loaded: OnceCell::new(),
+            is_suspect: AtomicBool::new(false),
+            closed: CancellationToken::new(),
+        });
+        open.insert(name.to_owned(), opened.clone());
+        supervisor.spawn("a room", {
+            let (room, closed, metrics) =
+                (opened.room.clone(), opened.closed.clone(), metrics.clone());
+            async move {
+                closed.run_until_cancelled(fan_out(&room, &metrics)).await;
+            }
+        });
+        Ok(opened)
+    }
+
+    /// Fills a room that was opened just now. The feed may be ahead of what is read here, but never behind.
+    async fn load(&self, room: &Room<Listener>) -> Result<(), LogError> {
+        let snapshot = self.inner.parts.presence.snapshot(&room.name).await?;
+        let page = self.log().read_before(&room.name, None, self.inner.page_entries).await?;
+        room.fill(page.entries, page.last);
+        if !room.settle(snapshot) {
+            room.settle(self.inner.parts.presence.snapshot(&room.name).await?);
+        }
+        Ok(())
+    }
+
+    async fn locate(&self, room: &Arc<Room<Listener>>, cursor: EntryId) -> Result<Start, LogError> {
+        if room.proves(cursor) {
+            return Ok(Start::Resumed(cursor));
+        }
+        let page = self.read_page(room, cursor).await?;
+        Ok(match page.gap {
+            None => Start::Resumed(cursor),
+            Some(gap) => Start::Gap { after: cursor, gap },
+        })
+    }
+
+    /// The page of a room's log after `cursor`. One read at a time serves all who ask for the same.
+    pub fn read_page(&self, room: &Arc<Room<Listener>>, cursor: EntryId) -> Read {
+        let (log, limit) = (self.log().clone(), self.inner.page_entries);
+        self.inner.reads.join(&room.name, cursor, || {
+            let room = room.clone();
+            async move {
+                let stand = room.stand();
+                let page = log.read_after(&room.name, cursor, limit).await?;
+                let read = PageRead::new(cursor, stand.epoch, page);
+                room.compare(stand, read.last, read.proves_loss().then_some(cursor));
+                Ok(Arc::new(read))
+            }
+        })
+    }
+
+    /// The feeds did not tell everything: each room is compared with its log and its leases, by and by.
+    pub(super) fn suspect_all(&self) {
+        for open in self.all() {
+            open.room.forget_presence();
+            open.is_suspect.store(true, Relaxed);
+        }
+        self.inner.suspicion.notify_one();
+    }
+
+    /// Closes rooms in which nobody has listened for `after`.
+    pub(super) fn close_empty(&self, after: Duration) {
+        close_empty(&mut self.open_rooms(), after);
+    }
+
+    /// Stops the rooms' tasks.
+    pub fn close(&self) {
+        self.open_rooms().drain().for_each(|(_, open)| open.closed.cancel());
+    }
+}
+
+fn close_empty(open: &mut HashMap<String, Arc<OpenRoom>>, after: Duration) {
+    open.retain(|_, open| {
+        // A connection may be about to enter: then the room has an owner besides this map and its own task, or its entry
+        // here has another owner.
+        let in_use = Arc::strong_count(&open.room) > 2 || Arc::strong_count(open) > 1;
+        let keep = in_use || open.room.empty_for().is_none_or(|empty| empty < after);
+        if !keep {
+            open.closed.cancel();
+        }
+        keep
+    });
+}
