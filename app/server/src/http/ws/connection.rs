@@ -1,10 +1,10 @@
 //! The task of one connection: reads frames, asks the session, does what it says.
 
-use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use rollcall_protocol::{ClientFrame, CloseCode, RoomCursor, ServerFrame};
+use rollcall_protocol::{ClientFrame, CloseCode, Member, ServerFrame};
 use tokio::{net::TcpStream, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -18,14 +18,14 @@ use tracing::debug;
 
 use super::{
     outlet::{Outlet, Stream},
-    parting::Parting,
-    rooms::{Entered, Visits},
+    parting::{Guest, Parted, Parting},
+    visits::{self, NotEntered, Visits},
+    voice::{SendTimes, Voice},
 };
 use crate::{
     app::App,
-    delivery::Outcome,
-    lifecycle::ConnectionGuard,
-    log::{Appended, LogError},
+    lifecycle::{ConnectionGuard, Phase, Standing},
+    log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
     rates::FrameRate,
     session::{Effect, Session, ack},
@@ -40,6 +40,8 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A member's typing is told this often at most.
 const TYPING_EVERY: Duration = Duration::from_secs(1);
+/// A drain ends a connection.
+const GOES_AWAY: (CloseCode, &str) = (CloseCode::Restart, "this replica goes away");
 /// With this many things under way for one connection, its next frames wait.
 const MAX_UNDER_WAY: usize = 128;
 
@@ -68,41 +70,37 @@ pub async fn serve(
 }
 
 /// What came of something a connection waited for.
-pub(super) enum Done {
+enum Done {
     Appended(Result<Appended, LogError>),
-    Entered(RoomCursor, Entered),
-    Exited(String),
-    Page { room: String, page: Outcome },
-    Quiet,
+    Typed,
 }
 
 enum Next {
     Frame(Option<Result<Message, Error>>),
     Done(Done),
+    Visits(visits::Done),
     Standing,
     Deadline,
     Look,
     Broken,
 }
 
-pub(super) struct Connection {
-    pub(super) app: App,
-    pub(super) id: u64,
-    pub(super) outlet: Arc<Outlet>,
-    pub(super) visits: Visits,
-    pub(super) under_way: FuturesUnordered<BoxFuture<'static, Done>>,
-    pub(super) session: Session,
-    /// When each of the session's pending sends came.
-    pub(super) sends: VecDeque<Instant>,
+struct Connection {
+    app: App,
+    voice: Voice,
+    visits: Visits,
+    under_way: FuturesUnordered<BoxFuture<'static, Done>>,
+    session: Session,
+    send_times: SendTimes,
     opened: Instant,
     /// When the client last said anything.
-    pub(super) heard: Instant,
+    heard: Instant,
     /// When it last told a room that it is typing.
     typed: Option<Instant>,
-    pub(super) close: Option<(CloseCode, &'static str)>,
+    close: Option<(CloseCode, &'static str)>,
     /// Set once the close frame is sent: when to stop waiting for the client's.
     closing_until: Option<Instant>,
-    pub(super) parting: Parting,
+    parting: Parting,
     frames: FrameRate,
     /// No frame is read until then: the client is too fast.
     read_from: Instant,
@@ -111,24 +109,22 @@ pub(super) struct Connection {
 impl Connection {
     fn new(app: App, outlet: Arc<Outlet>, address: IpAddr) -> Self {
         let throttle = Box::new(app.rates.throttle(address));
-        let session = Session::new(app.limits(), app.greeting(), throttle);
-        let frames = app.rates.frames();
+        let voice = Voice::new(outlet, app.metrics.clone());
         Self {
-            frames,
-            id: app.next_connection(),
-            app,
-            outlet,
-            visits: Visits::default(),
+            visits: Visits::new(app.clone(), voice.clone(), app.next_connection()),
+            voice,
             under_way: FuturesUnordered::new(),
-            session,
-            sends: VecDeque::new(),
+            session: Session::new(app.limits(), app.greeting(), throttle),
+            send_times: SendTimes::default(),
             opened: Instant::now(),
             heard: Instant::now(),
             typed: None,
             close: None,
             closing_until: None,
             parting: Parting::default(),
+            frames: app.rates.frames(),
             read_from: Instant::now(),
+            app,
         }
     }
 
@@ -139,11 +135,13 @@ impl Connection {
         let mut ticks = tokio::time::interval(self.app.config.look_every());
         loop {
             let deadline = self.deadline();
+            let outlet = self.voice.outlet.clone();
             let next = tokio::select! {
                 frame = socket.next(), if self.may_read() => Next::Frame(frame),
                 Some(done) = self.under_way.next() => Next::Done(done),
-                () = self.outlet.wake.notified() => Next::Look,
-                flushed = self.outlet.flush_some(), if self.outlet.is_waiting() => {
+                done = self.visits.next() => Next::Visits(done),
+                () = outlet.wake.notified() => Next::Look,
+                flushed = outlet.flush_some(), if outlet.is_waiting() => {
                     if flushed.is_ok() { Next::Look } else { Next::Broken }
                 }
                 _ = standing.changed() => Next::Standing,
@@ -152,15 +150,9 @@ impl Connection {
             };
             let goes_on = match next {
                 Next::Frame(frame) => self.hear(frame),
-                Next::Done(done) => {
-                    self.done(done);
-                    true
-                }
-                Next::Standing => {
-                    let standing = *standing.borrow_and_update();
-                    self.standing_changed(standing);
-                    true
-                }
+                Next::Done(done) => self.done(done),
+                Next::Visits(done) => self.visit_done(done),
+                Next::Standing => self.standing_changed(*standing.borrow_and_update()),
                 Next::Deadline => self.deadline_passed(),
                 Next::Look => self.is_alive(),
                 Next::Broken => false,
@@ -168,21 +160,29 @@ impl Connection {
             if !goes_on {
                 break;
             }
-            self.catch_up();
-            if let Some((code, reason)) = self.close.take().filter(|_| self.closing_until.is_none())
-            {
-                self.outlet.close();
-                self.closing_until = Some(Instant::now() + CLOSE_TIMEOUT);
-                let frame = CloseFrame { code: code.code().into(), reason: reason.into() };
-                // A broken socket shows where it is read.
-                let _ = socket.send(Message::Close(Some(frame))).await;
+            if let Some(me) = self.session.me() {
+                self.visits.catch_up(me);
             }
+            self.begin_close(&mut socket).await;
         }
         self.end();
     }
 
+    async fn begin_close(&mut self, socket: &mut WebSocketStream<Stream>) {
+        let Some((code, reason)) = self.close.take().filter(|_| self.closing_until.is_none())
+        else {
+            return;
+        };
+        self.voice.outlet.close();
+        self.closing_until = Some(Instant::now() + CLOSE_TIMEOUT);
+        let frame = CloseFrame { code: code.code().into(), reason: reason.into() };
+        // A broken socket shows where it is read.
+        let _ = socket.send(Message::Close(Some(frame))).await;
+    }
+
     fn may_read(&self) -> bool {
-        self.under_way.len() < MAX_UNDER_WAY && self.read_from <= Instant::now()
+        let under_way = self.under_way.len() + self.visits.under_way();
+        under_way < MAX_UNDER_WAY && self.read_from <= Instant::now()
     }
 
     /// The next moment at which something must be looked at.
@@ -201,31 +201,59 @@ impl Connection {
         if self.closing_until.is_some_and(|until| until <= now) {
             return false;
         }
-        if !self.part(now) && self.session.me().is_none() && now - self.opened >= HELLO_TIMEOUT {
-            self.close = Some((CloseCode::HelloTimeout, "no hello"));
+        match self.parting.due(now) {
+            Some(Parted::Forced) => self.force(),
+            Some(Parted::Ignored) => {
+                self.app.lifecycle.count_ignored();
+                self.app.metrics.ignored_goaways.inc();
+                self.close = Some(GOES_AWAY);
+            }
+            None if self.session.me().is_none() && now - self.opened >= HELLO_TIMEOUT => {
+                self.close = Some((CloseCode::HelloTimeout, "no hello"));
+            }
+            None => {}
         }
         true
     }
 
-    /// Whether the close frame has been sent.
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing_until.is_some()
+    fn standing_changed(&mut self, standing: Standing) -> bool {
+        if standing.phase == Phase::Stopped && self.closing_until.is_none() && self.parting.end() {
+            self.force();
+        } else if self.session.me().is_some() {
+            let guest = Guest {
+                moves: self.session.moves(),
+                grace: self.app.config.goaway_grace,
+                spread: self.app.config.drain_spread,
+            };
+            let moment = |spread| self.app.lifecycle.moment(spread);
+            let told = self.parting.standing_changed(standing, guest, moment);
+            told.iter().for_each(|frame| self.voice.reply(frame));
+        } else if matches!(standing.phase, Phase::Draining(_)) {
+            self.close = Some(GOES_AWAY);
+        }
+        true
+    }
+
+    fn force(&mut self) {
+        self.app.lifecycle.count_forced();
+        self.app.metrics.forced_closes.inc();
+        self.close = Some(GOES_AWAY);
     }
 
     /// Whether the client is still there, and reads what it is sent.
     fn is_alive(&mut self) -> bool {
         let now = Instant::now();
-        let stalled = self.outlet.stalled_since();
+        let stalled = self.voice.outlet.stalled_since();
         if stalled.is_some_and(|since| now - since > self.app.config.limits.stall) {
             self.app.metrics.stalled_closes.inc();
             return false;
         }
-        if self.outlet.is_closed() && self.closing_until.is_none() {
+        if self.voice.outlet.is_closed() && self.closing_until.is_none() {
             return false;
         }
         if self.session.me().is_some() && now - self.heard > self.app.config.heartbeat * 5 / 2 {
             // It may take its time to answer the close, but not with its lease renewed meanwhile.
-            self.detach();
+            self.visits.detach(self.session.me());
             self.close = Some((CloseCode::TryAgainLater, "silent"));
         }
         true
@@ -241,12 +269,16 @@ impl Connection {
         match frame {
             Ok(_) if self.closing_until.is_some() => {}
             Ok(Message::Text(text)) => {
+                let was_known = self.session.me().is_some();
                 let effects = match serde_json::from_str::<ClientFrame>(&text) {
                     Ok(frame) => self.session.frame(frame),
                     Err(error) => self.session.malformed(error.to_string()),
                 };
-                self.note_send();
+                self.send_times.heard(self.session.pending(), self.heard);
                 self.apply(effects);
+                if !was_known && self.session.me().is_some() {
+                    self.greeted();
+                }
             }
             Ok(Message::Binary(_)) => {
                 self.close = Some((CloseCode::Unsupported, "text frames only"))
@@ -274,81 +306,85 @@ impl Connection {
 
     /// Closes without an answer, since the socket cannot be read on. Always false.
     fn refuse(&mut self, code: CloseCode, reason: &str) -> bool {
-        self.outlet.put_reply(&wire::close_frame(code, reason));
+        self.voice.outlet.put_reply(&wire::close_frame(code, reason));
         false
     }
 
     fn apply(&mut self, effects: Vec<Effect>) {
-        let is_hello = effects.iter().any(|effect| matches!(effect, Effect::Greet(_)));
+        let me = self.session.me().cloned();
         for effect in effects {
-            match effect {
-                Effect::Reply(frame) => self.reply(&frame),
-                Effect::Greet(why) => self.count_hello(why),
-                Effect::Enter(cursor) => self.enter(cursor),
-                Effect::Exit(room) => self.exit(&room),
-                Effect::Append(entry) => {
-                    if mutants::active(Mutant::AckBeforeAppend) {
-                        self.reply(&ack(entry.room.clone(), entry.n, None, false));
-                    }
-                    let log = self.app.rooms.log().clone();
-                    let append = async move { Done::Appended(log.append_settled(&entry).await) };
-                    self.under_way.push(Box::pin(append));
-                }
-                Effect::Typing(room) => self.typing(room),
-                Effect::Bye => {
-                    let rooms: Vec<_> = self.visits.in_rooms.keys().cloned().collect();
-                    rooms.iter().for_each(|room| self.exit(room));
-                }
-                Effect::Close(code, reason) => self.close = Some((code, reason)),
+            match (effect, &me) {
+                (Effect::Reply(frame), _) => self.voice.reply(&frame),
+                (Effect::Greet(why), _) => self.voice.count_hello(why),
+                (Effect::Enter(cursor), _) => self.visits.enter(cursor),
+                (Effect::Exit(room), Some(me)) => self.visits.exit(&room, me),
+                (Effect::Append(entry), _) => self.append(entry),
+                (Effect::Typing(room), Some(me)) => self.typing(room, me),
+                (Effect::Bye, Some(me)) => self.visits.exit_all(me),
+                (Effect::Close(code, reason), _) => self.close = Some((code, reason)),
+                // Only a client that has said `hello` has rooms.
+                (Effect::Exit(_) | Effect::Typing(_) | Effect::Bye, None) => {}
             }
         }
-        if is_hello {
-            self.tell_status(self.app.lifecycle.is_delivering());
-        }
     }
 
-    pub(super) fn reply(&self, frame: &ServerFrame) {
-        self.count_reply(frame);
-        self.outlet.put_reply(&wire::text_frame(frame));
-        if mutants::active(Mutant::SaysMore) {
-            self.outlet.put_reply(&wire::text_frame(&ServerFrame::Unknown));
-        }
+    /// After `welcome`: what it was too early to tell.
+    fn greeted(&mut self) {
+        let delivers = self.app.lifecycle.is_delivering();
+        self.parting.status(delivers).iter().for_each(|frame| self.voice.reply(frame));
     }
 
-    fn typing(&mut self, room: String) {
+    fn append(&mut self, entry: NewEntry) {
+        if mutants::active(Mutant::AckBeforeAppend) {
+            self.voice.reply(&ack(entry.room.clone(), entry.n, None, false));
+        }
+        let log = self.app.rooms.log().clone();
+        let append = async move { Done::Appended(log.append_settled(&entry).await) };
+        self.under_way.push(Box::pin(append));
+    }
+
+    fn typing(&mut self, room: String, me: &Member) {
         let now = Instant::now();
-        let Some(me) = self.session.me().cloned() else { return };
         if self.typed.is_none_or(|typed| now - typed >= TYPING_EVERY) {
             self.typed = Some(now);
             let log = self.app.rooms.log().clone();
+            let me = me.clone();
             self.under_way.push(Box::pin(async move {
                 log.typing(&room, &me.member, &me.name).await;
-                Done::Quiet
+                Done::Typed
             }));
         }
     }
 
-    fn done(&mut self, done: Done) {
-        match done {
-            Done::Appended(outcome) => {
-                let mut effects = self.session.appended(&outcome);
-                if mutants::active(Mutant::AckBeforeAppend) {
-                    effects.remove(0);
-                }
-                self.count_answered(&outcome);
-                self.apply(effects);
+    fn done(&mut self, done: Done) -> bool {
+        if let Done::Appended(outcome) = done {
+            let mut effects = self.session.appended(&outcome);
+            if mutants::active(Mutant::AckBeforeAppend) {
+                effects.remove(0);
             }
-            Done::Entered(cursor, entered) => self.entered(cursor, entered),
-            Done::Exited(room) => self.exited(&room),
-            Done::Page { room, page } => self.page_read(&room, page),
-            Done::Quiet => {}
+            self.send_times.answered(self.session.pending(), &outcome, &self.app.metrics);
+            self.apply(effects);
         }
+        true
+    }
+
+    fn visit_done(&mut self, done: visits::Done) -> bool {
+        let Some(me) = self.session.me().cloned() else { return true };
+        let is_wanted = |room: &str| self.session.is_in(room);
+        if let Err(NotEntered { room, error }) = self.visits.done(done, &me, is_wanted) {
+            self.session.not_entered(&room);
+            let (code, detail) = (error.code(), error.to_string());
+            self.voice.reply(&ServerFrame::Error { code, detail, room: Some(room) });
+            // Its cursors are safe with the client: let it come back, perhaps elsewhere.
+            self.close = Some((CloseCode::TryAgainLater, "not every room could be entered"));
+        }
+        true
     }
 
     fn end(mut self) {
-        self.outlet.close();
-        self.detach();
-        if self.parting.is_told() && !self.parting.forced {
+        self.voice.outlet.close();
+        self.visits.detach(self.session.me());
+        if self.parting.has_moved() {
             self.app.lifecycle.count_moved();
             self.app.metrics.moved.inc();
         }

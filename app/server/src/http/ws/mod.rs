@@ -1,9 +1,9 @@
 //! One WebSocket: moves frames between the client, its session and its rooms.
 
 mod connection;
-mod counts;
 mod outlet;
 mod parting;
-mod rooms;
+mod visits;
+mod voice;
 
 pub use connection::serve;

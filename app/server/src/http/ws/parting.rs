@@ -1,11 +1,10 @@
-//! How a connection's end is brought about: drains, moments, isolation, deadlines.
+//! How a connection's end comes about: drains, moments, isolation, deadlines. No I/O.
 
 use std::time::Duration;
 
-use rollcall_protocol::{CloseCode, LogStatus, ServerFrame};
+use rollcall_protocol::{LogStatus, ServerFrame};
 use tokio::time::Instant;
 
-use super::connection::Connection;
 use crate::lifecycle::{Drain, Phase, Standing};
 
 /// Connections of an isolated replica are told to move at moments spread over this time at most.
@@ -22,96 +21,102 @@ pub(super) struct Parting {
     isolated: bool,
     /// Whether the log was last said to be away.
     log_away: bool,
-    pub forced: bool,
+    over: bool,
+}
+
+/// How a connection is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parted {
+    /// At the drain's deadline.
+    Forced,
+    /// After its own moment, since its client does not obey a goaway.
+    Ignored,
+}
+
+/// A client, as far as leaving goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guest {
+    /// It says that it obeys a goaway.
+    pub moves: bool,
+    /// If it does not, it is closed this long after its moment.
+    pub grace: Duration,
+    /// The spread of a drain that has none of its own.
+    pub spread: Duration,
 }
 
 impl Parting {
     /// The next moment at which this connection is to be ended.
     pub fn deadline(&self) -> Option<Instant> {
-        let drain = self.drain.filter(|_| !self.forced).map(|drain| drain.deadline);
+        let drain = self.drain.filter(|_| !self.over).map(|drain| drain.deadline);
         [drain, self.closes_at].into_iter().flatten().min()
     }
 
-    /// Whether it was told to leave by a drain.
-    pub fn is_told(&self) -> bool {
-        self.drain.is_some()
+    /// Whether its client left by itself after it was told to.
+    pub fn has_moved(&self) -> bool {
+        self.drain.is_some() && !self.over
     }
-}
 
-impl Connection {
-    pub(super) fn standing_changed(&mut self, standing: Standing) {
-        self.tell_status(standing.delivers);
+    /// The replica's standing has changed: what a client that has said `hello` is told. `moment` gives it its own within a
+    /// spread.
+    pub fn standing_changed(
+        &mut self,
+        standing: Standing,
+        guest: Guest,
+        moment: impl FnOnce(Duration) -> Duration,
+    ) -> Vec<ServerFrame> {
+        let mut told: Vec<_> = self.status(standing.delivers).into_iter().collect();
         match standing.phase {
-            Phase::Draining(drain) if self.parting.drain.is_none() => self.begin_drain(drain),
+            Phase::Draining(drain) if self.drain.is_none() => {
+                let moment = moment(drain.spread);
+                let now = Instant::now();
+                self.closes_at = (!guest.moves).then(|| now + moment + guest.grace);
+                told.push(goaway(moment, drain.deadline.duration_since(now), "drain"));
+                self.drain = Some(drain);
+            }
             // Its deadline may have come nearer.
-            Phase::Draining(drain) => self.parting.drain = Some(drain),
-            Phase::Stopped => self.force(),
+            Phase::Draining(drain) => self.drain = Some(drain),
+            Phase::Stopped => {}
             Phase::Starting | Phase::Ready => {
-                self.parting.drain = None;
-                self.parting.closes_at = None;
-                self.tell_isolation(standing.isolated);
+                self.drain = None;
+                self.closes_at = None;
+                // A client of a replica that does not deliver is better off elsewhere. If it finds no other, it stays.
+                if standing.isolated && !self.isolated {
+                    let spread = guest.spread.min(ISOLATED_SPREAD);
+                    told.push(goaway(moment(spread), NO_DEADLINE, "isolated"));
+                }
+                self.isolated = standing.isolated;
             }
         }
+        told
     }
 
-    /// Says whether the log answers, if that has changed for this client.
-    pub(super) fn tell_status(&mut self, delivers: bool) {
-        if self.session.me().is_none() || self.parting.log_away != delivers {
-            return;
-        }
-        self.parting.log_away = !delivers;
+    /// What is to be told of the log, if that has changed for this client.
+    pub fn status(&mut self, delivers: bool) -> Option<ServerFrame> {
+        let was_away = std::mem::replace(&mut self.log_away, !delivers);
         let log = if delivers { LogStatus::Up } else { LogStatus::Away };
-        self.reply(&ServerFrame::Status { log });
+        (was_away == delivers).then_some(ServerFrame::Status { log })
     }
 
-    fn begin_drain(&mut self, drain: Drain) {
-        self.parting.drain = Some(drain);
-        if self.session.me().is_none() {
-            self.close = Some((CloseCode::Restart, "this replica goes away"));
-            return;
+    /// How the connection is to be ended now, once.
+    pub fn due(&mut self, now: Instant) -> Option<Parted> {
+        if self.over {
+            return None;
         }
-        let moment = self.app.lifecycle.moment(drain.spread);
-        if !self.session.moves() {
-            self.parting.closes_at = Some(Instant::now() + moment + self.app.config.goaway_grace);
-        }
-        self.reply(&goaway(moment, drain.deadline.duration_since(Instant::now()), "drain"));
+        let forced = self.drain.is_some_and(|drain| drain.deadline <= now);
+        let ignored = self.closes_at.is_some_and(|at| at <= now);
+        let parted = match (forced, ignored) {
+            (true, _) => Parted::Forced,
+            (_, true) => Parted::Ignored,
+            _ => return None,
+        };
+        self.end();
+        Some(parted)
     }
 
-    /// A client of a replica that does not deliver is better off elsewhere. If it finds no other, it stays.
-    fn tell_isolation(&mut self, isolated: bool) {
-        if std::mem::replace(&mut self.parting.isolated, isolated)
-            || !isolated
-            || self.session.me().is_none()
-        {
-            return;
-        }
-        let spread = self.app.config.drain_spread.min(ISOLATED_SPREAD);
-        self.reply(&goaway(self.app.lifecycle.moment(spread), NO_DEADLINE, "isolated"));
-    }
-
-    /// Ends what was told to leave and has not left in time. False if nothing was due.
-    pub(super) fn part(&mut self, now: Instant) -> bool {
-        if self.parting.drain.is_some_and(|drain| drain.deadline <= now) {
-            self.force();
-            return true;
-        }
-        let ignored = self.parting.closes_at.take_if(|at| *at <= now).is_some();
-        if ignored && self.close.is_none() {
-            self.parting.forced = true;
-            self.app.lifecycle.count_ignored();
-            self.app.metrics.ignored_goaways.inc();
-            self.close = Some((CloseCode::Restart, "this replica goes away"));
-        }
-        ignored
-    }
-
-    fn force(&mut self) {
-        if !self.parting.forced && !self.is_closing() {
-            self.parting.forced = true;
-            self.app.lifecycle.count_forced();
-            self.app.metrics.forced_closes.inc();
-        }
-        self.close = Some((CloseCode::Restart, "this replica goes away"));
+    /// The replica stops: whatever is left is ended. False if this connection is being ended already.
+    pub fn end(&mut self) -> bool {
+        self.closes_at = None;
+        !std::mem::replace(&mut self.over, true)
     }
 }
 
@@ -120,5 +125,89 @@ fn goaway(moment: Duration, deadline: Duration, reason: &str) -> ServerFrame {
         in_ms: moment.as_millis() as u64,
         deadline_ms: deadline.as_millis() as u64,
         reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUEST: Guest =
+        Guest { moves: true, grace: Duration::from_millis(500), spread: Duration::from_secs(3) };
+    const MOMENT: Duration = Duration::from_secs(1);
+
+    fn standing(phase: Phase, delivers: bool, isolated: bool) -> Standing {
+        Standing { phase, delivers, isolated }
+    }
+
+    fn drain() -> Phase {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        Phase::Draining(Drain { spread: Duration::from_secs(2), deadline })
+    }
+
+    fn reasons(told: &[ServerFrame]) -> Vec<&str> {
+        told.iter()
+            .map(|frame| match frame {
+                ServerFrame::Goaway { reason, .. } => reason.as_str(),
+                ServerFrame::Status { log: LogStatus::Up } => "up",
+                ServerFrame::Status { .. } => "away",
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    /// Fault S1: a replica that was cut off from Redis kept its clients, deaf and mute.
+    #[tokio::test(start_paused = true)]
+    async fn s1_an_isolated_replica_sends_its_clients_away_once_and_keeps_those_that_stay() {
+        let mut parting = Parting::default();
+        let mut tell = |standing| {
+            let told = parting.standing_changed(standing, GUEST, |spread| spread);
+            assert_eq!(parting.deadline(), None, "nobody is closed for it");
+            reasons(&told).join(" ")
+        };
+        assert_eq!(tell(standing(Phase::Ready, false, false)), "away");
+        assert_eq!(tell(standing(Phase::Ready, false, true)), "isolated");
+        assert_eq!(tell(standing(Phase::Ready, false, true)), "", "once");
+        assert_eq!(tell(standing(Phase::Ready, true, false)), "up");
+        assert_eq!(
+            tell(standing(Phase::Ready, false, true)),
+            "away isolated",
+            "and anew the next time"
+        );
+    }
+
+    /// Fault S27: clients that ignore a goaway stretched a roll to its deadline.
+    #[tokio::test(start_paused = true)]
+    async fn s27_a_client_that_does_not_obey_is_closed_after_its_own_moment() {
+        let obeys_not = Guest { moves: false, ..GUEST };
+        let mut parting = Parting::default();
+        let told = parting.standing_changed(standing(drain(), true, false), obeys_not, |_| MOMENT);
+        assert_eq!(reasons(&told), ["drain"]);
+        assert_eq!(parting.due(Instant::now() + MOMENT), None);
+        let closes_at = Instant::now() + MOMENT + GUEST.grace;
+        assert_eq!(parting.deadline(), Some(closes_at));
+        assert_eq!(parting.due(closes_at), Some(Parted::Ignored));
+        assert_eq!(parting.due(closes_at), None, "once");
+        assert!(!parting.has_moved(), "counted apart");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_obeys_has_until_the_deadline() {
+        let mut parting = Parting::default();
+        parting.standing_changed(standing(drain(), true, false), GUEST, |_| MOMENT);
+        let deadline = parting.deadline().expect("that of the drain");
+        assert_eq!(parting.due(deadline - Duration::from_millis(1)), None);
+        assert!(parting.has_moved(), "if it goes now");
+        assert_eq!(parting.due(deadline), Some(Parted::Forced));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_that_is_cancelled_lets_everybody_stay() {
+        let mut parting = Parting::default();
+        let obeys_not = Guest { moves: false, ..GUEST };
+        parting.standing_changed(standing(drain(), true, false), obeys_not, |_| MOMENT);
+        parting.standing_changed(standing(Phase::Ready, true, false), obeys_not, |_| MOMENT);
+        assert_eq!(parting.deadline(), None);
+        assert!(!parting.has_moved());
     }
 }

@@ -1,0 +1,233 @@
+//! A connection's rooms: entered, kept going, left.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use rollcall_protocol::{EntryId, Member, RoomCursor, ServerFrame};
+
+use super::voice::Voice;
+use crate::{
+    app::App,
+    delivery::{Effect, Listener, Outcome, Start, Visit},
+    error::JoinError,
+    room::Room,
+};
+
+/// When to ask a log again that did not answer.
+const RETRY: Duration = Duration::from_millis(500);
+/// Rooms that one connection enters at once: each answer lists members, and the way out is bounded.
+const ENTER_AT_ONCE: usize = 4;
+
+/// The rooms of a connection, and what is under way for them.
+pub(super) struct Visits {
+    app: App,
+    voice: Voice,
+    /// The connection's number, unique on this replica.
+    connection: u64,
+    in_rooms: HashMap<String, Visit>,
+    /// Rooms that are being entered or left: presence must see the one before the other.
+    busy: HashSet<String>,
+    entering: usize,
+    /// Rooms to enter, in the order of asking; one that is busy waits until it is not.
+    to_enter: VecDeque<RoomCursor>,
+    under_way: FuturesUnordered<BoxFuture<'static, Done>>,
+}
+
+/// What came of something that was under way.
+pub(super) enum Done {
+    Entered(RoomCursor, Result<(Arc<Room<Listener>>, Start), JoinError>),
+    Exited(String),
+    Page { room: String, page: Outcome },
+}
+
+/// A room that could not be entered.
+pub(super) struct NotEntered {
+    pub room: String,
+    pub error: JoinError,
+}
+
+impl Visits {
+    pub fn new(app: App, voice: Voice, connection: u64) -> Self {
+        Self {
+            app,
+            voice,
+            connection,
+            in_rooms: HashMap::new(),
+            busy: HashSet::new(),
+            entering: 0,
+            to_enter: VecDeque::new(),
+            under_way: FuturesUnordered::new(),
+        }
+    }
+
+    /// How many things are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Waits for the next thing that was under way; for ever if there is none.
+    pub async fn next(&mut self) -> Done {
+        match self.under_way.next().await {
+            Some(done) => done,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Will enter a room, once what is under way for it is done and there is room for what it has to tell.
+    pub fn enter(&mut self, cursor: RoomCursor) {
+        self.to_enter.retain(|waiting| waiting.room != cursor.room);
+        self.to_enter.push_back(cursor);
+    }
+
+    fn enter_waiting(&mut self, me: &Member) {
+        while self.entering < ENTER_AT_ONCE && self.voice.outlet.has_room() {
+            let next = self.to_enter.iter().position(|cursor| !self.busy.contains(&cursor.room));
+            let Some(cursor) = next.and_then(|index| self.to_enter.remove(index)) else { return };
+            self.busy.insert(cursor.room.clone());
+            self.entering += 1;
+            let rooms = self.app.rooms.clone();
+            let me = me.clone();
+            self.under_way.push(Box::pin(async move {
+                let entered = rooms.join(&cursor.room, Some(&me), cursor.after).await;
+                Done::Entered(cursor, entered)
+            }));
+        }
+    }
+
+    /// Leaves a room for good.
+    pub fn exit(&mut self, room: &str, me: &Member) {
+        self.to_enter.retain(|waiting| waiting.room != room);
+        let Some(visit) = self.in_rooms.remove(room) else { return };
+        if !visit.end(Some(me)) {
+            return;
+        }
+        self.busy.insert(room.to_owned());
+        let name = room.to_owned();
+        // A task of its own: after a `bye` the connection may be gone before it is done.
+        let exit = self.app.tasks.spawn({
+            let rooms = self.app.rooms.clone();
+            let name = name.clone();
+            let member = me.member.clone();
+            async move { rooms.exit(&name, &member).await }
+        });
+        self.under_way.push(Box::pin(async move {
+            // It does not panic, and if it did, there would be nothing to wait for.
+            let _ = exit.await;
+            Done::Exited(name)
+        }));
+    }
+
+    /// Leaves all rooms for good.
+    pub fn exit_all(&mut self, me: &Member) {
+        let rooms: Vec<_> = self.in_rooms.keys().cloned().collect();
+        rooms.iter().for_each(|room| self.exit(room, me));
+    }
+
+    /// Hears no room any more. Presence is the member's: another connection has it too, or it runs out.
+    pub fn detach(&mut self, me: Option<&Member>) {
+        for (_, visit) in self.in_rooms.drain() {
+            visit.end(me);
+        }
+    }
+
+    /// Takes note of what was under way. `is_wanted` says whether the client still means to be in a room.
+    ///
+    /// # Errors
+    /// If a room could not be entered.
+    pub fn done(
+        &mut self,
+        done: Done,
+        me: &Member,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<(), NotEntered> {
+        match done {
+            Done::Exited(room) => {
+                self.busy.remove(&room);
+            }
+            Done::Page { room, page } => self.page_read(&room, page),
+            Done::Entered(RoomCursor { room, .. }, entered) => {
+                self.busy.remove(&room);
+                self.entering -= 1;
+                match entered {
+                    Err(error) => {
+                        self.to_enter.retain(|waiting| waiting.room != room);
+                        return Err(NotEntered { room, error });
+                    }
+                    // Left and entered again meanwhile: the second time counts.
+                    Ok(_) if self.to_enter.iter().any(|waiting| waiting.room == room) => {}
+                    Ok((entered, start)) => {
+                        self.entered(entered, start, me);
+                        if !is_wanted(&room) {
+                            // The client left while it was entering.
+                            self.exit(&room, me);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn entered(&mut self, room: Arc<Room<Listener>>, start: Start, me: &Member) {
+        let name = room.name.clone();
+        let sink = self.voice.outlet.clone();
+        let (visit, told) = Visit::begin(room, start, self.connection, Some(me), sink);
+        told.iter().for_each(|frame| self.voice.reply(frame));
+        self.in_rooms.insert(name, visit);
+    }
+
+    /// Takes every room as far as it goes while the way out takes more. The next flush leads back here.
+    pub fn catch_up(&mut self, me: &Member) {
+        self.enter_waiting(me);
+        let outlet = &self.voice.outlet;
+        let mut pages = Vec::new();
+        for visit in self.in_rooms.values() {
+            if !outlet.has_room() {
+                break;
+            }
+            let write = |effect: Effect| self.write(visit, &effect);
+            if let Some(cursor) = visit.advance(|| outlet.has_room(), write) {
+                pages.push((visit.room().clone(), cursor));
+            }
+        }
+        for (room, cursor) in pages {
+            self.read_page(room, cursor);
+        }
+    }
+
+    fn write(&self, visit: &Visit, effect: &Effect) {
+        match effect {
+            Effect::Frames(frames) => {
+                frames.iter().for_each(|frame| self.voice.outlet.put_frame(&frame.wire));
+            }
+            told => visit.told(told).iter().for_each(|frame: &ServerFrame| self.voice.tell(frame)),
+        }
+    }
+
+    fn read_page(&mut self, room: Arc<Room<Listener>>, cursor: EntryId) {
+        let read = self.app.rooms.read_page(&room, cursor);
+        self.under_way.push(Box::pin(async move {
+            let page = read.await;
+            if page.is_err() {
+                tokio::time::sleep(RETRY).await;
+            }
+            Done::Page { room: room.name.clone(), page }
+        }));
+    }
+
+    /// Hands over a page of the log; the next [`Self::catch_up`] goes on from there.
+    fn page_read(&mut self, room: &str, page: Outcome) {
+        let Some(visit) = self.in_rooms.get(room) else { return };
+        match page {
+            Ok(page) => {
+                let has_room = || self.voice.outlet.has_room();
+                visit.page(&page, has_room, |effect| self.write(visit, &effect));
+            }
+            Err(_) => visit.not_read(),
+        }
+    }
+}
