@@ -173,6 +173,8 @@ impl GapReason {
 pub enum RejectCode {
     /// `n` is ahead; `expected` names the number that the log waits for.
     OutOfOrder,
+    /// `n` is taken by another text; `expected` names the number that the log waits for.
+    NumberTaken,
     /// The sender is not in that room.
     NotJoined,
     /// Too fast; `retry_ms` says when to send again.

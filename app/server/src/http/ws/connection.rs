@@ -28,7 +28,7 @@ use crate::{
     log::{Appended, LogError},
     mutants::{self, Mutant},
     rates::FrameRate,
-    session::{Effect, Session, ack},
+    session::{Effect, Session, ack, hello_bytes},
     wire,
 };
 
@@ -51,7 +51,7 @@ pub async fn serve(
     tcp: TcpStream,
     early: Bytes,
 ) {
-    let limit = Some(app.config.limits.frame_bytes);
+    let limit = Some(hello_bytes(&app.limits()));
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
@@ -240,6 +240,9 @@ impl Connection {
         }
         match frame {
             Ok(_) if self.closing_until.is_some() => {}
+            Ok(frame) if frame.len() > self.session.longest_frame() => {
+                return self.refuse(CloseCode::TooBig, "frame too long");
+            }
             Ok(Message::Text(text)) => {
                 let effects = match serde_json::from_str::<ClientFrame>(&text) {
                     Ok(frame) => self.session.frame(frame),
@@ -295,6 +298,7 @@ impl Connection {
                     self.under_way.push(Box::pin(append));
                 }
                 Effect::Typing(room) => self.typing(room),
+                Effect::Pause(wait) => self.read_from = self.read_from.max(Instant::now() + wait),
                 Effect::Bye => {
                     let rooms: Vec<_> = self.visits.in_rooms.keys().cloned().collect();
                     rooms.iter().for_each(|room| self.exit(room));
@@ -331,6 +335,9 @@ impl Connection {
     fn done(&mut self, done: Done) {
         match done {
             Done::Appended(outcome) => {
+                if let Err(error) = &outcome {
+                    error.note("a send");
+                }
                 let mut effects = self.session.appended(&outcome);
                 if mutants::active(Mutant::AckBeforeAppend) {
                     effects.remove(0);

@@ -116,6 +116,9 @@ impl Connection {
     }
 
     fn not_entered(&mut self, room: String, error: &JoinError) {
+        if let JoinError::Log(error) = error {
+            error.note("a join");
+        }
         self.visits.to_enter.retain(|waiting| waiting.room != room);
         self.session.not_entered(&room);
         let (code, detail) = (error.code(), error.to_string());
