@@ -168,6 +168,9 @@ pub struct Limits {
     /// once. This alone holds fresh keys; a hall of phones behind one address must fit.
     #[arg(long, env = "RATE_ADDRESS", default_value = "500")]
     pub rate_address: std::num::NonZeroU32,
+    /// Messages a second by POST from one address, whatever their keys; four times that at once.
+    #[arg(long, env = "RATE_POSTS", default_value = "50")]
+    pub rate_posts: std::num::NonZeroU32,
     /// Sends a second into one room by way of this replica; half that at once. Where they are more, each sender with
     /// a connection has an equal share, and one such share is for all of an address that have none.
     #[arg(long, env = "RATE_ROOM", default_value = "50")]

@@ -43,7 +43,6 @@ fn runtime(config: &Config) -> anyhow::Result<Runtime> {
         Some(workers) => usize::from(workers),
         None => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
     };
-    info!(workers, "starting");
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)
         .max_blocking_threads(BLOCKING_THREADS)
@@ -59,6 +58,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     info!(
         replica = config.replica,
         release = config.release,
+        workers = tokio::runtime::Handle::current().metrics().num_workers(),
         "chat at http://{}, admin at http://{}",
         listeners.public.local_addr()?,
         listeners.admin.local_addr()?,

@@ -4,6 +4,8 @@
 //!
 //! - **member** (`RATE_CLIENT`): one participant, over sockets and POST together. For those who are known by their key.
 //! - **address** (`RATE_ADDRESS`): keys are free, addresses are not. High enough for a hall of phones behind one.
+//! - **POST of an address** (`RATE_POSTS`): much lower, because phones in a hall hold connections, and those are counted:
+//!   what comes without one is scripts.
 //! - **room** (`RATE_ROOM`): what all others in it must read. It is shared among those who speak there ([`share`]):
 //!   each participant who has a connection counts for one, and for one all those of an address that have none,
 //!   or have just come. So a thousand fresh keys get no more of a room than one phone that has been there all along.
@@ -83,6 +85,7 @@ struct Inner {
     member_rooms: Table,
     address_sends: Table,
     member_sends: Table,
+    posts: Table,
     room_sends: Shares,
     held: Mutex<HashMap<IpAddr, usize>>,
     most_held: usize,
@@ -112,6 +115,7 @@ impl Rates {
                 limits.rate_client,
                 burst_of(limits.rate_client, 2),
             )),
+            posts: Table::new(Quota::new(limits.rate_posts, burst_of(limits.rate_posts, 4))),
             room_sends: Shares { quota: room, rooms: Mutex::default() },
             held: Mutex::default(),
             most_held: limits.connections_per_address,
@@ -180,12 +184,19 @@ impl Rates {
         FrameRate { quota: self.0.frames, bucket: Bucket::default() }
     }
 
-    /// Counts one more message of `member` from `address` to `room`, sent by one who has no connection.
+    /// Counts one more message of `member` from `address` to `room`, sent by POST.
     ///
     /// # Errors
     /// How long to wait, if it may not pass. Then it used up nothing.
-    pub fn allow_send(&self, address: IpAddr, room: &str, member: &str) -> Result<(), Duration> {
-        self.take(address, room, member, false)
+    pub fn allow_post(&self, address: IpAddr, room: &str, member: &str) -> Result<(), Duration> {
+        let (posts, place) = (&self.0.posts, self.place(network(address)));
+        let wait = posts.wait(place, 1);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.take(address, room, member, false)?;
+        posts.take(place, 1);
+        Ok(())
     }
 
     fn take(
@@ -259,6 +270,7 @@ impl Rates {
             &inner.member_rooms,
             &inner.address_sends,
             &inner.member_sends,
+            &inner.posts,
         ] {
             locked(&table.buckets).retain(|_, bucket| !bucket.is_full(now));
         }

@@ -21,6 +21,10 @@ use tokio_tungstenite::tungstenite;
 
 /// How many descriptors the process of a test may have.
 const FEW: usize = 128;
+/// Settings with which no socket ends by itself during a test.
+const LASTING: &[(&str, &str)] = &[("HEARTBEAT_MS", "600000")];
+/// A replica that takes longer than this for a connection does not hear.
+const HEARING: Duration = Duration::from_secs(5);
 
 fn post(key: &str, n: u64, text: &str) -> Value {
     json!({ "client": key, "name": "Teal", "n": n, "text": text })
@@ -79,7 +83,8 @@ async fn speak(mut socket: Socket) -> usize {
 /// Fault S26: beside six loops of POST with fresh keys the acks of ten quiet ones in the room took 1.2 s, and up to 13.
 #[tokio::test]
 async fn s26_a_flood_of_fresh_keys_leaves_the_quiet_ones_their_share() {
-    let replica = Replica::start(None, &[]).await;
+    // The room alone is to hold the flood.
+    let replica = Replica::start(None, &["--rate-posts", "100000"]).await;
     let mut quiet = Vec::new();
     for _ in 0..10 {
         quiet.push(Socket::join(replica.public, &key(), "vault", None).await.0);
@@ -143,6 +148,24 @@ async fn s29_a_window_that_obeys_is_sent_three_times_at_most() {
     assert_eq!(sent.len(), 60);
     let frames: usize = sent.values().sum();
     assert!(sent.values().all(|times| *times <= 3) && frames <= 120, "{frames}: {sent:?}");
+}
+
+/// Fault S2: POST obeyed neither a client's rate nor, with fresh keys, one of their address that a hall does not need.
+#[tokio::test]
+async fn s2_post_obeys_client_and_address() {
+    let replica = Replica::start(None, &["--rate-client", "1", "--rate-posts", "2"]).await;
+    let status = async |key: &str, n: u64, room: &str| {
+        let path = format!("/api/v1/rooms/{room}/messages");
+        http(replica.public, "POST", &path, Some(&post(key, n, "x"))).await.0
+    };
+    let one = key();
+    assert_eq!((status(&one, 1, "a").await, status(&one, 1, "b").await), (200, 200));
+    assert_eq!(status(&one, 1, "c").await, 429, "as a socket: twice its rate at once");
+    let mut refused = 0;
+    for room in 0..10 {
+        refused += usize::from(status(&key(), 1, &format!("room-{room}")).await == 429);
+    }
+    assert!(refused >= 4, "{refused} of 10 fresh keys");
 }
 
 /// Fault S30: the same `n` with another text was acknowledged as a duplicate, and the text was dropped.
@@ -294,10 +317,11 @@ async fn s17_a_thousand_connects_wait_to_be_accepted() {
 /// Fault S19: out of descriptors, a replica was deaf, to operators too.
 #[tokio::test]
 async fn s19_a_replica_full_of_clients_hears_its_operators() {
-    let process = Process::start_after(&format!("ulimit -n {FEW}"), &[]).await;
+    let process = Process::start_after(&format!("ulimit -n {FEW}"), LASTING).await;
     let mut sockets = Vec::new();
     let refused = loop {
-        match Socket::try_open(process.public, None).await {
+        let open = tokio::time::timeout(HEARING, Socket::try_open(process.public, None)).await;
+        match open.unwrap_or_else(|_| panic!("deaf after {}", sockets.len())) {
             Ok(socket) => sockets.push(socket),
             Err(tungstenite::Error::Http(response)) => break response.status().as_u16(),
             Err(error) => panic!("{error} after {}", sockets.len()),
@@ -328,10 +352,13 @@ async fn s19_a_replica_full_of_clients_hears_its_operators() {
 /// Fault S19: the soft limit was taken as it came.
 #[tokio::test]
 async fn s19_the_soft_limit_is_raised() {
-    let process = Process::start_after("ulimit -S -n 40", &[]).await;
+    let process = Process::start_after("ulimit -S -n 40", LASTING).await;
     let mut sockets = Vec::new();
-    for _ in 0..60 {
-        sockets.push(Socket::join(process.public, &key(), "vault", None).await.0);
+    for count in 0..60 {
+        let key = key();
+        let join = Socket::join(process.public, &key, "vault", None);
+        let joined = tokio::time::timeout(HEARING, join).await;
+        sockets.push(joined.unwrap_or_else(|_| panic!("deaf after {count}")).0);
     }
     sockets[59].send_acked("vault", 1, "here").await;
 }

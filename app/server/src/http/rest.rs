@@ -96,7 +96,7 @@ pub async fn send(
     }
     let address = client_address(&app, peer, &headers);
     let member = member_of(&client);
-    if let Err(wait) = app.rates.allow_send(address, &room, &member) {
+    if let Err(wait) = app.rates.allow_post(address, &room, &member) {
         let detail = "too fast".to_owned();
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
         return Err(Refusal::rejected(rejected));

@@ -25,9 +25,9 @@ async fn frames_beyond_the_burst_wait_for_the_rate() {
 #[tokio::test(start_paused = true)]
 async fn a_room_takes_half_a_second_at_once_and_others_are_not_asked() {
     let rates = rates(&["--rate-room", "40"]);
-    let passes = |count: &usize| rates.allow_send(HALL, "loud", &fresh(*count)).is_ok();
+    let passes = |count: &usize| rates.allow_post(HALL, "loud", &fresh(*count)).is_ok();
     assert_eq!((0..100).take_while(passes).count(), 20, "half of its rate");
-    assert_eq!(rates.allow_send(HALL, "quiet", &fresh(0)), Ok(()));
+    assert_eq!(rates.allow_post(HALL, "quiet", &fresh(0)), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,25 +49,25 @@ async fn s2_a_member_has_one_rate_over_sockets_and_post_together() {
     let mut throttle = rates.throttle(HALL);
     let mut by_socket = || throttle(Ask::Send { room: "vault", member: "one" }).is_ok();
     assert!(by_socket() && by_socket());
-    let by_post = || rates.allow_send(HALL, "attic", "one").is_ok();
+    let by_post = || rates.allow_post(HALL, "attic", "one").is_ok();
     assert!(by_post() && by_post() && !by_post() && !by_socket());
-    assert!(rates.allow_send(HALL, "attic", "another").is_ok());
+    assert!(rates.allow_post(HALL, "attic", "another").is_ok());
 }
 
 /// Fault S2: with a fresh key for each message only the address is left to hold them.
 #[tokio::test(start_paused = true)]
 async fn s2_fresh_keys_are_held_by_their_address() {
-    let rates = rates(&["--rate-address", "10"]);
+    let rates = rates(&["--rate-posts", "10"]);
     let passed = |from: usize| {
         let room = |count: usize| format!("room {}", count % 16);
         let sends = from..from + 1000;
-        sends.filter(|count| rates.allow_send(HALL, &room(*count), &fresh(*count)).is_ok()).count()
+        sends.filter(|count| rates.allow_post(HALL, &room(*count), &fresh(*count)).is_ok()).count()
     };
     assert_eq!(passed(0), 40, "four times the rate at once");
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(passed(1000), 10);
     let elsewhere = IpAddr::from([192, 0, 2, 1]);
-    assert!(rates.allow_send(elsewhere, "room 1", &fresh(0)).is_ok());
+    assert!(rates.allow_post(elsewhere, "room 1", &fresh(0)).is_ok());
 }
 
 /// A hall of phones behind one address: each says something every ten seconds, all of them in one room.
@@ -90,7 +90,7 @@ async fn a_hall_of_500_phones_behind_one_address_chats() {
 /// Fault S26 with keys that are new for each message, from the very address of the quiet ones.
 #[tokio::test(start_paused = true)]
 async fn s26_fresh_keys_without_a_connection_share_one_share() {
-    let rates = rates(&[]);
+    let rates = rates(&["--rate-posts", "100000"]);
     let mut quiet: Vec<_> = (0..10).map(|_| rates.throttle(HALL)).collect();
     tokio::time::advance(SETTLED).await;
     let mut waited = Vec::new();
@@ -98,7 +98,7 @@ async fn s26_fresh_keys_without_a_connection_share_one_share() {
     for tick in 0..20_000 {
         for _ in 0..6 {
             flood += 1;
-            let _ = rates.allow_send(HALL, "room", &fresh(1_000_000 + flood));
+            let _ = rates.allow_post(HALL, "room", &fresh(1_000_000 + flood));
         }
         if tick % 100 == 0 {
             let one = (tick / 100) % 10;
@@ -181,9 +181,16 @@ async fn s21_entering_rooms_too_fast_makes_a_pause() {
 /// Fault P8 of the rates: keys are free, so a table that grew with them would have no end.
 #[test]
 fn tables_have_so_many_places() {
-    let rates = rates(&["--rate-address", "4000000000", "--rate-room", "4000000000"]);
+    let rates = rates(&[
+        "--rate-address",
+        "4000000000",
+        "--rate-posts",
+        "4000000000",
+        "--rate-room",
+        "4000000000",
+    ]);
     for count in 0..80_000 {
-        let _ = rates.allow_send(HALL, &fresh(count), &fresh(count));
+        let _ = rates.allow_post(HALL, &fresh(count), &fresh(count));
     }
     assert!(locked(&rates.0.member_sends.buckets).len() <= PLACES as usize);
     assert!(locked(&rates.0.room_sends.rooms).len() <= PLACES as usize);

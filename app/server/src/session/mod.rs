@@ -1,6 +1,7 @@
 //! What one connection may do, and what follows from it. Pure: event in, effects out.
 
 mod due;
+mod hello;
 mod name;
 mod reply;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use self::{
     due::{Barred, Due},
+    hello::check_hello,
     reply::{error, shortened},
 };
 use crate::{
@@ -29,19 +31,13 @@ use crate::{
 };
 
 pub use self::{
+    hello::hello_bytes,
     name::{check_name, check_room, check_text, is_client_key},
     reply::{ack, gap_frame, number_taken, out_of_order, reject},
 };
 
 /// Frames not understood before the connection ends.
 const MAX_BAD_FRAMES: u32 = 10;
-/// Rooms that a `hello` may name: of those beyond the limit each is told that it is one too many. With more than this the
-/// whole `hello` is refused.
-const MAX_HELLO_ROOMS: usize = 1024;
-/// Longest room in JSON: 64 characters, each as two `\\u` escapes; and its cursor, and what stands around them.
-const ROOM_BYTES: usize = 64 * 12 + 96;
-/// Longest rest of a `hello` in JSON: a name of 32 characters, the key, and what stands around them.
-const HELLO_BYTES: usize = 1024;
 /// When to try again after a refusal that is not the sender's fault.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -71,25 +67,20 @@ pub enum Effect {
 /// Answers whether something may pass; otherwise how long to wait.
 pub type Throttle = Box<dyn FnMut(Ask<'_>) -> Result<(), Duration> + Send>;
 
-/// Longest `hello`, bytes: one that the limits allow fits, however long the rooms' names are.
-#[must_use]
-pub fn hello_bytes(limits: &Limits) -> usize {
-    limits.frame_bytes.max(HELLO_BYTES + limits.rooms * ROOM_BYTES)
-}
-
 /// One connection's session.
 pub struct Session {
     limits: Limits,
     throttle: Throttle,
     greeting: Greeting,
     me: Option<Member>,
+    /// The client obeys `goaway`.
+    moves: bool,
     rooms: BTreeSet<String>,
     /// Sends that wait for the one before; the front one is being appended.
     sends: VecDeque<NewEntry>,
     /// What rooms wait for after a refusal.
     due: HashMap<String, Due>,
     bad_frames: u32,
-    moves: bool,
 }
 
 /// What `welcome` says of this replica.
@@ -112,11 +103,11 @@ impl Session {
             throttle,
             greeting,
             me: None,
+            moves: false,
             rooms: BTreeSet::new(),
             sends: VecDeque::new(),
             due: HashMap::new(),
             bad_frames: 0,
-            moves: false,
         }
     }
 
@@ -126,12 +117,6 @@ impl Session {
         self.me.as_ref()
     }
 
-    /// Whether this client says that it obeys `goaway`.
-    #[must_use]
-    pub fn moves(&self) -> bool {
-        self.moves
-    }
-
     /// Longest frame that is read now, bytes.
     #[must_use]
     pub fn longest_frame(&self) -> usize {
@@ -139,6 +124,12 @@ impl Session {
             None => hello_bytes(&self.limits),
             Some(_) => self.limits.frame_bytes,
         }
+    }
+
+    /// Whether the client said that it obeys `goaway`: others must be closed to be moved.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        self.moves
     }
 
     /// How many sends wait for their answer.
@@ -159,7 +150,7 @@ impl Session {
                 self.bad_frame(ErrorCode::UnknownType, "this server does not know that type".into())
             }
             ClientFrame::Hello { v, client, name, why, rooms, moves } => {
-                self.moves = moves && self.me.is_none() || self.moves;
+                self.moves |= moves && self.me.is_none();
                 self.hello(v, &client, name, why, rooms)
             }
             ClientFrame::Ping { t } => vec![Effect::Reply(ServerFrame::Pong { t })],
@@ -369,27 +360,6 @@ impl Session {
         (self.throttle)(Ask::Send { room, member })
             .map_err(|wait| (code, "too fast".to_owned(), Some(wait)))
     }
-}
-
-fn check_hello(
-    version: u32,
-    key: &str,
-    name: &str,
-    rooms: usize,
-) -> Result<(), (ErrorCode, String)> {
-    if version != VERSION {
-        return Err((ErrorCode::BadVersion, format!("this server speaks version {VERSION}")));
-    }
-    if !is_client_key(key) {
-        let detail = "a client key is 32 lower-case hex digits".to_owned();
-        return Err((ErrorCode::BadClient, detail));
-    }
-    check_name(name).map_err(|detail| (ErrorCode::BadName, detail))?;
-    if rooms > MAX_HELLO_ROOMS {
-        let detail = format!("a hello names at most {MAX_HELLO_ROOMS} rooms");
-        return Err((ErrorCode::TooManyRooms, detail));
-    }
-    Ok(())
 }
 
 /// A client key's public ID: the first 16 hex digits of its SHA-256.

@@ -1,6 +1,6 @@
 use rollcall_protocol::EntryId;
 
-use super::*;
+use super::{hello::MAX_HELLO_ROOMS, *};
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
@@ -24,7 +24,7 @@ fn hello(rooms: &[&str]) -> ClientFrame {
         name: "Teal".into(),
         why: Why::Fresh,
         rooms: rooms.iter().map(|room| cursor(room)).collect(),
-        moves: true,
+        moves: false,
     }
 }
 
@@ -375,4 +375,18 @@ fn s21_what_redis_said_reaches_no_client() {
     session.frame(send(1));
     let effects = session.appended(&Err(LogError::Refused("OOM command not allowed".into())));
     assert!(!format!("{effects:?}").contains("OOM"), "{effects:?}");
+}
+
+#[test]
+fn clients_that_say_that_they_obey_goaway_are_known() {
+    assert!(!greeted().moves(), "older ones say nothing");
+    let mut session = session();
+    let obedient = format!(
+        r#"{{"type":"hello","v":1,"client":"{KEY}","name":"Teal","why":"fresh","moves":true}}"#
+    );
+    session.frame(serde_json::from_str(&obedient).expect("a hello"));
+    assert!(session.moves());
+    // A second hello is refused, and says nothing.
+    session.frame(hello(&[]));
+    assert!(session.moves());
 }
