@@ -102,7 +102,7 @@ fn refuse(mut tcp: TcpStream, refusals: &Arc<Semaphore>) {
         let _ = tokio::time::timeout(REFUSAL_TIME, async {
             // Closed with something unread, a socket takes back what it wrote last.
             let mut asked = [0; 4096];
-            tcp.read(&mut asked).await?;
+            let _ = tcp.read(&mut asked).await?;
             tcp.write_all(REFUSAL).await?;
             tcp.shutdown().await?;
             while tcp.read(&mut asked).await? > 0 {}
