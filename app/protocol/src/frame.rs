@@ -183,6 +183,8 @@ pub enum RejectCode {
     BadText,
     /// The log refused it for now; `retry_ms` says when to send again.
     Unavailable,
+    /// `n` was taken by another text of this member; `expected` names the number that the log waits for.
+    NumberTaken,
     /// One that this version does not know: `retry_ms`, or that it is absent, says what to do.
     #[serde(other)]
     Other,

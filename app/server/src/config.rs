@@ -54,6 +54,9 @@ pub struct Config {
     /// In a drain, clients that do not say that they obey a goaway are closed this long after their own moment, ms.
     #[arg(long = "goaway-grace-ms", env = "GOAWAY_GRACE_MS", default_value = "500", value_parser = millis)]
     pub goaway_grace: Duration,
+    /// Threads that serve connections. Without it as many as there are cores, and at most 16.
+    #[arg(long, env = "WORKER_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub worker_threads: Option<u16>,
     /// Form of the log lines on stdout; `auto` is text on a terminal, JSON elsewhere.
     #[arg(long, env = "LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
@@ -111,9 +114,16 @@ pub struct Limits {
     /// Most unacknowledged sends of one connection.
     #[arg(long = "max-pending-sends", env = "MAX_PENDING_SENDS", default_value_t = 32)]
     pub pending_sends: usize,
-    /// Most connections of this replica.
+    /// Most connections of this replica, if the descriptors suffice.
     #[arg(long = "max-connections", env = "MAX_CONNECTIONS", default_value_t = 15_000)]
     pub connections: usize,
+    /// Most connections of one address at the same time; a hall of phones behind one must fit. An IPv6
+    /// network of 64 bits counts as one address.
+    #[arg(long, env = "CONNECTIONS_PER_ADDRESS", default_value_t = 5_000, value_parser = at_least_one)]
+    pub connections_per_address: usize,
+    /// Descriptors that clients never get: for operators, Redis and what the process itself has open.
+    #[arg(long, env = "RESERVED_DESCRIPTORS", default_value_t = 64)]
+    pub reserved_descriptors: u64,
     /// Most rooms with a connection on this replica.
     #[arg(long = "max-rooms", env = "MAX_ROOMS", default_value_t = 10_000)]
     pub rooms: usize,
@@ -150,15 +160,24 @@ pub struct Limits {
     /// About how many entries a partition's feed keeps.
     #[arg(long, env = "FEED_ENTRIES", default_value_t = 8_192, value_parser = at_least_one)]
     pub feed_entries: usize,
-    /// Sends a second of one connection; twice that at once.
+    /// Sends a second of one client key, over all its connections and POST; twice that at once. As many rooms
+    /// a second may be entered and left by one; all rooms of a connection twice at once.
     #[arg(long, env = "RATE_CLIENT", default_value = "20")]
     pub rate_client: std::num::NonZeroU32,
-    /// Sends and new connections a second from one address, each; four times that at once.
+    /// Sends, new connections, and rooms entered and left a second from one address, each; four times that at
+    /// once. This alone holds fresh keys; a hall of phones behind one address must fit.
     #[arg(long, env = "RATE_ADDRESS", default_value = "500")]
     pub rate_address: std::num::NonZeroU32,
-    /// Sends a second into one room by way of this replica; half that at once.
+    /// Messages a second by POST from one address, whatever their keys; four times that at once.
+    #[arg(long, env = "RATE_POSTS", default_value = "50")]
+    pub rate_posts: std::num::NonZeroU32,
+    /// Sends a second into one room by way of this replica; half that at once. Where they are more, each sender with
+    /// a connection has an equal share, and one such share is for all of an address that have none.
     #[arg(long, env = "RATE_ROOM", default_value = "50")]
     pub rate_room: std::num::NonZeroU32,
+    /// Reads of room logs a second from one address; four times that at once. Files of the page: twenty times as many.
+    #[arg(long, env = "RATE_READS", default_value = "200")]
+    pub rate_reads: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.
     #[arg(long = "stall-ms", env = "STALL_MS", default_value = "10000", value_parser = some_millis)]
     pub stall: Duration,

@@ -4,6 +4,7 @@ pub mod app;
 pub mod budget;
 pub mod config;
 pub mod delivery;
+pub mod descriptors;
 pub mod error;
 pub mod health;
 pub mod http;
@@ -21,8 +22,10 @@ pub mod wire;
 use std::{future::Future, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, bail};
-use axum::serve::ListenerExt;
-use tokio::{net::TcpListener, time::MissedTickBehavior};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::MissedTickBehavior,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -46,6 +49,11 @@ const HEALTH_CHECK: Duration = Duration::from_millis(100);
 /// Time for what is still being written when everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Connections that wait to be accepted. With a queue that is full the kernel drops what comes, and one connect that fails
+/// marks a healthy replica down: so it holds whoever comes when another replica dies. (The kernel has a limit of its own,
+/// `net.core.somaxconn`.)
+const BACKLOG: u32 = 4096;
+
 /// Where a replica listens.
 pub struct Listeners {
     /// For clients.
@@ -60,19 +68,31 @@ impl Listeners {
     /// # Errors
     /// If an address is taken: the message says which setting to change.
     pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let bind = async |port: u16, setting: &str| {
+        let bind = |port: u16, setting: &str| {
             let address = SocketAddr::new(config.host, port);
-            TcpListener::bind(address).await.with_context(|| {
+            listen(address).with_context(|| {
                 format!(
                     "cannot listen on {address}: free that port, or choose another by {setting}"
                 )
             })
         };
         Ok(Self {
-            public: bind(config.port, "PORT").await?,
-            admin: bind(config.admin_port, "ADMIN_PORT").await?,
+            public: bind(config.port, "PORT")?,
+            admin: bind(config.admin_port, "ADMIN_PORT")?,
         })
     }
+}
+
+/// As [`TcpListener::bind`], with a longer queue.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A slot is started anew on the port that its predecessor had a moment ago.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Runs a replica until `shutdown` resolves and the drain that follows is done.
@@ -80,7 +100,7 @@ impl Listeners {
 /// # Errors
 /// If `REDIS_URL` is no address, or a listener or a task that has to live fails.
 pub async fn run(
-    config: Config,
+    mut config: Config,
     listeners: Listeners,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -89,6 +109,7 @@ pub async fn run(
     let stop = CancellationToken::new();
     let health = Health::new();
     let (supervisor, mut deaths) = Supervisor::new(tasks.clone(), stop.clone());
+    let sockets = descriptors::for_clients(&mut config.limits);
     let (log, presence) = open_log(&config, &metrics)?;
     let rings = Budget::new(config.limits.rings_bytes);
     let rooms = Rooms::new(
@@ -109,12 +130,7 @@ pub async fn run(
     app.metrics.watch_budget("outlets", app.outlets.clone());
     spawn_keepers(&app, &supervisor);
 
-    let public = listeners.public.tap_io(|tcp| {
-        // Frames are small and must not wait for each other. A socket that refuses is about to fail.
-        let _ = tcp.set_nodelay(true);
-    });
-    let router = http::public(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let serve = axum::serve(public, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let serve = http::serve(listeners.public, http::public(app.clone()), sockets, stop.clone());
     let admin = axum::serve(listeners.admin, http::admin(app.clone()))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let stopping = async {
@@ -131,7 +147,7 @@ pub async fn run(
     tokio::select! {
         () = stopping => Ok(()),
         task = deaths.first() => bail!("{task} died, and without it this replica does not deliver"),
-        served = async { tokio::try_join!(serve, admin) } => {
+        ((), served) = async { tokio::join!(serve, admin) } => {
             served.context("a listener failed")?;
             tasks.wait().await;
             Ok(())

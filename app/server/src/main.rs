@@ -2,31 +2,53 @@
 
 use std::{io::IsTerminal, process::ExitCode};
 
+use anyhow::Context;
 use clap::Parser;
 use rollcall_server::{
     Listeners,
     config::{Config, LogFormat},
     mutants::{self, Mutant},
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Without a setting, no more threads than this, however many cores there are: each costs memory, and a container
+/// has a limit of processes. One replica does not use as many.
+const MAX_WORKERS: usize = 16;
+/// Threads for what blocks: looking up the name of Redis.
+const BLOCKING_THREADS: usize = 4;
+
+fn main() -> ExitCode {
     let config = Config::parse();
     start_logging(&config);
     #[cfg(feature = "mutants")]
     if let Some(mutant) = config.mutant {
         mutants::choose(mutant, config.mutant_dose);
     }
-    match run(config).await {
+    match runtime(&config).and_then(|runtime| runtime.block_on(run(config))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn runtime(config: &Config) -> anyhow::Result<Runtime> {
+    let workers = match config.worker_threads {
+        Some(workers) => usize::from(workers),
+        None => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
+    };
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build();
+    runtime.context("cannot start threads: is the limit of processes below WORKER_THREADS?")
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
@@ -36,6 +58,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     info!(
         replica = config.replica,
         release = config.release,
+        workers = tokio::runtime::Handle::current().metrics().num_workers(),
         "chat at http://{}, admin at http://{}",
         listeners.public.local_addr()?,
         listeners.admin.local_addr()?,

@@ -1,161 +1,395 @@
-//! How fast clients, addresses and rooms may go.
+//! How fast clients, addresses and rooms may go, and how many connections an address may hold.
+//!
+//! Each limit is for something of its own; what is said must pass all of them:
+//!
+//! - **member** (`RATE_CLIENT`): one participant, over sockets and POST together. For those who are known by their key.
+//! - **address** (`RATE_ADDRESS`): keys are free, addresses are not. High enough for a hall of phones behind one.
+//! - **POST of an address** (`RATE_POSTS`): much lower, because phones in a hall hold connections, and those are counted:
+//!   what comes without one is scripts.
+//! - **room** (`RATE_ROOM`): what all others in it must read. It is shared among those who speak there ([`share`]):
+//!   each participant who has a connection counts for one, and for one all those of an address that have none,
+//!   or have just come. So a thousand fresh keys get no more of a room than one phone that has been there all along.
+//!
+//! Every table has a fixed number of places into which keys are hashed with a secret of this process, so none can be
+//! made to grow without end. Two keys that share a place share a quota, on this replica and until it ends.
 
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+mod bucket;
+mod share;
 
-use governor::{
-    DefaultDirectRateLimiter, DefaultKeyedRateLimiter, NotUntil, Quota, RateLimiter,
-    clock::{Clock, DefaultClock, QuantaInstant},
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::{BuildHasher, Hash},
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use tokio::time::Instant;
+
+use self::{
+    bucket::{Bucket, Quota},
+    share::Share,
+};
 use crate::config::Limits;
+
+/// Places of a table.
+const PLACES: u64 = 1 << 16;
+/// How many frames of any kind, for each send that a client may make.
+const FRAMES_A_SEND: u32 = 5;
+/// How many files of the page, for each read of a log that an address may make: the page has about twenty.
+const FILES_A_READ: u32 = 20;
+/// With a connection of this age a participant has a share of its own in each room.
+const SETTLED: Duration = Duration::from_secs(1);
+/// A connection that enters rooms too fast is read on after this long at the latest, since its heartbeats wait, too.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a connection's session asks of its rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask<'a> {
+    /// Whether one more message may pass; otherwise how long to wait.
+    Send {
+        /// Into which room.
+        room: &'a str,
+        /// By whom.
+        member: &'a str,
+    },
+    /// The same of a message that cannot pass now, because `ahead` others of this member go first: always a time.
+    Later {
+        /// Into which room.
+        room: &'a str,
+        /// By whom.
+        member: &'a str,
+        /// How many others.
+        ahead: u32,
+    },
+    /// Counts rooms that are entered or left, each a read of its log or more; how long to read nothing, if they are many.
+    Rooms {
+        /// By whom.
+        member: &'a str,
+        /// How many rooms.
+        count: u32,
+    },
+}
 
 /// The limiters that all connections share. Clones share them.
 #[derive(Clone)]
 pub struct Rates(Arc<Inner>);
 
 struct Inner {
-    connects: DefaultKeyedRateLimiter<IpAddr>,
-    address_sends: DefaultKeyedRateLimiter<IpAddr>,
-    room_sends: DefaultKeyedRateLimiter<String>,
-    per_client: NonZeroU32,
-    clock: DefaultClock,
-}
-
-/// How many frames of any kind, for each send that a client may make.
-const FRAMES_A_SEND: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
-
-/// One connection's frames.
-pub struct FrameRate {
-    limiter: DefaultDirectRateLimiter,
-    /// The last frame came too soon: its share is the first that the limiter has again.
-    owed: bool,
-}
-
-impl FrameRate {
-    /// Counts a frame. How long to wait before the next is read, if it came too soon.
-    #[must_use]
-    pub fn count(&mut self) -> Option<Duration> {
-        self.owed = self.owed && self.limiter.check().is_err();
-        let not_until = self.limiter.check().err()?;
-        self.owed = true;
-        Some(not_until.wait_time_from(DefaultClock::default().now()))
-    }
-}
-
-/// So many a second, and `burst` at once, at least one.
-fn quota(rate: NonZeroU32, burst: u32) -> Quota {
-    Quota::per_second(rate).allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN))
-}
-
-fn times(rate: NonZeroU32, factor: u32) -> u32 {
-    rate.get().saturating_mul(factor)
+    hasher: RandomState,
+    frames: Quota,
+    connects: Table,
+    reads: Table,
+    files: Table,
+    address_rooms: Table,
+    member_rooms: Table,
+    address_sends: Table,
+    member_sends: Table,
+    posts: Table,
+    room_sends: Shares,
+    held: Mutex<HashMap<IpAddr, usize>>,
+    most_held: usize,
 }
 
 impl Rates {
     /// The rates of `limits`.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
-        let address = quota(limits.rate_address, times(limits.rate_address, 4));
+        let burst_of = |rate: std::num::NonZeroU32, times: u32| rate.get().saturating_mul(times);
+        let address = Quota::new(limits.rate_address, burst_of(limits.rate_address, 4));
+        let files = limits.rate_reads.saturating_mul(not_zero(FILES_A_READ));
+        let frames = limits.rate_client.saturating_mul(not_zero(FRAMES_A_SEND));
+        let rooms = u32::try_from(limits.rooms_per_connection).unwrap_or(u32::MAX);
         // Other rooms wait behind a burst of this one: a small one.
-        let room = quota(limits.rate_room, limits.rate_room.get() / 2);
+        let room = Quota::new(limits.rate_room, limits.rate_room.get() / 2);
         Self(Arc::new(Inner {
-            connects: RateLimiter::keyed(address),
-            address_sends: RateLimiter::keyed(address),
-            room_sends: RateLimiter::keyed(room),
-            per_client: limits.rate_client,
-            clock: DefaultClock::default(),
+            hasher: RandomState::new(),
+            frames: Quota::new(frames, burst_of(frames, FRAMES_A_SEND)),
+            connects: Table::new(address),
+            reads: Table::new(Quota::new(limits.rate_reads, burst_of(limits.rate_reads, 4))),
+            files: Table::new(Quota::new(files, burst_of(files, 4))),
+            address_rooms: Table::new(address),
+            member_rooms: Table::new(Quota::new(limits.rate_client, rooms.saturating_mul(2))),
+            address_sends: Table::new(address),
+            member_sends: Table::new(Quota::new(
+                limits.rate_client,
+                burst_of(limits.rate_client, 2),
+            )),
+            posts: Table::new(Quota::new(limits.rate_posts, burst_of(limits.rate_posts, 4))),
+            room_sends: Shares { quota: room, rooms: Mutex::default() },
+            held: Mutex::default(),
+            most_held: limits.connections_per_address,
         }))
     }
 
-    /// Whether `address` may open one more connection.
-    #[must_use]
-    pub fn allow_connection(&self, address: IpAddr) -> bool {
-        self.0.connects.check_key(&address).is_ok()
+    /// Counts a new connection from `address`.
+    ///
+    /// # Errors
+    /// How long to wait, if there were too many of late.
+    pub fn allow_connection(&self, address: IpAddr) -> Result<(), Duration> {
+        self.0.connects.check(self.place(network(address)))
     }
 
-    /// The check for one connection's sends: its own rate, its address's, then the room's.
+    /// Counts a read of a room log from `address`.
+    ///
+    /// # Errors
+    /// How long to wait, if there were too many of late.
+    pub fn allow_read(&self, address: IpAddr) -> Result<(), Duration> {
+        self.0.reads.check(self.place(network(address)))
+    }
+
+    /// Counts a file of the page that `address` asks for.
+    ///
+    /// # Errors
+    /// How long to wait, if there were too many of late.
+    pub fn allow_file(&self, address: IpAddr) -> Result<(), Duration> {
+        self.0.files.check(self.place(network(address)))
+    }
+
+    /// Holds one of the connections that `address` may have at the same time; none if it has as many as it may.
+    #[must_use]
+    pub fn hold(&self, address: IpAddr) -> Option<Held> {
+        let address = network(address);
+        let mut held = locked(&self.0.held);
+        let count = held.entry(address).or_default();
+        if *count >= self.0.most_held {
+            return None;
+        }
+        *count += 1;
+        Some(Held { rates: self.clone(), address })
+    }
+
+    /// The answers to what one connection's session asks.
     pub fn throttle(
         &self,
         address: IpAddr,
-    ) -> impl FnMut(&str) -> Result<(), Duration> + Send + 'static {
+    ) -> impl FnMut(Ask<'_>) -> Result<(), Duration> + Send + 'static {
         let rates = self.clone();
-        let per_client = rates.0.per_client;
-        let own: DefaultDirectRateLimiter =
-            RateLimiter::direct(quota(per_client, times(per_client, 2)));
-        move |room| {
-            own.check().map_err(|not_until| rates.wait(&not_until))?;
-            rates.allow_send(address, room)
+        let opened = Instant::now();
+        move |ask| match ask {
+            Ask::Send { room, member } => {
+                rates.take(address, room, member, opened.elapsed() >= SETTLED)
+            }
+            Ask::Later { room, member, ahead } => {
+                let settled = opened.elapsed() >= SETTLED;
+                Err(rates.wait(address, room, member, settled, ahead).max(Duration::from_millis(1)))
+            }
+            Ask::Rooms { member, count } => rates.count_rooms(address, member, count),
         }
     }
 
     /// The rate at which one connection's frames are read, whatever they are.
     #[must_use]
     pub fn frames(&self) -> FrameRate {
-        let rate = self.0.per_client.saturating_mul(FRAMES_A_SEND);
-        let quota = quota(rate, times(rate, FRAMES_A_SEND.get()));
-        FrameRate { limiter: RateLimiter::direct(quota), owed: false }
+        FrameRate { quota: self.0.frames, bucket: Bucket::default() }
     }
 
-    /// Whether one more message may go from `address` to `room`; otherwise how long to wait.
+    /// Counts one more message of `member` from `address` to `room`, sent by POST.
     ///
     /// # Errors
-    /// How long to wait.
-    pub fn allow_send(&self, address: IpAddr, room: &str) -> Result<(), Duration> {
+    /// How long to wait, if it may not pass. Then it used up nothing.
+    pub fn allow_post(&self, address: IpAddr, room: &str, member: &str) -> Result<(), Duration> {
+        let (posts, place) = (&self.0.posts, self.place(network(address)));
+        let wait = posts.wait(place, 1);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.take(address, room, member, false)?;
+        posts.take(place, 1);
+        Ok(())
+    }
+
+    fn take(
+        &self,
+        address: IpAddr,
+        room: &str,
+        member: &str,
+        settled: bool,
+    ) -> Result<(), Duration> {
+        let wait = self.wait(address, room, member, settled, 0);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
         let inner = &self.0;
-        inner.address_sends.check_key(&address).map_err(|not_until| self.wait(&not_until))?;
-        inner.room_sends.check_key(&room.to_owned()).map_err(|not_until| self.wait(&not_until))
+        inner.member_sends.take(self.place(member), 1);
+        inner.address_sends.take(self.place(network(address)), 1);
+        inner.room_sends.take(self.place(room), self.sender(address, member, settled));
+        Ok(())
     }
 
-    fn wait(&self, not_until: &NotUntil<QuantaInstant>) -> Duration {
-        not_until.wait_time_from(self.0.clock.now()).max(Duration::from_millis(1))
+    /// How long until a message may pass, `ahead` others of the same sender before it. Takes nothing.
+    fn wait(
+        &self,
+        address: IpAddr,
+        room: &str,
+        member: &str,
+        settled: bool,
+        ahead: u32,
+    ) -> Duration {
+        let inner = &self.0;
+        let member_wait = inner.member_sends.wait(self.place(member), 1 + ahead);
+        let address_wait = inner.address_sends.wait(self.place(network(address)), 1 + ahead);
+        let own_wait = member_wait.max(address_wait);
+        if !own_wait.is_zero() && ahead == 0 {
+            // Not the room's doing, so it need not know.
+            return own_wait;
+        }
+        let sender = self.sender(address, member, settled);
+        own_wait.max(inner.room_sends.wait(self.place(room), sender, ahead))
     }
 
-    /// Forgets addresses and rooms that have been quiet.
+    fn count_rooms(&self, address: IpAddr, member: &str, count: u32) -> Result<(), Duration> {
+        let inner = &self.0;
+        let own = inner.member_rooms.owe(self.place(member), count);
+        let wait = own.max(inner.address_rooms.owe(self.place(network(address)), count));
+        if wait.is_zero() { Ok(()) } else { Err(wait.min(LONGEST_PAUSE)) }
+    }
+
+    /// Who takes a share of a room.
+    fn sender(&self, address: IpAddr, member: &str, settled: bool) -> u16 {
+        let place = match settled {
+            true => self.0.hasher.hash_one((true, member)),
+            false => self.0.hasher.hash_one((false, network(address))),
+        };
+        (place % u64::from(share::PLACES)) as u16
+    }
+
+    fn place(&self, key: impl Hash) -> u32 {
+        (self.0.hasher.hash_one(key) % PLACES) as u32
+    }
+
+    /// Forgets whatever is as good as new.
     pub fn forget_quiet(&self) {
-        self.0.connects.retain_recent();
-        self.0.address_sends.retain_recent();
-        self.0.room_sends.retain_recent();
+        let inner = &self.0;
+        let now = Instant::now();
+        for table in [
+            &inner.connects,
+            &inner.reads,
+            &inner.files,
+            &inner.address_rooms,
+            &inner.member_rooms,
+            &inner.address_sends,
+            &inner.member_sends,
+            &inner.posts,
+        ] {
+            locked(&table.buckets).retain(|_, bucket| !bucket.is_full(now));
+        }
+        locked(&inner.room_sends.rooms).retain(|_, share| !share.is_forgotten(now));
     }
+}
+
+/// One connection's frames.
+pub struct FrameRate {
+    quota: Quota,
+    bucket: Bucket,
+}
+
+impl FrameRate {
+    /// Counts a frame. How long to wait before the next is read, if it came too soon.
+    #[must_use]
+    pub fn count(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        self.bucket.take(self.quota, 1, now);
+        Some(self.bucket.wait(self.quota, 0, now)).filter(|wait| !wait.is_zero())
+    }
+}
+
+/// One of the connections that an address may hold, until dropped.
+pub struct Held {
+    rates: Rates,
+    address: IpAddr,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = locked(&self.rates.0.held);
+        if let Some(count) = held.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Buckets of one quota, each in its place.
+struct Table {
+    quota: Quota,
+    buckets: Mutex<HashMap<u32, Bucket>>,
+}
+
+impl Table {
+    fn new(quota: Quota) -> Self {
+        Self { quota, buckets: Mutex::default() }
+    }
+
+    /// How long until `count` tokens are there.
+    fn wait(&self, place: u32, count: u32) -> Duration {
+        let buckets = locked(&self.buckets);
+        let bucket = buckets.get(&place).copied().unwrap_or_default();
+        bucket.wait(self.quota, count, Instant::now())
+    }
+
+    fn take(&self, place: u32, count: u32) {
+        locked(&self.buckets).entry(place).or_default().take(self.quota, count, Instant::now());
+    }
+
+    /// Takes one token if it is there.
+    fn check(&self, place: u32) -> Result<(), Duration> {
+        let wait = self.wait(place, 1);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.take(place, 1);
+        Ok(())
+    }
+
+    /// Takes `count` tokens, and tells how long until none of them is owed.
+    fn owe(&self, place: u32, count: u32) -> Duration {
+        self.take(place, count);
+        self.wait(place, 0)
+    }
+}
+
+/// The rooms' buckets and their shares.
+struct Shares {
+    quota: Quota,
+    rooms: Mutex<HashMap<u32, Share>>,
+}
+
+impl Shares {
+    fn wait(&self, room: u32, sender: u16, ahead: u32) -> Duration {
+        let now = Instant::now();
+        let mut rooms = locked(&self.rooms);
+        let share = rooms.entry(room).or_insert_with(|| Share::new(now));
+        share.wait(self.quota, sender, ahead, now)
+    }
+
+    fn take(&self, room: u32, sender: u16) {
+        let now = Instant::now();
+        let mut rooms = locked(&self.rooms);
+        rooms.entry(room).or_insert_with(|| Share::new(now)).take(self.quota, sender, now);
+    }
+}
+
+/// What counts as one address: whoever has an IPv6 address has the whole network of 64 bits that it is in.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+        }
+        address => address,
+    }
+}
+
+fn not_zero(factor: u32) -> std::num::NonZeroU32 {
+    std::num::NonZeroU32::new(factor).unwrap_or(std::num::NonZeroU32::MIN)
+}
+
+/// A std mutex, since no lock is held over an await. Numbers are not left half changed by a panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use clap::Parser;
-
-    use super::*;
-    use crate::config::Config;
-
-    #[test]
-    fn frames_beyond_the_burst_wait_for_the_rate() {
-        let config = Config::parse_from(["test", "--rate-client", "2"]);
-        let mut frames = Rates::new(&config.limits).frames();
-        let at_once = (0..100).take_while(|_| frames.count().is_none()).count();
-        assert!((50..60).contains(&at_once), "five times the rate, five times: {at_once}");
-        assert!(frames.count().is_some_and(|wait| wait <= Duration::from_millis(100)));
-    }
-
-    /// Anomaly `noisy-neighbour`: the burst of a room is what its neighbours wait behind.
-    #[test]
-    fn a_room_takes_half_a_second_at_once_and_others_are_not_asked() {
-        let config = Config::parse_from(["test", "--rate-room", "40"]);
-        let rates = Rates::new(&config.limits);
-        let (address, said) = (IpAddr::from([127, 0, 0, 1]), 0..100);
-        let at_once = said.take_while(|_| rates.allow_send(address, "loud").is_ok()).count();
-        assert!((20..25).contains(&at_once), "half of its rate: {at_once}");
-        assert_eq!(rates.allow_send(address, "quiet"), Ok(()));
-    }
-
-    #[test]
-    fn a_burst_passes_and_then_the_rate_holds() {
-        let config = Config::parse_from(["test", "--rate-client", "2"]);
-        let rates = Rates::new(&config.limits);
-        let mut throttle = rates.throttle(IpAddr::from([127, 0, 0, 1]));
-        let start = Instant::now();
-        let passed = (0..100).filter(|_| throttle("vault").is_ok()).count();
-        assert!(passed >= 4, "a burst of twice the rate");
-        assert!(passed <= 5 + 2 * start.elapsed().as_secs() as usize, "then the rate");
-        assert!(throttle("vault").is_err_and(|wait| wait <= Duration::from_secs(1)));
-    }
-}
+mod tests;

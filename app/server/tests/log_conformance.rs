@@ -48,6 +48,9 @@ impl Model {
                 prop_assert!(entry.n > last + 1);
                 prop_assert_eq!(n, last + 1);
             }
+            (_, Appended::NumberTaken { .. }) => {
+                prop_assert!(false, "here no number has two texts");
+            }
             (None, Appended::Taken(_)) => {}
             (None, other) => prop_assert!(false, "first message: {:?}", other),
         }

@@ -242,7 +242,7 @@ impl Conn {
                     self.appending = Some((entry, false));
                 }
                 Effect::Close(code, _) => self.down.push(Down::Close(code.code())),
-                Effect::Greet(_) | Effect::Typing(_) | Effect::Bye => {}
+                Effect::Greet(_) | Effect::Typing(_) | Effect::Pause(_) | Effect::Bye => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::rejection::{JsonRejection, PathRejection, QueryRejection},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use rollcall_protocol::{ErrorCode, RejectCode, ServerFrame};
@@ -19,10 +19,18 @@ impl Refusal {
         Self(status, Box::new(ServerFrame::Error { code, detail: detail.into(), room: None }))
     }
 
+    /// Too many reads from one address.
+    pub fn too_many_requests() -> Self {
+        let detail = "too many requests from your address";
+        Self::error(StatusCode::TOO_MANY_REQUESTS, ErrorCode::Unavailable, detail)
+    }
+
     /// What a `reject` frame's code is among statuses.
     pub fn rejected(frame: ServerFrame) -> Self {
         let status = match &frame {
-            ServerFrame::Reject { code: RejectCode::OutOfOrder, .. } => StatusCode::CONFLICT,
+            ServerFrame::Reject {
+                code: RejectCode::OutOfOrder | RejectCode::NumberTaken, ..
+            } => StatusCode::CONFLICT,
             ServerFrame::Reject { code: RejectCode::BadText, .. } => StatusCode::BAD_REQUEST,
             ServerFrame::Reject { code: RejectCode::RateLimited, .. } => {
                 StatusCode::TOO_MANY_REQUESTS
@@ -33,8 +41,37 @@ impl Refusal {
     }
 }
 
+/// Why one more connection is not welcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// New connections of this address come too fast.
+    TooFast,
+    /// This address holds as many as it may.
+    TooMany,
+    /// This replica is full, drains, or has no log. HAProxy tries another on a 503.
+    NotHere,
+}
+
+impl From<NotAdmitted> for Refusal {
+    fn from(refused: NotAdmitted) -> Self {
+        let (status, detail) = match refused {
+            NotAdmitted::TooFast => {
+                (StatusCode::TOO_MANY_REQUESTS, "too many new connections from your address")
+            }
+            NotAdmitted::TooMany => {
+                (StatusCode::TOO_MANY_REQUESTS, "too many connections from your address")
+            }
+            NotAdmitted::NotHere => (StatusCode::SERVICE_UNAVAILABLE, "not here, not now"),
+        };
+        Self::error(status, ErrorCode::Unavailable, detail)
+    }
+}
+
 impl From<JoinError> for Refusal {
     fn from(error: JoinError) -> Self {
+        if let JoinError::Log(error) = &error {
+            error.note("a read of a room's log");
+        }
         Self::error(StatusCode::SERVICE_UNAVAILABLE, error.code(), error.to_string())
     }
 }
@@ -61,6 +98,16 @@ impl From<PathRejection> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.0, Json(self.1)).into_response()
+        let Self(status, frame) = self;
+        let retry_ms = match &*frame {
+            ServerFrame::Reject { retry_ms, .. } => retry_ms.unwrap_or_default(),
+            _ => 0,
+        };
+        let mut response = (status, Json(frame)).into_response();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let seconds = retry_ms.div_ceil(1000).max(1);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }

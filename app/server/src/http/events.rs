@@ -30,11 +30,11 @@ use tokio::{
 
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{admit, error::Refusal};
+use super::{Admission, admit, error::Refusal};
 use crate::{
     app::App,
     delivery::{Effect, Start, Visit},
-    lifecycle::{ConnectionGuard, Phase, Standing},
+    lifecycle::{Phase, Standing},
     room::Frame,
     session::check_room,
     wire,
@@ -67,8 +67,7 @@ pub async fn events(
         None => query.after,
         Some(id) => Some(id.parse().map_err(|e| bad(ErrorCode::BadFrame, format!("{e}")))?),
     };
-    let guard = admit(&app, peer, &headers)
-        .map_err(|status| Refusal::error(status, ErrorCode::Unavailable, "not here, not now"))?;
+    let guard = admit(&app, peer, &headers)?;
     let (room, start) = app.rooms.join(&room, None, after).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
@@ -86,7 +85,7 @@ pub async fn events(
 /// One event stream: it reads the ring when its room wakes it.
 struct Follower {
     app: App,
-    _guard: ConnectionGuard,
+    _guard: Admission,
     visit: Visit,
     wake: Arc<Notify>,
     standing: watch::Receiver<Standing>,
@@ -110,7 +109,7 @@ enum Ended {
 impl Follower {
     fn new(
         app: App,
-        guard: ConnectionGuard,
+        guard: Admission,
         visit: Visit,
         wake: Arc<Notify>,
         start: Start,

@@ -4,7 +4,9 @@ mod admin;
 mod assets;
 mod error;
 mod events;
+mod origin;
 mod rest;
+mod serve;
 mod upgrade;
 mod ws;
 
@@ -15,7 +17,7 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -24,19 +26,21 @@ use axum::{
 use serde_json::json;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::{app::App, lifecycle::ConnectionGuard, mutants};
+use self::error::{NotAdmitted, Refusal};
+use crate::{app::App, lifecycle::ConnectionGuard, mutants, rates::Held};
 
-pub use admin::admin;
+pub use self::{admin::admin, serve::serve};
 
 /// Everything that clients reach.
 pub fn public(app: App) -> Router {
     let max_body = app.config.limits.frame_bytes;
     let nosniff = HeaderValue::from_static("nosniff");
     Router::new()
-        .route("/api/v1/rooms/{room}/messages", get(rest::history).post(rest::send))
-        .route("/api/v1/rooms/{room}/events", get(events::events))
         .route("/", get(assets::page))
         .route("/web/{*path}", get(assets::asset))
+        .route_layer(from_fn_with_state(app.clone(), throttle_files))
+        .route("/api/v1/rooms/{room}/messages", get(rest::history).post(rest::send))
+        .route("/api/v1/rooms/{room}/events", get(events::events))
         .route_layer(from_fn_with_state(app.clone(), measure))
         // Not measured: upgrades have metrics of their own, and probes are not what clients ask for.
         .route("/api/v1/ws", get(upgrade::websocket))
@@ -74,17 +78,35 @@ async fn readyz(State(app): State<App>) -> Response {
     }
 }
 
-/// Whether one more long-lived connection is welcome here; it counts for as long as the guard lives.
-fn admit(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<ConnectionGuard, StatusCode> {
-    if !app.rates.allow_connection(client_address(app, peer, headers)) {
-        return Err(StatusCode::TOO_MANY_REQUESTS);
+/// Refuses files of the page to an address that asks for too many.
+async fn throttle_files(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match app.rates.allow_file(client_address(&app, peer, request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(_) => Refusal::too_many_requests().into_response(),
     }
+}
+
+/// What a long-lived connection has for as long as it lives: it counts here, and for its address.
+struct Admission {
+    guard: ConnectionGuard,
+    held: Held,
+}
+
+/// Whether one more long-lived connection is welcome here.
+fn admit(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Admission, NotAdmitted> {
+    let address = client_address(app, peer, headers);
+    app.rates.allow_connection(address).map_err(|_| NotAdmitted::TooFast)?;
     let full = app.lifecycle.status().connections >= app.config.limits.connections;
-    // HAProxy tries another replica on a 503.
     if full || !app.lifecycle.is_ready() {
-        return Err(StatusCode::SERVICE_UNAVAILABLE);
+        return Err(NotAdmitted::NotHere);
     }
-    Ok(app.lifecycle.connection())
+    let held = app.rates.hold(address).ok_or(NotAdmitted::TooMany)?;
+    Ok(Admission { guard: app.lifecycle.connection(), held })
 }
 
 /// The client's address: the peer's, or what the trusted proxy in front says it is.

@@ -20,8 +20,8 @@ use crate::{
     error::JoinError,
     log::{Appended, LogError, NewEntry},
     session::{
-        ack, check_name, check_room, check_text, is_client_key, is_number, member_of, out_of_order,
-        reject,
+        ack, check_name, check_room, check_text, is_client_key, is_number, member_of, number_taken,
+        out_of_order, reject,
     },
 };
 
@@ -48,11 +48,16 @@ struct History {
 /// `GET /api/v1/rooms/{room}/messages`
 pub async fn history(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     room: Result<Path<String>, PathRejection>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let (Path(room), Query(query)) = (room?, query?);
     checked(ErrorCode::BadRoom, check_room(&room))?;
+    if app.rates.allow_read(client_address(&app, peer, &headers)).is_err() {
+        return Err(Refusal::too_many_requests());
+    }
     let limit = query.limit.min(MAX_HISTORY);
     let page = app.rooms.log().read_before(&room, query.before, limit).await;
     let page = page.map_err(JoinError::from)?;
@@ -90,20 +95,33 @@ pub async fn send(
         return Err(Refusal::rejected(reject(room, n, RejectCode::BadText, detail, None)));
     }
     let address = client_address(&app, peer, &headers);
-    if let Err(wait) = app.rates.allow_send(address, &room) {
+    let member = member_of(&client);
+    if let Err(wait) = app.rates.allow_post(address, &room, &member) {
         let detail = "too fast".to_owned();
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
         return Err(Refusal::rejected(rejected));
     }
-    let entry = NewEntry { room: room.clone(), member: member_of(&client), name, n, text };
+    let entry = NewEntry { room: room.clone(), member, name, n, text };
     match app.rooms.log().append(&entry).await {
         Ok(appended) => answer(room, n, appended),
-        Err(LogError::Refused(detail)) => {
-            Err(Refusal::rejected(reject(room, n, RejectCode::Unavailable, detail, Some(RETRY))))
-        }
+        Err(error) => Err(not_appended(room, n, &error)),
+    }
+}
+
+fn not_appended(room: String, n: u64, error: &LogError) -> Refusal {
+    error.note("a POST");
+    let detail = error.told();
+    match error {
+        LogError::Refused(_) => Refusal::rejected(reject(
+            room,
+            n,
+            RejectCode::Unavailable,
+            detail.to_owned(),
+            Some(RETRY),
+        )),
         // Unlike a socket's session, a request does not wait until the outcome is known.
-        Err(LogError::Unknown(detail)) => {
-            Err(Refusal::error(StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unavailable, detail))
+        LogError::Unknown(_) => {
+            Refusal::error(StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unavailable, detail)
         }
     }
 }
@@ -113,6 +131,9 @@ fn answer(room: String, n: u64, appended: Appended) -> Result<Response, Refusal>
         Appended::Taken(id) => Ok(Json(ack(room, n, Some(id), false)).into_response()),
         Appended::Duplicate(id) => Ok(Json(ack(room, n, id, true)).into_response()),
         Appended::Expected(expected) => Err(Refusal::rejected(out_of_order(room, n, expected))),
+        Appended::NumberTaken { expected } => {
+            Err(Refusal::rejected(number_taken(room, n, expected)))
+        }
     }
 }
 

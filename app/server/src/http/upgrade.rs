@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use axum::{
     body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use hyper::upgrade::Upgraded;
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::debug;
 
-use super::{admit, client_address, ws};
+use super::{Admission, admit, client_address, error::Refusal, origin, serve::Place, ws};
 use crate::app::App;
 
 /// `GET /api/v1/ws`
@@ -30,17 +30,19 @@ pub async fn websocket(
         return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")], "a WebSocket\n")
             .into_response();
     };
-    if !is_allowed_origin(&app, request.headers()) {
+    if !origin::is_allowed(&app.config, request.headers()) {
         return (StatusCode::FORBIDDEN, "this origin may not connect\n").into_response();
     }
-    let guard = match admit(&app, peer, request.headers()) {
-        Ok(guard) => guard,
-        Err(status) => return (status, "not here, not now\n").into_response(),
+    let admission = match admit(&app, peer, request.headers()) {
+        Ok(admission) => admission,
+        Err(refused) => return Refusal::from(refused).into_response(),
     };
     let address = client_address(&app, peer, request.headers());
+    let place = request.extensions().get::<Place>().cloned();
     let upgrade = hyper::upgrade::on(&mut request);
     let tasks = app.tasks.clone();
     tasks.spawn(async move {
+        let Admission { guard, held } = admission;
         match upgrade.await.map(downcast::<TokioIo<TcpStream>>) {
             Ok(Ok(parts)) => {
                 let tcp = parts.io.into_inner();
@@ -49,6 +51,7 @@ pub async fn websocket(
             Ok(Err(Upgraded { .. })) => debug!("an upgraded connection was not plain TCP"),
             Err(error) => debug!(%error, "upgrade failed"),
         }
+        drop((held, place));
     });
     switching_protocols(&accept)
 }
@@ -67,17 +70,6 @@ fn accept_key(request: &Request) -> Option<String> {
         && has(header::SEC_WEBSOCKET_VERSION, "13");
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| asks)?;
     Some(derive_accept_key(key.as_bytes()))
-}
-
-/// Browsers name the page's origin: this server's own, or one on the list. Others name none.
-fn is_allowed_origin(app: &App, headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let Ok(origin) = origin.to_str() else { return false };
-    let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let is_own = own.is_some_and(|host| {
-        origin.strip_prefix("http://").or(origin.strip_prefix("https://")) == Some(host)
-    });
-    is_own || app.config.allowed_origins.iter().any(|allowed| allowed == origin)
 }
 
 fn switching_protocols(accept: &str) -> Response {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -29,8 +30,8 @@ pub struct MemoryLog {
 #[derive(Default)]
 struct State {
     logs: HashMap<String, RoomLog>,
-    /// (room, member) → last accepted `n` and its entry.
-    sent: HashMap<(String, String), (u64, EntryId)>,
+    /// (room, member) → last accepted `n`, its entry, and the hash of its text.
+    sent: HashMap<(String, String), (u64, EntryId, u64)>,
 }
 
 #[derive(Default)]
@@ -59,8 +60,11 @@ impl MemoryLog {
     pub(super) fn append(&self, new: &NewEntry) -> Appended {
         let mut state = self.state();
         let sender = (new.room.clone(), new.member.clone());
-        if let Some(&(last, id)) = state.sent.get(&sender) {
-            if new.n == last {
+        let text = hash(&new.text);
+        if let Some(&(last, id, last_text)) = state.sent.get(&sender) {
+            if new.n == last && text != last_text {
+                return Appended::NumberTaken { expected: last + 1 };
+            } else if new.n == last {
                 return Appended::Duplicate(Some(id));
             } else if new.n < last {
                 return Appended::Duplicate(None);
@@ -73,7 +77,7 @@ impl MemoryLog {
         let id = entry.id;
         // Sent under the lock, so that the feed has the log's order. No receiver is no error.
         let _ = self.feed.send(FeedEvent::Message(entry));
-        state.sent.insert(sender, (new.n, id));
+        state.sent.insert(sender, (new.n, id, text));
         Appended::Taken(id)
     }
 
@@ -144,6 +148,12 @@ impl RoomLog {
         }
         entry
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Page {

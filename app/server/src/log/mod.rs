@@ -44,6 +44,11 @@ pub enum Appended {
     Duplicate(Option<EntryId>),
     /// It is not, because the log waits for this `n` first.
     Expected(u64),
+    /// It is not, because the member's last message has its `n` and another text.
+    NumberTaken {
+        /// The `n` that the log waits for.
+        expected: u64,
+    },
 }
 
 /// A stretch of a room log.

@@ -1,6 +1,9 @@
 //! What one connection may do, and what follows from it. Pure: event in, effects out.
 
+mod due;
+mod hello;
 mod name;
+mod reply;
 #[cfg(test)]
 mod tests;
 
@@ -11,17 +14,27 @@ use std::{
 };
 
 use rollcall_protocol::{
-    ClientFrame, CloseCode, EntryId, ErrorCode, Limits, Member, RejectCode, RoomCursor,
-    ServerFrame, VERSION, Why,
+    ClientFrame, CloseCode, ErrorCode, Limits, Member, RejectCode, RoomCursor, ServerFrame,
+    VERSION, Why,
 };
 use sha2::{Digest, Sha256};
 
+use self::{
+    due::{Barred, Due},
+    hello::check_hello,
+    reply::{error, shortened},
+};
 use crate::{
     log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
+    rates::Ask,
 };
 
-pub use name::{check_name, check_room, check_text, is_client_key};
+pub use self::{
+    hello::hello_bytes,
+    name::{check_name, check_room, check_text, is_client_key},
+    reply::{ack, gap_frame, number_taken, out_of_order, reject},
+};
 
 /// Frames not understood before the connection ends.
 const MAX_BAD_FRAMES: u32 = 10;
@@ -43,14 +56,16 @@ pub enum Effect {
     Append(NewEntry),
     /// Tell the room that this member is typing.
     Typing(String),
+    /// Read no frame for so long.
+    Pause(Duration),
     /// End the member's presence in every room now.
     Bye,
     /// End the connection.
     Close(CloseCode, &'static str),
 }
 
-/// Whether one more send may pass; otherwise how long to wait.
-pub type Throttle = Box<dyn FnMut(&str) -> Result<(), Duration> + Send>;
+/// Answers whether something may pass; otherwise how long to wait.
+pub type Throttle = Box<dyn FnMut(Ask<'_>) -> Result<(), Duration> + Send>;
 
 /// One connection's session.
 pub struct Session {
@@ -58,14 +73,14 @@ pub struct Session {
     throttle: Throttle,
     greeting: Greeting,
     me: Option<Member>,
+    /// The client obeys `goaway`.
+    moves: bool,
     rooms: BTreeSet<String>,
     /// Sends that wait for the one before; the front one is being appended.
     sends: VecDeque<NewEntry>,
-    /// Room → the lowest number that was refused. What was sent after it must not overtake it: a log that
-    /// remembers nothing of this member would take a later number, and the refused one for a duplicate.
-    due: HashMap<String, u64>,
+    /// What rooms wait for after a refusal.
+    due: HashMap<String, Due>,
     bad_frames: u32,
-    moves: bool,
 }
 
 /// What `welcome` says of this replica.
@@ -88,11 +103,11 @@ impl Session {
             throttle,
             greeting,
             me: None,
+            moves: false,
             rooms: BTreeSet::new(),
             sends: VecDeque::new(),
             due: HashMap::new(),
             bad_frames: 0,
-            moves: false,
         }
     }
 
@@ -102,7 +117,16 @@ impl Session {
         self.me.as_ref()
     }
 
-    /// Whether this client says that it obeys `goaway`.
+    /// Longest frame that is read now, bytes.
+    #[must_use]
+    pub fn longest_frame(&self) -> usize {
+        match self.me {
+            None => hello_bytes(&self.limits),
+            Some(_) => self.limits.frame_bytes,
+        }
+    }
+
+    /// Whether the client said that it obeys `goaway`: others must be closed to be moved.
     #[must_use]
     pub fn moves(&self) -> bool {
         self.moves
@@ -126,7 +150,7 @@ impl Session {
                 self.bad_frame(ErrorCode::UnknownType, "this server does not know that type".into())
             }
             ClientFrame::Hello { v, client, name, why, rooms, moves } => {
-                self.moves = moves && self.me.is_none() || self.moves;
+                self.moves |= moves && self.me.is_none();
                 self.hello(v, &client, name, why, rooms)
             }
             ClientFrame::Ping { t } => vec![Effect::Reply(ServerFrame::Pong { t })],
@@ -134,13 +158,7 @@ impl Session {
                 self.bad_frame(ErrorCode::UnexpectedHello, "the first frame is hello".into())
             }
             ClientFrame::Join { room, after } => self.join(RoomCursor { room, after }),
-            ClientFrame::Leave { room } => match self.rooms.remove(&room) {
-                true => {
-                    self.due.remove(&room);
-                    vec![Effect::Exit(room)]
-                }
-                false => Vec::new(),
-            },
+            ClientFrame::Leave { room } => self.leave(room),
             ClientFrame::Send { n, .. } if !is_number(n) => {
                 self.bad_frame(ErrorCode::BadFrame, "n is from 1 to 2^53 - 1".into())
             }
@@ -166,41 +184,59 @@ impl Session {
 
     /// The front send's outcome; never [`LogError::Unknown`], which is tried again until it is known (but by a mutant).
     pub fn appended(&mut self, outcome: &Result<Appended, LogError>) -> Vec<Effect> {
-        let Some(NewEntry { room, n, .. }) = self.sends.pop_front() else { return Vec::new() };
+        let Some(NewEntry { room, n, text, .. }) = self.sends.pop_front() else {
+            return Vec::new();
+        };
         let reply = match outcome {
             Ok(Appended::Taken(id)) => ack(room, n, Some(*id), false),
             Ok(Appended::Duplicate(id)) => ack(room, n, *id, true),
             Ok(Appended::Expected(expected)) => out_of_order(room, n, *expected),
+            Ok(Appended::NumberTaken { expected }) => {
+                self.wait_for(&room, Due::renumbered(*expected, &text));
+                number_taken(room, n, *expected)
+            }
             Err(error) => {
-                self.refused(&room, n);
+                self.wait_for(&room, Due::refused(n));
                 let retry = matches!(error, LogError::Refused(_)).then_some(RETRY);
-                reject(room, n, RejectCode::Unavailable, error.to_string(), retry)
+                reject(room, n, RejectCode::Unavailable, error.told().to_owned(), retry)
             }
         };
         let mut effects = vec![Effect::Reply(reply)];
-        while let Some(next) = self.sends.front() {
-            match self.due.get(&next.room) {
-                Some(&due) if next.n > due => {
-                    effects.push(Effect::Reply(out_of_order(next.room.clone(), next.n, due)));
-                    self.sends.pop_front();
-                }
-                _ => {
-                    effects.push(Effect::Append(next.clone()));
-                    break;
-                }
-            }
+        while let Some(NewEntry { room, n, text, .. }) = self.sends.front() {
+            let barred = self.due.get_mut(room).and_then(|due| due.bars(*n, text));
+            let Some(barred) = barred else { break };
+            let (room, n) = (room.clone(), *n);
+            self.sends.pop_front();
+            effects.push(Effect::Reply(self.told_barred(room, n, barred)));
         }
+        effects.extend(self.sends.front().cloned().map(Effect::Append));
         effects
     }
 
-    fn refused(&mut self, room: &str, n: u64) {
-        let due = self.due.entry(room.to_owned()).or_insert(n);
-        *due = n.min(*due);
+    /// From now on nothing overtakes `due`, unless a lower number is waited for.
+    fn wait_for(&mut self, room: &str, due: Due) {
+        match self.due.get(room) {
+            Some(lower) if lower.n < due.n => {}
+            _ => {
+                self.due.insert(room.to_owned(), due);
+            }
+        }
+    }
+
+    fn told_barred(&mut self, room: String, n: u64, barred: Barred) -> ServerFrame {
+        match (barred, &self.me) {
+            (Barred::Later(ahead), Some(me)) => {
+                let wait = (self.throttle)(Ask::Later { room: &room, member: &me.member, ahead });
+                reject(room, n, RejectCode::RateLimited, "too fast".to_owned(), wait.err())
+            }
+            (Barred::Later(_), None) => out_of_order(room, n, n),
+            (Barred::OutOfOrder(due), _) => out_of_order(room, n, due),
+        }
     }
 
     fn bad_frame(&mut self, code: ErrorCode, detail: String) -> Vec<Effect> {
         self.bad_frames += 1;
-        let mut effects = vec![error(code, detail, None)];
+        let mut effects = vec![Effect::Reply(error(code, detail, None))];
         if self.bad_frames >= MAX_BAD_FRAMES {
             effects.push(Effect::Close(CloseCode::BadFrames, "too many bad frames"));
         }
@@ -218,9 +254,9 @@ impl Session {
         if self.me.is_some() {
             return self.bad_frame(ErrorCode::UnexpectedHello, "hello was said before".into());
         }
-        if let Err((code, detail, room)) = self.check_hello(version, key, &name, &rooms) {
+        if let Err((code, detail)) = check_hello(version, key, &name, rooms.len()) {
             let refused = Effect::Close(CloseCode::BadHello, "hello refused");
-            return vec![error(code, detail, room), refused];
+            return vec![Effect::Reply(error(code, detail, None)), refused];
         }
         let me = Member { member: member_of(key), name };
         let welcome = Effect::Reply(ServerFrame::Welcome {
@@ -233,55 +269,51 @@ impl Session {
         });
         self.me = Some(me);
         let mut effects = vec![Effect::Greet(why), welcome];
-        for cursor in rooms {
-            if self.rooms.insert(cursor.room.clone()) {
-                effects.push(Effect::Enter(cursor));
-            }
-        }
+        effects.extend(rooms.into_iter().filter_map(|cursor| self.enter(cursor)));
+        effects.extend(self.count_rooms(self.rooms.len()));
         effects
     }
 
-    fn check_hello(
-        &self,
-        version: u32,
-        key: &str,
-        name: &str,
-        rooms: &[RoomCursor],
-    ) -> Result<(), (ErrorCode, String, Option<String>)> {
-        if version != VERSION {
-            let detail = format!("this server speaks version {VERSION}");
-            return Err((ErrorCode::BadVersion, detail, None));
-        }
-        if !is_client_key(key) {
-            let detail = "a client key is 32 lower-case hex digits".to_owned();
-            return Err((ErrorCode::BadClient, detail, None));
-        }
-        check_name(name).map_err(|detail| (ErrorCode::BadName, detail, None))?;
-        if rooms.len() > self.limits.rooms {
-            let detail = format!("a connection has at most {} rooms", self.limits.rooms);
-            return Err((ErrorCode::TooManyRooms, detail, None));
-        }
-        for RoomCursor { room, .. } in rooms {
-            check_room(room)
-                .map_err(|detail| (ErrorCode::BadRoom, detail, Some(shortened(room))))?;
-        }
-        Ok(())
+    fn join(&mut self, cursor: RoomCursor) -> Vec<Effect> {
+        let pause = self.count_rooms(1);
+        self.enter(cursor).into_iter().chain(pause).collect()
     }
 
-    fn join(&mut self, cursor: RoomCursor) -> Vec<Effect> {
-        let room = Some(shortened(&cursor.room));
+    /// Enters a room, or says why not; nothing if it has been entered. One room that cannot be entered
+    /// says nothing about the others, or its client could never come back to them.
+    fn enter(&mut self, cursor: RoomCursor) -> Option<Effect> {
+        let refused = |code, detail| {
+            let room = Some(shortened(&cursor.room));
+            Some(Effect::Reply(error(code, detail, room)))
+        };
         if let Err(detail) = check_room(&cursor.room) {
-            return vec![error(ErrorCode::BadRoom, detail, room)];
+            return refused(ErrorCode::BadRoom, detail);
         }
         if self.rooms.contains(&cursor.room) {
-            return Vec::new();
+            return None;
         }
         if self.rooms.len() >= self.limits.rooms {
             let detail = format!("a connection has at most {} rooms", self.limits.rooms);
-            return vec![error(ErrorCode::TooManyRooms, detail, room)];
+            return refused(ErrorCode::TooManyRooms, detail);
         }
         self.rooms.insert(cursor.room.clone());
-        vec![Effect::Enter(cursor)]
+        Some(Effect::Enter(cursor))
+    }
+
+    fn leave(&mut self, room: String) -> Vec<Effect> {
+        if !self.rooms.remove(&room) {
+            return Vec::new();
+        }
+        self.due.remove(&room);
+        let pause = self.count_rooms(1);
+        [Effect::Exit(room)].into_iter().chain(pause).collect()
+    }
+
+    /// Counts rooms that are entered or left.
+    fn count_rooms(&mut self, count: usize) -> Option<Effect> {
+        let member = &self.me.as_ref()?.member;
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        (self.throttle)(Ask::Rooms { member, count }).err().map(Effect::Pause)
     }
 
     fn send(&mut self, room: String, n: u64, text: String) -> Vec<Effect> {
@@ -290,12 +322,15 @@ impl Session {
             let room = shortened(&room);
             return vec![Effect::Reply(reject(room, n, RejectCode::NotJoined, detail, None))];
         };
-        match self.due.get(&room) {
-            Some(&due) if n > due => return vec![Effect::Reply(out_of_order(room, n, due))],
-            _ => self.due.remove(&room),
-        };
-        if let Err((code, detail, retry)) = self.check_send(&room, &text) {
-            self.refused(&room, n);
+        let barred = self.due.get_mut(&room).and_then(|due| due.bars(n, &text));
+        if let Some(barred) = barred {
+            return vec![Effect::Reply(self.told_barred(room, n, barred))];
+        }
+        self.due.remove(&room);
+        if let Err((code, detail, retry)) = self.check_send(&room, &me.member, &text) {
+            let too_fast = code == RejectCode::RateLimited;
+            let due = if too_fast { Due::too_fast(n) } else { Due::refused(n) };
+            self.wait_for(&room, due);
             return vec![Effect::Reply(reject(room, n, code, detail, retry))];
         }
         let entry = NewEntry { room, member: me.member, name: me.name, n, text };
@@ -309,6 +344,7 @@ impl Session {
     fn check_send(
         &mut self,
         room: &str,
+        member: &str,
         text: &str,
     ) -> Result<(), (RejectCode, String, Option<Duration>)> {
         check_text(text, self.limits.text_bytes)
@@ -321,7 +357,8 @@ impl Session {
             true => RejectCode::Other,
             false => RejectCode::RateLimited,
         };
-        (self.throttle)(room).map_err(|wait| (code, "too fast".to_owned(), Some(wait)))
+        (self.throttle)(Ask::Send { room, member })
+            .map_err(|wait| (code, "too fast".to_owned(), Some(wait)))
     }
 }
 
@@ -335,52 +372,8 @@ pub fn member_of(key: &str) -> String {
     })
 }
 
-/// A refusal names its room, and a room that is refused may be of any length.
-fn shortened(room: &str) -> String {
-    room.chars().take(64).collect()
-}
-
-fn error(code: ErrorCode, detail: String, room: Option<String>) -> Effect {
-    Effect::Reply(ServerFrame::Error { code, detail, room })
-}
-
 /// Whether `n` can be a message's number: what a double, and so JavaScript and Lua, can count.
 #[must_use]
 pub fn is_number(n: u64) -> bool {
     (1..1 << 53).contains(&n)
-}
-
-/// An `ack` frame.
-#[must_use]
-pub fn ack(room: String, n: u64, id: Option<EntryId>, duplicate: bool) -> ServerFrame {
-    ServerFrame::Ack { room, n, id, duplicate }
-}
-
-/// The `reject` of a number that is ahead.
-#[must_use]
-pub fn out_of_order(room: String, n: u64, expected: u64) -> ServerFrame {
-    let detail = format!("the log waits for n = {expected}");
-    let expected = Some(expected);
-    let code = RejectCode::OutOfOrder;
-    ServerFrame::Reject { room, n, code, detail, expected, retry_ms: None }
-}
-
-/// A `reject` frame.
-#[must_use]
-pub fn reject(
-    room: String,
-    n: u64,
-    code: RejectCode,
-    detail: String,
-    retry: Option<Duration>,
-) -> ServerFrame {
-    let retry_ms = retry.map(|retry| retry.as_millis() as u64);
-    ServerFrame::Reject { room, n, code, detail, expected: None, retry_ms }
-}
-
-/// The `gap` frame of a cursor that the log cannot continue.
-#[must_use]
-pub fn gap_frame(room: &str, after: EntryId, gap: crate::log::splice::Gap) -> ServerFrame {
-    let crate::log::splice::Gap { resumes_at, reason } = gap;
-    ServerFrame::Gap { room: room.to_owned(), after, resumes_at, reason }
 }

@@ -1,13 +1,26 @@
 //! What may be a name, a room or a text. Pure.
 
+use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 use unicode_normalization::is_nfc;
 
 const MAX_NAME_CHARS: usize = 32;
 const MAX_ROOM_CHARS: usize = 64;
 
-/// Characters that reorder or hide the text around them.
-fn is_bidi_or_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// Characters that hide or reorder the text around them, or look like nothing: none of them is in a name. The page has
+/// the same list; `app/protocol/fixtures/names.json` holds it for both.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Whether a person sees anything of it. Joiners and variation selectors, which scripts and emoji need, are seen only
+/// by what they do to others.
+fn is_visible(c: char) -> bool {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c);
+    !c.is_whitespace() && !c.is_control() && !is_hidden(c) && !ignorable
 }
 
 /// Checks a display name.
@@ -38,8 +51,11 @@ fn check(what: &str, text: &str, max: usize) -> Result<(), String> {
     if text.trim() != text {
         return Err(format!("{what} does not start or end with white space"));
     }
-    if text.chars().any(|c| c.is_control() || is_bidi_or_invisible(c)) {
-        return Err(format!("{what} has no control or direction characters"));
+    if text.chars().any(|c| c.is_control() || is_hidden(c)) {
+        return Err(format!("{what} has no control, direction or hidden characters"));
+    }
+    if !text.chars().any(is_visible) {
+        return Err(format!("{what} has at least one visible character"));
     }
     if !is_nfc(text) {
         return Err(format!("{what} is in Unicode NFC"));
@@ -52,11 +68,12 @@ fn check(what: &str, text: &str, max: usize) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it, for people.
 pub fn check_text(text: &str, max_bytes: usize) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err("a message has at least one visible character".to_owned());
-    }
+    // Bytes first: looking at the characters of a long text is work for nothing.
     if text.len() > max_bytes {
         return Err(format!("a message has at most {max_bytes} bytes"));
+    }
+    if !text.chars().any(is_visible) {
+        return Err("a message has at least one visible character".to_owned());
     }
     if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err("a message has no control characters but new line and tab".to_owned());
@@ -102,6 +119,62 @@ mod tests {
         assert_eq!(check_text("two\nlines\tand a tab", 100), Ok(()));
         for text in ["", "  \n", "bell \u{7}", &"x".repeat(101)] {
             assert!(check_text(text, 100).is_err(), "{text:?}");
+        }
+    }
+
+    /// What passes and what does not, for server and page.
+    fn fixture() -> serde_json::Value {
+        let json = include_str!("../../../protocol/fixtures/names.json");
+        serde_json::from_str(json).expect("JSON")
+    }
+
+    fn examples(kind: &str, verdict: &str) -> Vec<String> {
+        serde_json::from_value(fixture()[kind][verdict].clone()).expect("texts")
+    }
+
+    /// Fault S21: a name or message of nothing but U+200B, U+2800, U+3164, U+00AD or U+180E passed.
+    #[test]
+    fn s21_server_and_page_take_and_refuse_the_same() {
+        type Check = fn(&str) -> Result<(), String>;
+        let checks: [(&str, Check); 3] = [
+            ("names", check_name),
+            ("rooms", check_room),
+            ("texts", |text| check_text(text, 4096)),
+        ];
+        for (kind, check) in checks {
+            let (accepted, refused) = (examples(kind, "accepted"), examples(kind, "refused"));
+            assert!(!accepted.is_empty() && !refused.is_empty());
+            for text in accepted {
+                assert_eq!(check(&text), Ok(()), "{kind} {text:?}");
+            }
+            for text in refused {
+                assert!(check(&text).is_err(), "{kind} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn s21_server_and_page_hide_the_same_characters() {
+        let ranges: Vec<String> =
+            serde_json::from_value(fixture()["hidden"].clone()).expect("texts");
+        let number = |hex: &str| u32::from_str_radix(hex, 16).expect("a code point");
+        let ranges: Vec<_> = ranges
+            .iter()
+            .map(|range| range.split_once('-').unwrap_or((range, range)))
+            .map(|(from, to)| number(from)..=number(to))
+            .collect();
+        for c in '\0'..=char::MAX {
+            let listed = ranges.iter().any(|range| range.contains(&u32::from(c)));
+            assert_eq!(is_hidden(c), listed, "U+{:04X}", u32::from(c));
+        }
+    }
+
+    /// Their kind: whatever Unicode says is shown as nothing.
+    #[test]
+    fn s21_nothing_that_is_only_ignorable_is_a_name_or_a_text() {
+        for c in ['\u{1d173}', '\u{1bca0}', '\u{e0001}', '\u{fff0}', '\u{e0100}', '\u{2065}'] {
+            assert!(check_name(&c.to_string()).is_err(), "{c:?}");
+            assert!(check_text(&format!(" {c}\n{c}"), 100).is_err(), "{c:?}");
         }
     }
 

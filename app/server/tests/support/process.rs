@@ -20,18 +20,42 @@ impl Process {
     /// Starts the server with these variables, and waits until it is ready.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
         let process = Self::launch(variables).await;
+        process.wait_ready().await;
+        process
+    }
+
+    async fn wait_ready(&self) {
         let ready = async {
-            while http(process.public, "GET", "/readyz", None).await.0 != 200 {
+            while http(self.public, "GET", "/readyz", None).await.0 != 200 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(PATIENCE, ready).await.expect("the server is ready");
-        process
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        let id = self.child.id().expect("a running process");
+        std::fs::read_dir(format!("/proc/{id}/task")).expect("its threads").count()
     }
 
     /// Starts the server on free ports, and waits until it listens.
     pub async fn launch(variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall-server"))
+        Self::launch_by(Command::new(env!("CARGO_BIN_EXE_rollcall-server")), variables).await
+    }
+
+    /// As [`Self::start`], after a shell has said `first` to itself, such as `ulimit -n 128`.
+    pub async fn start_after(first: &str, variables: &[(&str, &str)]) -> Self {
+        let mut shell = Command::new("sh");
+        let server = env!("CARGO_BIN_EXE_rollcall-server");
+        shell.arg("-c").arg(format!("{first} && exec {server}"));
+        let process = Self::launch_by(shell, variables).await;
+        process.wait_ready().await;
+        process
+    }
+
+    async fn launch_by(mut command: Command, variables: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env_remove("REDIS_URL")
             .envs([("PORT", "0"), ("ADMIN_PORT", "0"), ("LOG_FORMAT", "json")])
             .envs(variables.iter().copied())

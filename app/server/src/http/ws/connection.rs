@@ -24,11 +24,12 @@ use super::{
 };
 use crate::{
     app::App,
+    error::JoinError,
     lifecycle::{ConnectionGuard, Phase, Standing},
     log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
     rates::FrameRate,
-    session::{Effect, Session, ack},
+    session::{Effect, Session, ack, hello_bytes},
     wire,
 };
 
@@ -53,7 +54,7 @@ pub async fn serve(
     tcp: TcpStream,
     early: Bytes,
 ) {
-    let limit = Some(app.config.limits.frame_bytes);
+    let limit = Some(hello_bytes(&app.limits()));
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
@@ -268,6 +269,9 @@ impl Connection {
         }
         match frame {
             Ok(_) if self.closing_until.is_some() => {}
+            Ok(frame) if frame.len() > self.session.longest_frame() => {
+                return self.refuse(CloseCode::TooBig, "frame too long");
+            }
             Ok(Message::Text(text)) => {
                 let was_known = self.session.me().is_some();
                 let effects = match serde_json::from_str::<ClientFrame>(&text) {
@@ -320,6 +324,9 @@ impl Connection {
                 (Effect::Exit(room), Some(me)) => self.visits.exit(&room, me),
                 (Effect::Append(entry), _) => self.append(entry),
                 (Effect::Typing(room), Some(me)) => self.typing(room, me),
+                (Effect::Pause(wait), _) => {
+                    self.read_from = self.read_from.max(Instant::now() + wait);
+                }
                 (Effect::Bye, Some(me)) => self.visits.exit_all(me),
                 (Effect::Close(code, reason), _) => self.close = Some((code, reason)),
                 // Only a client that has said `hello` has rooms.
@@ -358,6 +365,9 @@ impl Connection {
 
     fn done(&mut self, done: Done) -> bool {
         if let Done::Appended(outcome) = done {
+            if let Err(error) = &outcome {
+                error.note("a send");
+            }
             let mut effects = self.session.appended(&outcome);
             if mutants::active(Mutant::AckBeforeAppend) {
                 effects.remove(0);
@@ -372,6 +382,9 @@ impl Connection {
         let Some(me) = self.session.me().cloned() else { return true };
         let is_wanted = |room: &str| self.session.is_in(room);
         if let Err(NotEntered { room, error }) = self.visits.done(done, &me, is_wanted) {
+            if let JoinError::Log(error) = &error {
+                error.note("a join");
+            }
             self.session.not_entered(&room);
             let (code, detail) = (error.code(), error.to_string());
             self.voice.reply(&ServerFrame::Error { code, detail, room: Some(room) });
