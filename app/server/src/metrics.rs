@@ -67,74 +67,56 @@ impl Metrics {
     /// Never: the names below are valid, and no two are the same.
     #[must_use]
     pub fn new() -> Self {
-        let registry = Registry::new();
-        let vec = |name: &str, help: &str, label: &str| {
-            let counter = IntCounterVec::new(Opts::new(name, help), &[label]);
-            registered(&registry, counter)
-        };
-        let counter = |name: &str, help: &str| registered(&registry, IntCounter::new(name, help));
-        let histogram = |name: &str, help: &str| {
-            let options = HistogramOpts::new(name, help).buckets(DELIVERY_BUCKETS.to_vec());
-            registered(&registry, Histogram::with_opts(options))
-        };
+        let new = Maker(Registry::new());
         Self {
-            connections: registered(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new("rollcall_connections", "Open connections."),
-                    &["transport"],
-                ),
-            ),
+            connections: new.gauges("rollcall_connections", "Open connections.", "transport"),
             messages_in: from_zero(
-                vec("rollcall_messages_in_total", "Messages from clients.", "outcome"),
+                new.counters("rollcall_messages_in_total", "Messages from clients.", "outcome"),
                 OUTCOMES,
             ),
-            send_seconds: histogram("rollcall_send_seconds", "From a send frame to its ack."),
-            messages_out: counter("rollcall_messages_out_total", "Messages handed to connections."),
-            delivery_seconds: histogram(
+            send_seconds: new.seconds("rollcall_send_seconds", "From a send frame to its ack."),
+            messages_out: new
+                .counter("rollcall_messages_out_total", "Messages handed to connections."),
+            delivery_seconds: new.seconds(
                 "rollcall_delivery_seconds",
                 "From a message's entry in the log to the end of its fan-out here.",
             ),
-            hellos: vec("rollcall_hellos_total", "Connections opened, by reason.", "why"),
-            gaps: vec("rollcall_gaps_total", "Gaps told to clients.", "reason"),
-            moved: counter("rollcall_moved_total", "Connections that left after their goaway."),
-            forced_closes: counter(
+            hellos: new.counters("rollcall_hellos_total", "Connections opened, by reason.", "why"),
+            gaps: new.counters("rollcall_gaps_total", "Gaps told to clients.", "reason"),
+            moved: new.counter("rollcall_moved_total", "Connections that left after their goaway."),
+            forced_closes: new.counter(
                 "rollcall_forced_closes_total",
                 "Connections closed at a drain's deadline.",
             ),
-            ignored_goaways: counter(
+            ignored_goaways: new.counter(
                 "rollcall_ignored_goaways_total",
                 "Connections closed after their own moment because they do not obey a goaway.",
             ),
-            budget_used: registered(
-                &registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "rollcall_budget_used_ratio",
-                        "Used share of a budget in bytes; 1 is full.",
-                    ),
-                    &["what"],
-                ),
-            ),
-            budgets: Arc::default(),
-            stalled_closes: counter(
+            stalled_closes: new.counter(
                 "rollcall_stalled_closes_total",
                 "Connections closed because they did not keep up.",
             ),
-            tasks: registered(
-                &registry,
-                IntGauge::new("rollcall_tasks", "Tasks of the async runtime."),
+            budget_used: new.ratios(
+                "rollcall_budget_used_ratio",
+                "Used share of a budget in bytes; 1 is full.",
+                "what",
             ),
-            redis_seconds: histogram("rollcall_redis_seconds", "One function call to Redis."),
+            budgets: Arc::default(),
+            tasks: new.gauge("rollcall_tasks", "Tasks of the async runtime."),
+            redis_seconds: new.seconds("rollcall_redis_seconds", "One function call to Redis."),
             http_requests: from_zero(
-                vec("rollcall_http_requests_total", "HTTP requests, by status class.", "status"),
+                new.counters(
+                    "rollcall_http_requests_total",
+                    "HTTP requests, by status class.",
+                    "status",
+                ),
                 CLASSES,
             ),
-            http_seconds: histogram(
+            http_seconds: new.seconds(
                 "rollcall_http_request_seconds",
                 "From an HTTP request to the head of its response.",
             ),
-            registry,
+            registry: new.0,
         }
     }
 
@@ -184,11 +166,41 @@ fn from_zero(counter: IntCounterVec, labels: &[&str]) -> IntCounterVec {
     counter
 }
 
-fn registered<C: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: prometheus::Result<C>,
-) -> C {
-    let metric = metric.expect("metric names are constants, valid ones");
-    registry.register(Box::new(metric.clone())).expect("each metric is registered once");
-    metric
+/// Makes metrics that a registry has from the start.
+struct Maker(Registry);
+
+impl Maker {
+    fn registered<C: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: prometheus::Result<C>,
+    ) -> C {
+        let metric = metric.expect("metric names are constants, valid ones");
+        self.0.register(Box::new(metric.clone())).expect("each metric is registered once");
+        metric
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.registered(IntCounter::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str) -> IntCounterVec {
+        self.registered(IntCounterVec::new(Opts::new(name, help), &[label]))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.registered(IntGauge::new(name, help))
+    }
+
+    fn gauges(&self, name: &str, help: &str, label: &str) -> IntGaugeVec {
+        self.registered(IntGaugeVec::new(Opts::new(name, help), &[label]))
+    }
+
+    fn ratios(&self, name: &str, help: &str, label: &str) -> GaugeVec {
+        self.registered(GaugeVec::new(Opts::new(name, help), &[label]))
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> Histogram {
+        let options = HistogramOpts::new(name, help).buckets(DELIVERY_BUCKETS.to_vec());
+        self.registered(Histogram::with_opts(options))
+    }
 }

@@ -44,6 +44,27 @@ pub enum Mutant {
     ForgetFeedCursor,
     /// No lease ends: neither by `bye` or `leave` nor by time. Seen as members who left and stay in the list.
     PresenceStays,
+    /// One in DOSE (20) messages of the feeds does not reach its room. Seen as a message that never comes, where no later one
+    /// breaks the chain. Off with it: the comparison with a log that is ahead.
+    DropFeedEntry,
+    /// 15 s after its start it hears nothing of the feeds for 30 s, and says that all is well. Seen as messages that are late.
+    #[cfg_attr(feature = "mutants", value(name = "deaf-30s"))]
+    Deaf30s,
+    /// A member that comes back with a cursor leaves and joins. Seen as comings and goings of members who only move.
+    LeaveJoinOnMove,
+    /// A client that has moved is told to go once more. Seen as clients that move twice in a roll.
+    GoawayTwice,
+    /// Every other connection is not told of a drain. Seen as closes at its deadline.
+    HalfUntold,
+    /// The log forgets a sender's number after DOSE (60) s. Seen as one message under two IDs, after a late retry.
+    #[cfg_attr(feature = "mutants", value(name = "forget-number-60s"))]
+    ForgetNumber60s,
+    /// One in DOSE (20) messages comes with another name. Seen as a name that is not the sender's.
+    WrongName,
+    /// Lists of members lack one. Seen as a member that is there and not in the list.
+    MembersCut,
+    /// An event stream is not ended at its moment in a drain, but cut at the deadline. Seen as abrupt ends.
+    StreamCut,
 
     /// `/readyz` never answers 200; the process lives.
     NeverReady,
@@ -121,6 +142,38 @@ pub fn spoiled(count: usize) -> Option<Vec<usize>> {
     }
     let dropped = (0..count).find(|_| active(Mutant::DropOne) && one_in(10_000))?;
     Some(whole().into_iter().filter(|index| *index != dropped).collect())
+}
+
+/// Whether a message of the feeds gets lost on its way to its room.
+#[must_use]
+pub fn drops_feed_entry() -> bool {
+    active(Mutant::DropFeedEntry) && one_in(20)
+}
+
+/// Whether the feeds are not heard at this moment.
+#[must_use]
+pub fn is_deaf() -> bool {
+    static BEGAN: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    active(Mutant::Deaf30s) && (15..45).contains(&BEGAN.elapsed().as_secs())
+}
+
+/// Whether a connection is not told that it should go.
+#[must_use]
+pub fn leaves_untold() -> bool {
+    active(Mutant::HalfUntold) && one_in(2)
+}
+
+/// Whether a message gets another name.
+#[must_use]
+pub fn wrong_name() -> bool {
+    active(Mutant::WrongName) && one_in(20)
+}
+
+/// How long the log remembers a sender's number, if not as long as it should.
+#[must_use]
+pub fn number_kept() -> Option<Duration> {
+    active(Mutant::ForgetNumber60s).then(|| Duration::from_secs(dose(60)))
 }
 
 /// Lets a second message come, to be swapped with the first.

@@ -11,7 +11,10 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::rooms::{OpenRoom, Rooms};
-use crate::log::{FeedEvent, LogError, splice};
+use crate::{
+    log::{FeedEvent, LogError, splice},
+    mutants,
+};
 
 /// Rooms compared with their logs at once.
 const ROOMS_AT_ONCE: usize = 16;
@@ -37,7 +40,13 @@ impl Rooms {
     /// Never waits: what takes time in one room must not hold up the others.
     fn deliver(&self, event: FeedEvent) {
         match event {
-            FeedEvent::Message(message) => {
+            FeedEvent::Read => self.inner.parts.health.feeds_read(),
+            _ if mutants::is_deaf() => {}
+            FeedEvent::Message(_) if mutants::drops_feed_entry() => {}
+            FeedEvent::Message(mut message) => {
+                if mutants::wrong_name() {
+                    message.name = "Nobody".to_owned();
+                }
                 if let Some(open) = self.find(&message.room) {
                     open.room.push(message);
                 }
@@ -53,7 +62,6 @@ impl Rooms {
                 }
             }
             FeedEvent::Missed => self.suspect_all(),
-            FeedEvent::Read => self.inner.parts.health.feeds_read(),
         }
     }
 

@@ -163,6 +163,9 @@ impl Rooms {
         let open = self.open(name)?;
         open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
         if let Some(member) = member {
+            if after.is_some() && mutants::active(Mutant::LeaveJoinOnMove) {
+                self.exit(name, &member.member).await;
+            }
             match self.inner.parts.presence.enter(name, std::slice::from_ref(member), false).await {
                 // Redis refuses writes, but one can still read: the next renewal makes up for it.
                 Ok(()) | Err(LogError::Refused(_)) => {}

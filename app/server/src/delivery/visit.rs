@@ -10,10 +10,22 @@ use super::{
     place::{Effect, Next},
     rooms::Start,
 };
-use crate::{room::Room, session::gap_frame};
+use crate::{
+    mutants::{self, Mutant},
+    room::Room,
+    session::gap_frame,
+};
 
 /// About how many bytes are taken from a ring before it is asked again whether there is room for more.
 const CHUNK: usize = 16 * 1024;
+
+/// The list of members, or what a mutant makes of it.
+fn cut((present, mut members): (usize, Vec<Member>)) -> (usize, Vec<Member>) {
+    if mutants::active(Mutant::MembersCut) {
+        members.pop();
+    }
+    (present, members)
+}
 
 /// A connection's stay in a room. It has to be ended by [`Visit::end`].
 pub struct Visit {
@@ -39,7 +51,7 @@ impl Visit {
             Start::Gap { after, gap } => (JoinStatus::Gap, gap.resumes_at, Some((after, gap))),
         };
         let listener = Arc::new(Listener::new(cursor, sink));
-        let (present, members) = room.attach(connection, listener.clone(), member);
+        let (present, members) = cut(room.attach(connection, listener.clone(), member));
         let head = match status {
             JoinStatus::Fresh => cursor,
             JoinStatus::Resumed | JoinStatus::Gap => room.head().max(cursor),
@@ -94,7 +106,7 @@ impl Visit {
             Effect::Gap { after, gap } => gap_frame(&room, *after, *gap),
             Effect::Live(id) => ServerFrame::Live { room, id: *id },
             Effect::Members => {
-                let (present, members) = self.room.members();
+                let (present, members) = cut(self.room.members());
                 ServerFrame::Members { room, present, members }
             }
         })

@@ -35,6 +35,7 @@ use crate::{
     app::App,
     delivery::{Effect, Start, Visit},
     lifecycle::{Phase, Standing},
+    mutants::{self, Mutant},
     room::Frame,
     session::check_room,
     wire,
@@ -213,6 +214,7 @@ impl Follower {
     /// Until there may be something new, or it is this stream's moment to end.
     async fn wait(&mut self) -> Result<(), Ended> {
         match self.standing.borrow_and_update().phase {
+            Phase::Draining(_) if mutants::active(Mutant::StreamCut) => {}
             Phase::Draining(drain) if self.leaves_at.is_none() => {
                 self.leaves_at = Some(Instant::now() + self.app.lifecycle.moment(drain.spread));
             }

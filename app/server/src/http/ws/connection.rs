@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use rollcall_protocol::{ClientFrame, CloseCode, Member, ServerFrame};
+use rollcall_protocol::{ClientFrame, CloseCode, Member, ServerFrame, Why};
 use tokio::{net::TcpStream, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -227,7 +227,10 @@ impl Connection {
                 spread: self.app.config.drain_spread,
             };
             let moment = |spread| self.app.lifecycle.moment(spread);
-            let told = self.parting.standing_changed(standing, guest, moment);
+            let mut told = self.parting.standing_changed(standing, guest, moment);
+            if mutants::leaves_untold() {
+                told.clear();
+            }
             told.iter().for_each(|frame| self.voice.reply(frame));
         } else if matches!(standing.phase, Phase::Draining(_)) {
             self.close = Some(GOES_AWAY);
@@ -279,7 +282,13 @@ impl Connection {
                     Err(error) => self.session.malformed(error.to_string()),
                 };
                 self.send_times.heard(self.session.pending(), self.heard);
+                let has_moved = effects.contains(&Effect::Greet(Why::Move));
                 self.apply(effects);
+                if has_moved && mutants::active(Mutant::GoawayTwice) {
+                    let reason = "drain".to_owned();
+                    let goaway = ServerFrame::Goaway { in_ms: 2_000, deadline_ms: 20_000, reason };
+                    self.voice.reply(&goaway);
+                }
                 if !was_known && self.session.me().is_some() {
                     self.greeted();
                 }
