@@ -2,7 +2,6 @@
 //! did and saw. They judge nothing.
 
 mod cast;
-mod events;
 mod live;
 mod participant;
 mod rest;
@@ -17,11 +16,11 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use sha2::{Digest, Sha256};
 use tokio::{sync::watch, task::JoinSet};
 
 pub use cast::{ARCHIVE, Character, FLOODED, ROOMS, Role, cast, is_of_workload};
 pub use live::{Live, Window};
+pub use rollcall_witness::hash;
 
 use crate::history::{Id, Op, Recorder, What};
 use participant::Participant;
@@ -66,12 +65,6 @@ impl Shared {
     fn watch(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
-}
-
-/// What a text is known by in a history: 64 bits of its SHA-256, in hex.
-#[must_use]
-pub fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A client's place, for who waits until everybody has everything.

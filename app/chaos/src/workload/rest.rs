@@ -13,11 +13,7 @@ use rollcall_protocol::{Message, ServerFrame};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use super::{
-    ARCHIVE, Character, Phase, Place, Shared,
-    events::{id, what},
-    hash,
-};
+use super::{ARCHIVE, Character, Phase, Place, Shared, hash};
 use crate::history::{Entered, Gone, Id, Op, What};
 
 /// How long a request may take; past it nobody knows what became of it.
@@ -110,7 +106,7 @@ impl Poster {
         let status = response.status();
         match response.json().await.ok()? {
             ServerFrame::Ack { id: entry, duplicate, .. } => {
-                Some(Answer::Ok { id: entry.map(id), duplicate })
+                Some(Answer::Ok { id: entry.map(Into::into), duplicate })
             }
             ServerFrame::Reject { expected: Some(expected), .. } => Some(Answer::Expects(expected)),
             // `retry_ms`, and whatever a 5xx says: not taken, or unknown. The same number goes again.
@@ -222,30 +218,21 @@ impl Stream {
             }
         }
         match frame {
-            Some(ServerFrame::Message(message)) => self.message(&message),
+            Some(ServerFrame::Message(message)) => self.message(message),
             Some(ServerFrame::Gap { room, after, resumes_at, reason }) => {
                 self.shared.live.gaps.fetch_add(1, Relaxed);
                 let gap = rollcall_client::Event::Gap { room, after, resumes_at, reason };
-                what(&self.name, &gap)
-                    .into_iter()
-                    .for_each(|what| self.shared.recorder.record(what));
+                rollcall_witness::record(&self.shared.recorder, &self.name, &gap);
             }
             _ => {}
         }
     }
 
-    fn message(&self, message: &Message) {
-        let hash = hash(&message.text);
-        self.shared.live.delivered(&hash, Some(Instant::now()));
-        self.shared.recorder.record(What::Message {
-            client: self.name.clone(),
-            room: self.room.clone(),
-            id: id(message.id),
-            prev: id(message.prev),
-            member: message.member.clone(),
-            n: message.n,
-            hash,
-        });
+    fn message(&self, message: Message) {
+        let received = Instant::now();
+        self.shared.live.delivered(&hash(&message.text), Some(received));
+        let event = rollcall_client::Event::Message { message, received };
+        rollcall_witness::record(&self.shared.recorder, &self.name, &event);
     }
 }
 
@@ -253,7 +240,7 @@ impl Stream {
 /// stream was being opened comes before `live`.
 fn began_at(first: Option<&ServerFrame>, cursor_after_it: Id) -> Id {
     match first {
-        Some(ServerFrame::Message(message)) => id(message.prev),
+        Some(ServerFrame::Message(message)) => message.prev.into(),
         _ => cursor_after_it,
     }
 }

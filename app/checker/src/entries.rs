@@ -3,35 +3,12 @@
 use std::collections::HashMap;
 
 use super::{
-    anomaly::{Anomaly, Place},
+    anomaly::Anomaly,
     book::Book,
+    entry::{Content, Entry, EntryIndex},
     names::Name,
-    ops::OpIndex,
 };
 use crate::history::Id;
-
-/// Index of an entry.
-pub(super) type EntryIndex = u32;
-
-/// What an entry says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Content {
-    pub prev: Id,
-    pub member: Name,
-    pub n: u64,
-    /// None for a text that nobody sent.
-    pub op: Option<OpIndex>,
-}
-
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub room: Name,
-    pub id: Id,
-    pub content: Content,
-    /// When it was first shown, and to whom; to nobody if only a log has it.
-    pub shown: Place,
-    pub to: Option<Name>,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Entries {
@@ -76,17 +53,22 @@ impl Entries {
 
     /// With all told: every text was sent, to that room, by that member.
     pub fn find_phantoms(&self, book: &mut Book) {
+        let members: HashMap<Name, Name> =
+            book.owners.iter().map(|(member, client)| (*client, *member)).collect();
         for entry in &self.all {
             let Content { member, op, .. } = entry.content;
             let Some(operation) = op.map(|op| book.operations.get(op)) else {
-                book.note_at(Anomaly::Phantom, entry.shown, |book| book.describe_entry(entry));
+                if !book.strangers || book.owners.contains_key(&member) {
+                    book.note_at(Anomaly::Phantom, entry.shown, |book| book.describe_entry(entry));
+                }
                 continue;
             };
             let client = operation.client;
             let is_right_room = operation.room == entry.room;
+            let is_itself = members.get(&client).is_none_or(|known| *known == member);
             // Who has no connection is never told its ID: what it says first tells.
             let owner = *book.owners.entry(member).or_insert(client);
-            if !is_right_room || owner != client {
+            if !is_right_room || !is_itself || owner != client {
                 book.note_at(Anomaly::Phantom, entry.shown, |book| {
                     let (owner, what) = (book.names.of(owner), book.describe_entry(entry));
                     format!("{what}: it never said that there; shown as said by {owner}")

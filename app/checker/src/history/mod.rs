@@ -1,6 +1,6 @@
 //! What happened, in the order in which this one process saw it: the only thing the checker reads.
 //!
-//! A history is a file of JSON lines, a [`Record`] each. Workload and nemesis write, nobody
+//! A history is a file of JSON lines, a [`Record`] each. Workload, nemesis, bots and drills write, nobody
 //! rewrites. Operations are `ok` (acknowledged), `fail` (rejected, and never to be seen) or `info`
 //! (nobody knows: a timeout is `info`, never `fail`), as in Jepsen.
 
@@ -22,7 +22,8 @@ pub use recorder::Recorder;
 /// One line of a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Microseconds since the run began; never goes back.
+    /// When it happened, microseconds since the run began by the process's own monotonic clock. What a socket
+    /// brought happened when it was read, so it may lie a little before the line above.
     pub at: u64,
     /// What happened.
     #[serde(flatten)]
@@ -70,6 +71,23 @@ pub enum Loss {
     Rewound,
 }
 
+/// What is promised while a part of a run lasts. A history that names no phases, as that of chaos, is judged by its
+/// faults instead: what lasts between them is [`Phase::Quiet`], and its rolls are [`Phase::Roll`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Nothing is done to the stack, or nothing that anybody may notice.
+    Quiet,
+    /// A planned change: each client moves once at most, and notices nothing.
+    Roll,
+    /// The same to a release that is known to be slow: how long messages take is not judged.
+    SlowRoll,
+    /// Something dies beside others that can take over at once.
+    Kill,
+    /// Something that everybody needs is away: nothing is lost, and everybody is back soon after its end.
+    Outage,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
@@ -82,6 +100,46 @@ pub enum What {
         /// What the server was told to do wrong; absent in every run but those of `--mutants`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mutant: Option<String>,
+    },
+    /// Who takes part. Whoever then hands in nothing is missed.
+    Cast {
+        /// So many clients at least.
+        clients: u64,
+        /// There is a probe that makes requests.
+        probe: bool,
+        /// Others may talk in the rooms too: what they say is theirs, and only the chain of it is judged.
+        strangers: bool,
+    },
+    /// A phase begins, and ends the one before. Everybody who belongs to it is live.
+    PhaseBegan {
+        /// Which bounds hold.
+        phase: Phase,
+        /// Planned rolls within it: nobody moves more often.
+        rolls: u32,
+        /// Whether the roll tells its turns: then each replica that serves has one.
+        turns: bool,
+    },
+    /// What was done in the phase is done. Its bounds hold until the next phase, or the end.
+    PhaseEnded {
+        /// Exit status of the command that did it; 128 + signal if it was killed.
+        exit: i32,
+    },
+    /// A replica's turn in a roll, as the roll itself tells it.
+    Turn {
+        /// The replica.
+        replica: String,
+        /// The release before, if it is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// The release after.
+        to: String,
+        /// From its start to its end.
+        seconds: f64,
+        /// Of those, Ansible's own.
+        #[serde(default)]
+        ansible_seconds: f64,
+        /// Connections that the drain closed at its deadline.
+        forced: u64,
     },
     /// All faults are healed and nobody says anything new. From here on everything must converge.
     Healed,
@@ -283,6 +341,26 @@ pub enum What {
         ms: u64,
     },
 
+    /// A client was told that this member has this name, for the first time in the run.
+    Named {
+        /// Who was told first.
+        client: String,
+        /// Of whom.
+        member: String,
+        /// The name.
+        name: String,
+    },
+    /// The probe made a request.
+    Asked {
+        /// It was answered as it should be.
+        ok: bool,
+        /// In so many microseconds.
+        took: u64,
+        /// What was wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+
     // --- what the nemesis does ---
     /// A fault begins.
     Fault {
@@ -357,18 +435,19 @@ pub enum What {
     },
 }
 
-/// Reads a history, a line at a time.
+/// Reads a history, a line at a time. A line that is no record is returned as why it is none.
 ///
 /// # Errors
 ///
-/// If the file cannot be opened. Each record is an error if its line cannot be read or is no
-/// record; it names the line.
-pub fn records(path: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Record>>> {
+/// If the file cannot be opened. Each item is an error if its line cannot be read; it names the line.
+pub fn records(
+    path: &Path,
+) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Result<Record, String>>>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let lines = BufReader::new(file).lines().enumerate();
+    let lines = BufReader::with_capacity(1 << 18, file).lines().enumerate();
     let parse = |(number, line): (usize, std::io::Result<String>)| {
-        let place = || format!("{}, line {}", path.display(), number + 1);
-        serde_json::from_str(&line.with_context(place)?).with_context(place)
+        let line = line.with_context(|| format!("{}, line {}", path.display(), number + 1))?;
+        Ok(serde_json::from_str(&line).map_err(|error| format!("no record: {error}")))
     };
     Ok(lines.map(parse))
 }
@@ -379,5 +458,8 @@ pub fn records(path: &Path) -> anyhow::Result<impl Iterator<Item = anyhow::Resul
 ///
 /// If the file cannot be read, or a line is no record; names the line.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
-    records(path)?.collect()
+    let known = |(number, record): (usize, anyhow::Result<Result<Record, String>>)| {
+        record?.map_err(|why| anyhow::anyhow!("{}, line {}: {why}", path.display(), number + 1))
+    };
+    records(path)?.enumerate().map(known).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     anomaly::{Anomaly, Findings, Place},
-    entries::Entry,
+    entry::Entry,
     faults::Faults,
     names::{Name, Names},
     ops::{OpIndex, Operations},
@@ -22,6 +22,8 @@ pub(super) struct Book {
     pub owners: HashMap<Name, Name>,
     /// Operations that are known to be missing from a log: each is said once.
     pub lost: HashSet<OpIndex>,
+    /// Others may talk in the rooms, and what they say is theirs.
+    pub strangers: bool,
 }
 
 impl Book {
@@ -55,6 +57,12 @@ impl Book {
             Some(op) => format!("{} in {room}, {}", entry.id, self.describe_op(op)),
             None => format!("{} in {room}, a text that nobody sent", entry.id),
         }
+    }
+
+    /// Members, by the names of the clients they are.
+    pub fn owned_by(&self, members: &[Name]) -> String {
+        let owners = members.iter().map(|member| self.owners.get(member).unwrap_or(member));
+        if members.is_empty() { "nobody".to_owned() } else { self.names.list(owners.copied()) }
     }
 
     /// Whether the log may have lost its newest entries, one sent at `sent` among them, by now.

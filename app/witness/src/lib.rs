@@ -1,22 +1,54 @@
-//! What the client library told, as it stands in a history.
+//! Writes into a history what the client library tells. It judges nothing.
 
-use rollcall_client::{Event, Final};
-use rollcall_protocol::{EntryId, JoinStatus, Member, PresenceEvent, Why};
+use rollcall_checker::history::{Entered, Recorder, What};
+use rollcall_client::Event;
+use rollcall_protocol::{JoinStatus, Member, PresenceEvent, Why};
+use sha2::{Digest, Sha256};
 
-use super::hash;
-use crate::history::{Entered, Id, What};
-
-pub fn id(id: EntryId) -> Id {
-    // Both are `ms-seq` in text, so this cannot fail; the histories' type knows no other way in.
-    id.to_string().parse().unwrap_or_default()
+/// What a text is known by in a history: 64 bits of its SHA-256, in hex.
+#[must_use]
+pub fn hash(text: &str) -> String {
+    hex(text)
 }
 
-pub fn entry_id(id: Id) -> Option<EntryId> {
-    id.to_string().parse().ok()
+/// The public ID of who has this key: the first 16 hex digits of its SHA-256.
+#[must_use]
+pub fn member_of(key: &str) -> String {
+    hex(key)
 }
 
-/// What a history says of an event; none for what it leaves out, or what the participant itself
-/// has to say.
+fn hex(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let digits = digest.iter().take(8).flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+}
+
+/// Writes down an event, and the names that it tells. What a participant itself has to say, as that an operation was
+/// acknowledged, it leaves out.
+pub fn record(recorder: &Recorder, client: &str, event: &Event) {
+    for (member, name) in names_in(event) {
+        recorder.named(client, member, name);
+    }
+    let Some(what) = what(client, event) else { return };
+    match event {
+        Event::Message { received, .. } => recorder.record_at(*received, what),
+        _ => recorder.record(what),
+    }
+}
+
+fn names_in(event: &Event) -> Vec<(&str, &str)> {
+    match event {
+        Event::Message { message, .. } => vec![(&message.member, &message.name)],
+        Event::Presence { member, name, .. } => vec![(member, name)],
+        Event::Joined { members, .. } | Event::Members { members, .. } => {
+            members.iter().map(|it| (it.member.as_str(), it.name.as_str())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What a history says of an event; none for what it leaves out.
+#[must_use]
 pub fn what(client: &str, event: &Event) -> Option<What> {
     let client = client.to_owned();
     Some(match event {
@@ -35,15 +67,15 @@ pub fn what(client: &str, event: &Event) -> Option<What> {
                 JoinStatus::Resumed => Entered::Resumed,
                 JoinStatus::Gap => Entered::Gap,
             },
-            cursor: id(*cursor),
+            cursor: (*cursor).into(),
             present: names(members),
         },
         Event::Live { room } => What::Live { client, room: room.clone() },
         Event::Message { message, .. } => What::Message {
             client,
             room: message.room.clone(),
-            id: id(message.id),
-            prev: id(message.prev),
+            id: message.id.into(),
+            prev: message.prev.into(),
             member: message.member.clone(),
             n: message.n,
             hash: hash(&message.text),
@@ -51,19 +83,19 @@ pub fn what(client: &str, event: &Event) -> Option<What> {
         Event::Gap { room, after, resumes_at, reason } => What::Gap {
             client,
             room: room.clone(),
-            after: id(*after),
-            resumes_at: id(*resumes_at),
+            after: (*after).into(),
+            resumes_at: (*resumes_at).into(),
             reason: reason.as_str().to_owned(),
         },
         Event::Broken { room, id: it, expected, got } => What::Broken {
             client,
             room: room.clone(),
-            id: id(*it),
-            expected: id(*expected),
-            got: id(*got),
+            id: (*it).into(),
+            expected: (*expected).into(),
+            got: (*got).into(),
         },
         Event::Repeated { room, id: it, after } => {
-            What::Repeated { client, room: room.clone(), id: id(*it), after: id(*after) }
+            What::Repeated { client, room: room.clone(), id: (*it).into(), after: (*after).into() }
         }
         Event::Presence { room, event, member, .. } => What::Presence {
             client,
@@ -94,9 +126,4 @@ fn why_name(why: Why) -> &'static str {
         Why::Resume => "resume",
         Why::Move => "move",
     }
-}
-
-/// Whether a client ended because the service turned it away.
-pub fn was_expelled(ended: &Result<(), Final>) -> bool {
-    ended.is_err()
 }

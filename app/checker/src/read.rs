@@ -1,28 +1,49 @@
 //! Reading a history, a record at a time: who is meant, and which part of the checker it concerns.
 
 use super::{
-    Checker,
     anomaly::{Anomaly, Place},
     book::Book,
-    clients::Role,
-    entries::Content,
+    checker::Checker,
+    clients::{Role, Served, note_unrecovered},
+    entry::Content,
     gaps::{Broken, Gap},
     late,
     leaks::Taken,
     logs::{Logs, Snapshot},
+    names::Name,
     ops::Outcome,
-    view::Seat,
+    phases::{Span, Turned},
+    view::{Seat, Stay},
 };
-use crate::history::{Entered, Gone, Id, Record, What};
+use crate::history::{Entered, Gone, Id, Phase, Record, What};
+
+/// The fault that is none: a roll.
+const ROLL: &str = "roll";
+/// Number of the step that a phase stands for in which something breaks. No plan is so long.
+const PHASE: u32 = u32::MAX;
 
 impl Checker {
     /// Reads the next record.
     pub fn record(&mut self, Record { at, what }: &Record) {
         self.book.place = Place { line: self.book.place.line + 1, at: *at };
+        self.looks.look(&mut self.book, &self.clients);
         match what {
             What::Run { seed, mutant } => {
                 self.seed = Some(*seed);
                 self.mutant.clone_from(mutant);
+            }
+            What::Cast { clients, probe, strangers } => {
+                self.phases.cast = Some((*clients, *probe));
+                self.book.strangers = *strangers;
+            }
+            What::PhaseBegan { .. }
+            | What::PhaseEnded { .. }
+            | What::Turn { .. }
+            | What::Asked { .. } => self.phase(what),
+            What::Named { client, member, name } => {
+                let names = &mut self.book.names;
+                let (client, member) = (names.number(client), names.number(member));
+                self.called.push((self.book.place, client, member, name.clone()));
             }
             What::Healed => self.healed = Some(self.book.place),
             What::End => self.ended = true,
@@ -59,6 +80,11 @@ impl Checker {
         self.book.note(Anomaly::Incomplete, |_| why.to_owned());
     }
 
+    /// A form that nobody has told the checker of: what it means is not known, so it counts as broken.
+    fn unknown(&mut self, what: &str, form: &str) {
+        self.book.note(Anomaly::Unknown, |_| format!("{what} {form:?}"));
+    }
+
     fn seat(&mut self, client: &str, room: &str) -> Seat {
         let names = &mut self.book.names;
         let seat = Seat { client: names.number(client), room: names.number(room) };
@@ -70,9 +96,7 @@ impl Checker {
         match what {
             What::Began { client, role, rooms } => {
                 let name = self.book.names.number(client);
-                let known = self.clients.all.entry(name).or_default();
-                known.role = role.as_str().into();
-                known.gone = None;
+                self.clients.all.entry(name).or_default().began(role);
                 for room in rooms {
                     let seat = self.seat(client, room);
                     let view = self.clients.views.entry(seat).or_default();
@@ -110,7 +134,7 @@ impl Checker {
                 if !operations.invoke(*op, client, room, hash.clone(), place, phase) {
                     self.malformed(&format!("op {op} is not the only one of its number or text"));
                 }
-                return;
+                return self.phases.said();
             }
             What::Ok { op, id, .. } => (op, Outcome::Ok { id: *id, place }),
             What::Fail { op, .. } => (op, Outcome::Fail(place)),
@@ -120,6 +144,14 @@ impl Checker {
         let Some(op) = self.book.operations.settle(*op, outcome) else {
             return self.malformed(&format!("op {op} had an outcome before, or never was"));
         };
+        match what {
+            What::Ok { .. } => self.phases.acknowledged(self.book.operations.get(op).invoked.at),
+            What::Fail { code, .. } => {
+                let which = self.book.describe_op(op);
+                self.phases.refused(&mut self.book, &which, code);
+            }
+            _ => {}
+        }
         if matches!(outcome, Outcome::Ok { .. })
             && let Some(sender) = self.clients.all.get(&self.book.operations.get(op).client)
         {
@@ -128,35 +160,60 @@ impl Checker {
     }
 
     fn connection(&mut self, what: &What) {
-        let figures = &mut self.meter.figures;
         let at = self.book.place.at;
         match what {
-            What::Connected { client, member, why, .. } => {
-                figures.moves += u64::from(why == "move");
-                let names = &mut self.book.names;
-                let (client, member) = (names.number(client), names.number(member));
-                self.book.owners.insert(member, client);
-                let client = self.clients.all.entry(client).or_default();
-                client.member = Some(member);
-                client.moves = why == "move";
-                client.lives += u64::from(!client.moves);
-                client.back(at);
+            What::Connected { client, member, replica, release, why } => {
+                self.connected(client, member, [replica, release], why);
             }
-            What::Lost { client, abrupt, .. } => {
+            What::Lost { client, replica, how, abrupt } => {
+                let figures = &mut self.meter.figures;
                 figures.lost += 1;
                 figures.abrupt += u64::from(*abrupt);
-                let client = self.book.names.number(client);
-                self.clients.all.entry(client).or_default().lost(at);
+                let names = &mut self.book.names;
+                let (name, replica) = (names.number(client), names.number(replica));
+                let client = self.clients.all.entry(name).or_default();
+                client.lost(at);
+                client.lost_to(replica);
+                if client.is_steady && !client.is_gone() {
+                    self.phases.lost(&mut self.book, name, replica, how, *abrupt);
+                }
             }
             What::Silence { client, ms } => {
                 self.meter.silence(at, *ms);
                 // An event stream says nothing else of its connections.
-                let client = self.book.names.number(client);
-                let client = self.clients.all.entry(client).or_default();
-                client.lost(at.saturating_sub(ms.saturating_mul(1000)));
+                let name = self.book.names.number(client);
+                let client = self.clients.all.entry(name).or_default();
+                let since = at.saturating_sub(ms.saturating_mul(1000));
+                client.lost(since);
                 client.back(at);
+                if client.is_steady {
+                    self.phases.silent(&mut self.book, name, *ms, client.is_stream);
+                }
+                if client.role == Role::Usual {
+                    note_unrecovered(&mut self.book, name, since);
+                }
             }
             _ => {}
+        }
+    }
+
+    fn connected(&mut self, client: &str, member: &str, by: [&str; 2], why: &str) {
+        if !["fresh", "resume", "move"].contains(&why) {
+            self.unknown("a connection was opened for", why);
+        }
+        self.meter.figures.moves += u64::from(why == "move");
+        let names = &mut self.book.names;
+        let (name, member) = (names.number(client), names.number(member));
+        let [replica, release] = by.map(|name| names.number(name));
+        self.book.owners.insert(member, name);
+        let client = self.clients.all.entry(name).or_default();
+        client.member = Some(member);
+        client.moves = why == "move";
+        client.lives += u64::from(!client.moves);
+        client.back(self.book.place.at);
+        client.welcomed(Served { replica, release }, why);
+        if client.is_steady {
+            self.phases.connected(&mut self.book, name, why);
         }
     }
 
@@ -178,6 +235,12 @@ impl Checker {
             What::Presence { client, room, member, here } => {
                 let seat = self.seat(client, room);
                 let member = self.book.names.number(member);
+                // Those who go at the end do so one after the other, and it is nobody's matter any more.
+                let owner = self.book.owners.get(&member).and_then(|it| self.clients.all.get(it));
+                if owner.is_some_and(|it| matches!(it.gone, Some((Gone::Dismissed, _)))) {
+                    return;
+                }
+                self.find_flap(seat, member, *here);
                 let present = &mut self.clients.views.entry(seat).or_default().present;
                 if *here {
                     present.insert(member)
@@ -192,6 +255,9 @@ impl Checker {
             }
             What::Gap { client, room, after, resumes_at, reason } => {
                 let seat = self.seat(client, room);
+                if !["trimmed", "rewound"].contains(&reason.as_str()) {
+                    self.unknown("a gap because of", reason);
+                }
                 self.gap(seat, *after, *resumes_at, reason == "rewound");
             }
             What::Repeated { client, room, id, after } => {
@@ -217,6 +283,28 @@ impl Checker {
         }
     }
 
+    /// Somebody who is there was said to come or go.
+    fn find_flap(&mut self, Seat { client: to, room }: Seat, member: Name, here: bool) {
+        let Some(owner) = self.book.owners.get(&member).copied().filter(|owner| *owner != to)
+        else {
+            return;
+        };
+        let (client, view) =
+            (self.clients.all.get(&owner), self.clients.views.get(&Seat { client: owner, room }));
+        let (Some(client), Some(view)) = (client, view) else { return };
+        let is_there = view.stay == Stay::In && client.is_steady && !client.is_gone();
+        let is_news = here && !self.phases.is_settled(view.since);
+        if !is_there || is_news || !self.phases.forbids_flaps(&self.book) {
+            return;
+        }
+        self.phases.flapped();
+        self.book.note(Anomaly::Flap, |book| {
+            let [to, owner, room] = [to, owner, room].map(|name| book.names.of(name));
+            let what = if here { "came" } else { "left" };
+            format!("{to} was told that {owner} {what}, who was in {room} all the time")
+        });
+    }
+
     fn content(&mut self, prev: Id, member: &str, n: u64, hash: &str) -> Content {
         let member = self.book.names.number(member);
         Content { prev, member, n, op: self.book.operations.by_hash(hash) }
@@ -240,6 +328,8 @@ impl Checker {
         self.meter.delivery(faults, healed, room, it, away, place.at);
         // Who came later is told what was before too.
         if view.was_in(it.invoked) {
+            let sent = it.invoked.at;
+            self.phases.delivered(sent, place.at.saturating_sub(sent));
             self.meter.held(faults, it.invoked.at, place.at);
             late::judge(&mut self.book, op, [sender, client], |book| {
                 format!("reached {}", book.names.of(seat.client))
@@ -263,9 +353,14 @@ impl Checker {
         let makes_sense = match what {
             What::Fault { step, fault, target } => {
                 faults.begin(*step, fault.clone(), target.clone(), at);
+                self.roll_under_faults(fault == ROLL);
                 true
             }
-            What::Undone { step, fault } => faults.end(*step, fault, at),
+            What::Undone { step, fault } => {
+                let known = faults.end(*step, fault, at);
+                self.roll_under_faults(false);
+                known
+            }
             What::Destroying { loss } => {
                 faults.destroying(*loss, at);
                 true
@@ -279,6 +374,55 @@ impl Checker {
         };
         if !makes_sense {
             self.malformed("the end of something that had not begun");
+        }
+    }
+
+    /// A fault begins or ends. If it is a roll, and nothing else goes on, then it is a phase until the next one does.
+    fn roll_under_faults(&mut self, begins: bool) {
+        if self.phases.open.as_ref().is_some_and(|span| span.named) {
+            return;
+        }
+        self.phases.close(&mut self.book, &self.clients, None);
+        if begins && self.book.faults.is_alone() {
+            let span = Span::new(Phase::Roll, 1, self.book.place, &self.clients);
+            self.phases.open = Some(Span { named: false, ..span });
+        }
+    }
+
+    fn phase(&mut self, what: &What) {
+        let (place, book) = (self.book.place, &mut self.book);
+        match what {
+            What::PhaseBegan { phase, rolls, turns } => {
+                self.phases.close(book, &self.clients, None);
+                let span = Span::new(*phase, *rolls, place, &self.clients);
+                self.phases.open = Some(Span { turns: *turns, ..span });
+                if span_breaks(*phase) {
+                    let name = format!("{phase:?}").to_lowercase();
+                    book.faults.begin(PHASE, name, "the stack".to_owned(), place.at);
+                }
+            }
+            What::PhaseEnded { exit } => {
+                let Some(span) = &mut self.phases.open else {
+                    return self.malformed("the end of a phase that had not begun");
+                };
+                span.ended = Some((place.at, *exit));
+                if span_breaks(span.phase) {
+                    let name = format!("{:?}", span.phase).to_lowercase();
+                    book.faults.end(PHASE, &name, place.at);
+                }
+            }
+            What::Turn { replica, to, seconds, ansible_seconds, forced, .. } => {
+                let replica = book.names.number(replica);
+                let (to, seconds) = (to.clone(), *seconds);
+                let (ansible_seconds, forced) = (*ansible_seconds, *forced);
+                let turn = Turned { replica, to, seconds, ansible_seconds, forced };
+                match &mut self.phases.open {
+                    Some(span) => span.turned.push(turn),
+                    None => self.malformed("a turn of no roll"),
+                }
+            }
+            What::Asked { ok, took, why } => self.phases.asked(book, *ok, *took, why.as_deref()),
+            _ => {}
         }
     }
 
@@ -320,4 +464,9 @@ impl Checker {
             _ => {}
         }
     }
+}
+
+/// Whether it is a fault as well.
+fn span_breaks(phase: Phase) -> bool {
+    matches!(phase, Phase::Kill | Phase::Outage)
 }

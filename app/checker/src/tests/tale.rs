@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    checker::{Report, check},
+    Report, check,
     history::{Entered, Gone, Id, Loss, Op, Record, What},
 };
 

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use super::{
     anomaly::{Anomaly, Place},
     book::Book,
-    entries::{Entries, Entry},
+    entries::Entries,
+    entry::Entry,
     faults::Cut,
     names::Name,
     ops::{OpIndex, Operation, Outcome},

@@ -3,6 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
+use rollcall_protocol::EntryId;
 use serde::{Deserialize, Serialize, de::Error as _};
 
 /// `ms-seq`, ordered as in the log.
@@ -12,6 +13,18 @@ pub struct Id {
     pub ms: u64,
     /// Of the entries of one millisecond.
     pub seq: u64,
+}
+
+impl From<EntryId> for Id {
+    fn from(EntryId { ms, seq }: EntryId) -> Self {
+        Self { ms, seq }
+    }
+}
+
+impl From<Id> for EntryId {
+    fn from(Id { ms, seq }: Id) -> Self {
+        Self { ms, seq }
+    }
 }
 
 impl fmt::Display for Id {

@@ -5,6 +5,10 @@ use crate::history::Loss;
 /// What is so shortly after a fault belongs to it still, microseconds.
 const AFTERMATH: u64 = 5_000_000;
 
+/// So long after all that went on is over, everybody has service again and what was said has come, microseconds. A client
+/// notices after 12.5 s that its connection is dead, and an attempt to connect may take 5 s.
+pub(super) const RECOVERY: u64 = 20_000_000;
+
 #[derive(Debug)]
 pub(super) struct Fault {
     pub step: u32,
@@ -89,6 +93,43 @@ impl Faults {
     pub fn is_aftermath(&self, at: u64) -> bool {
         let mut undone = self.all.iter().filter_map(|fault| fault.undone);
         undone.any(|undone| (undone..undone + AFTERMATH).contains(&at))
+    }
+
+    /// When what was held up at `from` must be over at the latest: some time after the last thing that may still have
+    /// been in its way. None if that goes on.
+    pub fn recovered(&self, from: u64) -> Option<u64> {
+        let mut due = from.saturating_add(RECOVERY);
+        loop {
+            let over = self.stretches().filter(|(begun, over)| *begun <= due && *over >= from);
+            match over.map(|(_, over)| over).max() {
+                Some(u64::MAX) => return None,
+                Some(over) if over.saturating_add(RECOVERY) > due => due = over + RECOVERY,
+                _ => return Some(due),
+            }
+        }
+    }
+
+    /// Whether nothing goes on at `at`, nor has for so long that nothing of it is felt.
+    pub fn is_calm(&self, at: u64) -> bool {
+        let since = at.saturating_sub(RECOVERY);
+        !self.stretches().any(|(begun, over)| begun <= at && over >= since)
+    }
+
+    /// Whether something that was over, or lasted, before `begun` may still be felt then.
+    pub fn was_felt_before(&self, begun: u64) -> bool {
+        let earlier = self.stretches().filter(|(at, _)| *at < begun);
+        earlier.map(|(_, over)| over).any(|over| over.saturating_add(RECOVERY) >= begun)
+    }
+
+    /// Whether nothing goes on now but the fault that began last.
+    pub fn is_alone(&self) -> bool {
+        self.active.len() == 1
+    }
+
+    /// From when until when something went on.
+    fn stretches(&self) -> impl Iterator<Item = (u64, u64)> {
+        let faults = self.all.iter().map(|it| (it.begun, it.undone.unwrap_or(u64::MAX)));
+        faults.chain(self.destructions.iter().map(|it| (it.begun, it.over)))
     }
 
     /// The faults active at a time, or else the last that had begun before.

@@ -1,6 +1,6 @@
 //! How well it went: counts, silences, latencies, and how long each fault was felt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -10,6 +10,7 @@ use super::{
     neighbours::{FEW, Measured, Neighbours},
     ops::Operation,
 };
+use crate::history;
 
 /// A silence that begins this soon after a fault is over is still its doing, microseconds.
 const ECHO: u64 = 1_000_000;
@@ -77,8 +78,70 @@ pub struct Figures {
     pub neighbours: Option<Neighbours>,
     /// Fault → how it went.
     pub faults: BTreeMap<String, Recovery>,
+    /// The phases that the history names, and its rolls.
+    pub phases: Vec<PhaseFigures>,
     /// `replica`, `haproxy` or `redis` → for how long one process of it was looked at, seconds at most.
     pub watched: BTreeMap<String, f64>,
+}
+
+/// How a phase went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhaseFigures {
+    /// Which bounds it was held against.
+    pub phase: history::Phase,
+    /// From its beginning until what was to be done was done.
+    pub seconds: f64,
+    /// Clients that were there all the time.
+    pub clients: u64,
+    /// Connections that each of them opened anew, on average.
+    pub moves_per_client: f64,
+    /// The same of the one that opened most.
+    pub most_moves: u32,
+    /// Each client's longest time without service.
+    pub silence: Durations,
+    /// From `send` to delivery, of what was sent before it was done.
+    pub delivery: Durations,
+    /// Requests of the probe.
+    pub requests: u64,
+    /// Of those, failed.
+    pub failed_requests: u64,
+    /// How long those took that did not fail.
+    pub request: Durations,
+    /// Messages refused for good.
+    pub failed_sends: u64,
+    /// How often somebody who was there was said to come or go.
+    pub flaps: u64,
+    /// Connections that the service closed.
+    pub forced: u64,
+    /// Connections that ended without a close frame.
+    pub abrupt: u64,
+    /// Releases that served when it began.
+    pub releases_before: BTreeSet<String>,
+    /// Releases that served when it ended.
+    pub releases_after: BTreeSet<String>,
+    /// Clients of the busiest replica over those of the idlest; none if one has nobody.
+    pub balance: Option<f64>,
+    /// Replica → clients at the end.
+    pub connections: BTreeMap<String, u64>,
+    /// Turns of a roll.
+    pub turns: Vec<TurnFigures>,
+    /// Replicas that lost a connection.
+    pub suspects: BTreeSet<String>,
+    /// Of the command, if there was one.
+    pub exit: Option<i32>,
+}
+
+/// A replica's turn in a roll.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TurnFigures {
+    /// Which.
+    pub replica: String,
+    /// The release after it.
+    pub to: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Of that, Ansible's own.
+    pub ansible_seconds: f64,
 }
 
 /// How long a kind of fault was felt after it was undone: until the last silence of a client

@@ -15,7 +15,7 @@ use super::{
 /// peace. Microseconds.
 const LATE: u64 = 2_000_000;
 
-/// What this line shows of an operation, `it` came too late although nothing was in its way.
+/// What this line shows of an operation, `it` came too late although nothing was in its way, or long after that.
 pub(super) fn judge(
     book: &mut Book,
     op: OpIndex,
@@ -25,15 +25,19 @@ pub(super) fn judge(
     let (sent, phase) = (book.operations.get(op).invoked.at, book.operations.get(op).phase);
     let (due, took) = (sent + LATE, book.place.at.saturating_sub(sent));
     let patient = |side: &&Client| matches!(side.role, Role::Slow | Role::Nemesis);
-    if took <= LATE
-        || phase != Phase::Quiet
+    if took <= LATE || sides.iter().any(patient) {
+        return;
+    }
+    let excused = phase != Phase::Quiet
         || book.faults.began_between(sent, due)
-        || sides.iter().any(|side| patient(side) || side.was_away(sent, due))
-    {
+        || sides.iter().any(|side| side.was_away(sent, due));
+    let recovered = book.faults.recovered(sent).is_some_and(|due| book.place.at > due);
+    if excused && !recovered {
         return;
     }
     book.note(Anomaly::Late, |book| {
         let seconds = took as f64 / 1e6;
-        format!("{} {} {seconds:.1} s after it was sent, in peace", book.describe_op(op), it(book))
+        let when = if excused { "long after all was over" } else { "in peace" };
+        format!("{} {} {seconds:.1} s after it was sent, {when}", book.describe_op(op), it(book))
     });
 }

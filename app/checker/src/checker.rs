@@ -17,47 +17,24 @@
 //!
 //! It never excuses silence: a chain that breaks without a gap is an anomaly whatever was destroyed.
 
-mod anomaly;
-mod book;
-mod clients;
-mod entries;
-mod faults;
-mod figures;
-mod gaps;
-mod histogram;
-mod late;
-mod leaks;
-mod logs;
-mod names;
-mod neighbours;
-mod ops;
-mod read;
-mod report;
-#[cfg(test)]
-mod tests;
-mod view;
-
 use std::{collections::HashSet, path::Path};
 
-use self::{
-    anomaly::Place,
+use crate::{
+    anomaly::{Anomaly, Place},
     book::Book,
     clients::{Clients, compare},
     entries::Entries,
     figures::Meter,
     gaps::{Broken, Gap},
+    history::{self, Record},
     leaks::Leaks,
     logs::{Logs, Readings, Snapshot},
     names::Name,
     ops::Outcome,
-};
-pub use self::{
-    anomaly::{Anomaly, Finding, Found},
-    figures::{Durations, Figures, Recovery},
-    neighbours::{Lateness, Neighbours},
+    phases::Phases,
+    presence::Looks,
     report::Report,
 };
-use crate::history::{self, Record};
 
 /// Checks a whole history.
 pub fn check<'a>(records: impl IntoIterator<Item = &'a Record>) -> Report {
@@ -66,15 +43,18 @@ pub fn check<'a>(records: impl IntoIterator<Item = &'a Record>) -> Report {
     checker.finish()
 }
 
-/// Checks the history in a file, which need not fit into memory.
+/// Checks the history in a file, which need not fit into memory. A line that is no record is an anomaly like any other.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or a line is no record; names the line.
+/// If the file cannot be read.
 pub fn check_file(path: &Path) -> anyhow::Result<Report> {
     let mut checker = Checker::default();
     for record in history::records(path)? {
-        checker.record(&record?);
+        match record? {
+            Ok(record) => checker.record(&record),
+            Err(unknown) => checker.no_record(&unknown),
+        }
     }
     Ok(checker.finish())
 }
@@ -82,24 +62,28 @@ pub fn check_file(path: &Path) -> anyhow::Result<Report> {
 /// Checks a history while it is read.
 #[derive(Debug, Default)]
 pub struct Checker {
-    book: Book,
-    seed: Option<u64>,
-    mutant: Option<String>,
-    rooms: HashSet<Name>,
-    clients: Clients,
-    entries: Entries,
-    logs: Logs,
+    pub(crate) book: Book,
+    pub(crate) seed: Option<u64>,
+    pub(crate) mutant: Option<String>,
+    pub(crate) rooms: HashSet<Name>,
+    pub(crate) clients: Clients,
+    pub(crate) entries: Entries,
+    pub(crate) logs: Logs,
     /// Being read.
-    snapshot: Option<Snapshot>,
-    snapshots: Vec<Snapshot>,
-    gaps: Vec<Gap>,
-    broken: Vec<Broken>,
-    leaks: Leaks,
-    meter: Meter,
-    healed: Option<Place>,
-    ended: bool,
+    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) snapshots: Vec<Snapshot>,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) broken: Vec<Broken>,
+    pub(crate) leaks: Leaks,
+    pub(crate) meter: Meter,
+    pub(crate) phases: Phases,
+    pub(crate) looks: Looks,
+    /// Who was told first that which member has which name.
+    pub(crate) called: Vec<(Place, Name, Name, String)>,
+    pub(crate) healed: Option<Place>,
+    pub(crate) ended: bool,
     /// Who was said to be where at the end.
-    observed: Vec<(Place, Name, String, Vec<Name>)>,
+    pub(crate) observed: Vec<(Place, Name, String, Vec<Name>)>,
 }
 
 impl Checker {
@@ -109,15 +93,18 @@ impl Checker {
         self.book.place.line += 1;
         self.entries.find_phantoms(&mut self.book);
         self.entries.find_aborted(&mut self.book);
+        self.find_wrong_names();
+        self.phases.close(&mut self.book, &self.clients, self.healed);
         match self.healed.filter(|_| self.ended && self.logs.entries > 0) {
             Some(healed) => self.judge_end(healed),
             None => self.malformed("it does not go on to `healed`, the logs' entries and `end`"),
         }
         self.count();
-        let Self { mut book, meter, leaks, seed, mutant, .. } = self;
+        let Self { mut book, meter, leaks, phases, seed, mutant, .. } = self;
         let tells = meter.has_floods_to_tell();
         let mut figures = meter.finish(&book.faults);
         figures.watched = leaks.finish(&mut book);
+        figures.phases = phases.done;
         match figures.neighbours {
             Some(it) if it.feel_it() => book.note(Anomaly::NoisyNeighbour, |_| it.to_string()),
             None if tells => book.note(Anomaly::Incomplete, |_| {
@@ -131,6 +118,26 @@ impl Checker {
         Report { ok: anomalies.is_empty(), seed, mutant, records, seconds, anomalies, figures }
     }
 
+    /// A line of the file that is no record.
+    pub(crate) fn no_record(&mut self, why: &str) {
+        self.book.place.line += 1;
+        self.book.note(Anomaly::Unknown, |_| why.to_owned());
+    }
+
+    /// Members are called what they are.
+    fn find_wrong_names(&mut self) {
+        for (place, to, member, name) in &self.called {
+            let Some(owner) = self.book.owners.get(member).copied() else { continue };
+            if self.book.names.of(owner) == name {
+                continue;
+            }
+            self.book.note_at(Anomaly::WrongName, *place, |book| {
+                let (to, owner) = (book.names.of(*to), book.names.of(owner));
+                format!("{to} was told that {owner} is called {name:?}")
+            });
+        }
+    }
+
     fn judge_end(&mut self, healed: Place) {
         let Self { book, logs, entries, clients, snapshots, .. } = self;
         logs.find_lost(book, entries, book.place);
@@ -139,6 +146,10 @@ impl Checker {
         self.gaps.iter().for_each(|gap| gap.judge(book, read));
         self.broken.iter().for_each(|broken| broken.judge(book, read, entries, &self.gaps));
         clients.find_unsettled(book, healed);
+        clients.find_unrecovered(book, healed);
+        if let Some((cast, _)) = self.phases.cast {
+            clients.find_absent(book, cast);
+        }
         clients.find_repeated(book, read);
         clients.find_unseen(book, logs, entries, healed);
         for snapshot in &self.snapshots {

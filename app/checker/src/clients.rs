@@ -1,6 +1,6 @@
 //! Who exists, and what each must have seen and must be seen as when all has healed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     anomaly::{Anomaly, Place},
@@ -41,9 +41,24 @@ impl From<&str> for Role {
     }
 }
 
+/// What serves a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Served {
+    pub replica: Name,
+    pub release: Name,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub role: Role,
+    /// It neither reads slowly, nor drops connections or vanishes on purpose: what happens to its connections is the
+    /// service's doing.
+    pub is_steady: bool,
+    /// It follows an event stream.
+    pub is_stream: bool,
+    /// Where its newest connection is, and the one beside which a move opened that.
+    pub served: Option<Served>,
+    served_before: Option<Served>,
     /// Its public ID; none before its first connection, and none ever for who only posts.
     pub member: Option<Name>,
     /// Connections it has had, but for those that a move opened beside another.
@@ -56,6 +71,38 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// It comes, or comes again.
+    pub fn began(&mut self, role: &str) {
+        self.role = role.into();
+        let is_restless = ["ghost", "burster"].contains(&role);
+        self.is_steady = self.role == Role::Usual && !is_restless;
+        self.is_stream = role == "stream";
+        self.gone = None;
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_some()
+    }
+
+    /// A connection was welcomed.
+    pub fn welcomed(&mut self, by: Served, why: &str) {
+        self.served_before = self.served.filter(|_| why == "move");
+        self.served = Some(by);
+    }
+
+    /// The connection to that replica is lost. If that was the one of a move, the one before serves on.
+    pub fn lost_to(&mut self, replica: Name) {
+        let is_newest = self.served.is_some_and(|it| it.replica == replica);
+        if let Some(before) = self.served_before.take().filter(|_| is_newest) {
+            self.served = Some(before);
+        }
+    }
+
+    /// Since when it has been without service.
+    pub fn away_since(&self) -> Option<u64> {
+        self.away.iter().filter(|(_, until)| *until == u64::MAX).map(|(from, _)| *from).min()
+    }
+
     /// It has no connection any more.
     pub fn lost(&mut self, at: u64) {
         self.away.push((at, u64::MAX));
@@ -80,7 +127,7 @@ impl Client {
     }
 
     /// Whether it was there to the end, which begins at `healed`.
-    fn stayed(&self, healed: Place) -> bool {
+    pub fn stayed(&self, healed: Place) -> bool {
         self.gone.is_none_or(|(how, place)| how == Gone::Dismissed && place.line > healed.line)
     }
 }
@@ -99,6 +146,54 @@ impl Clients {
         let mut views: Vec<_> = views.map(|(seat, view)| (*seat, view)).collect();
         views.sort_unstable_by_key(|(seat, _)| *seat);
         views
+    }
+
+    /// Rooms, and the members who are there now.
+    pub fn here(&self) -> BTreeMap<Name, BTreeSet<Name>> {
+        let mut here: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+        for (seat, view) in &self.views {
+            let client = self.all.get(&seat.client).filter(|client| !client.is_gone());
+            if let (Some(member), Stay::In) = (client.and_then(|it| it.member), view.stay) {
+                here.entry(seat.room).or_default().insert(member);
+            }
+        }
+        here
+    }
+
+    /// Whoever takes part hands in something, and is seen to its end.
+    pub fn find_absent(&self, book: &mut Book, cast: u64) {
+        let counts = |client: &&Client| client.role != Role::Nemesis;
+        let came = self.all.values().filter(counts).count() as u64;
+        if came < cast {
+            book.note(Anomaly::Absent, |_| format!("{came} of {cast} handed in anything"));
+        }
+        let mut lost: Vec<Name> = self
+            .all
+            .iter()
+            .filter(|(_, client)| counts(client) && !client.is_gone())
+            .map(|(name, _)| *name)
+            .collect();
+        lost.sort_unstable();
+        for name in lost {
+            book.note(Anomaly::Absent, |book| {
+                format!("{}: what it handed in has no end", book.names.of(name))
+            });
+        }
+    }
+
+    /// Nobody who stayed is still without service at the end, long after all was over.
+    pub fn find_unrecovered(&self, book: &mut Book, healed: Place) {
+        let away = |client: &Client| client.away_since().filter(|_| client.stayed(healed));
+        let mut away: Vec<_> = self
+            .all
+            .iter()
+            .filter(|(_, client)| client.role == Role::Usual)
+            .filter_map(|(name, client)| Some((*name, away(client)?)))
+            .collect();
+        away.sort_unstable();
+        for (name, since) in away {
+            note_unrecovered(book, name, since);
+        }
     }
 
     /// Everything in the log since it came has reached who is there.
@@ -222,6 +317,31 @@ impl Clients {
     }
 }
 
+/// A client was without service since then, until now or still. Whether that is too long.
+pub(super) fn note_unrecovered(book: &mut Book, client: Name, since: u64) {
+    let now = book.place.at;
+    if book.faults.recovered(since).is_some_and(|due| now > due) {
+        book.note(Anomaly::Unrecovered, |book| {
+            let seconds = now.saturating_sub(since) as f64 / 1e6;
+            format!("{} was without service for {seconds:.1} s", book.names.of(client))
+        });
+    }
+}
+
+/// Who of those that are there is not said to be, and who is said to be and is not. Of many only some are named. Whether
+/// a client is told of itself, `me`, does not matter.
+pub(super) fn difference(
+    expected: &BTreeSet<Name>,
+    present: &BTreeSet<Name>,
+    me: Option<Name>,
+) -> (Vec<Name>, Vec<Name>) {
+    let is_other = |name: &&Name| Some(**name) != me;
+    let extra = present.difference(expected).filter(is_other).copied().collect();
+    let is_cut_short = expected.len() >= LISTED;
+    let missing = expected.difference(present).filter(is_other).filter(|_| !is_cut_short);
+    (missing.copied().collect(), extra)
+}
+
 /// Compares who is said to be in a room with who is there.
 pub(super) fn compare(
     book: &mut Book,
@@ -231,22 +351,15 @@ pub(super) fn compare(
     present: &BTreeSet<Name>,
     who: impl FnOnce(&Book) -> String,
 ) {
-    let missing: Vec<_> = expected.difference(present).copied().collect();
-    let extra: Vec<_> = present.difference(expected).copied().collect();
-    let is_cut_short = expected.len() >= LISTED;
-    if extra.is_empty() && (missing.is_empty() || is_cut_short) {
+    let (missing, mut extra) = difference(expected, present, None);
+    extra.retain(|member| !book.strangers || book.owners.contains_key(member));
+    if missing.is_empty() && extra.is_empty() {
         return;
     }
     book.note_at(Anomaly::Presence, place, |book| {
-        let name = |members: Vec<Name>| {
-            let named = members.iter().map(|member| book.owners.get(member).unwrap_or(member));
-            match members.is_empty() {
-                true => "nobody".to_owned(),
-                false => book.names.list(named.copied()),
-            }
-        };
+        let (missing, extra) = (book.owned_by(&missing), book.owned_by(&extra));
         let (room, who) = (book.names.of(room), who(book));
-        format!("{who} of {room}: lacks {}, has too many: {}", name(missing), name(extra))
+        format!("{who} of {room}: lacks {missing}, has too many: {extra}")
     });
 }
 

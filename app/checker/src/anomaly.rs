@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Examples kept of each anomaly; all are counted.
 const EXAMPLES: usize = 8;
 
-/// Everything that must not happen, by its name in the field.
+/// Everything that must not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anomaly {
@@ -31,7 +31,8 @@ pub enum Anomaly {
     FalseGap,
     /// In the log, due to a client that was there, and never delivered.
     Unseen,
-    /// Nothing went on, both sides were there, and yet a message or its acknowledgement took seconds.
+    /// Nothing went on, both sides were there, and yet a message or its acknowledgement took seconds; or something
+    /// did, and it still had not come long after that was over.
     Late,
     /// Sent before all healed, and at the end its client still does not know what became of it.
     Unsettled,
@@ -43,6 +44,42 @@ pub enum Anomaly {
     Expelled,
     /// While one room was flooded, messages in the others were late.
     NoisyNeighbour,
+    /// A member was shown under a name that is not its own.
+    WrongName,
+    /// Somebody who was there was said to go, or to come.
+    Flap,
+    /// A client moved more often than rolls were planned.
+    Restless,
+    /// A replica was rolled, and a client that it served never moved.
+    Unmoved,
+    /// A replica was rolled to a release, and it is not what serves there.
+    WrongRelease,
+    /// The service closed a connection that it had no reason to close.
+    ForcedClose,
+    /// A connection ended without a close frame, and nothing had been done to it.
+    AbruptClose,
+    /// A client was without service for longer than the phase allows.
+    Silent,
+    /// A client was still without service long after everything was healed.
+    Unrecovered,
+    /// Messages took longer than the phase allows.
+    Slow,
+    /// After a roll one replica has many more clients than another.
+    Unbalanced,
+    /// A replica's turn in a roll took too long.
+    SlowTurn,
+    /// A message that nothing was wrong with was refused.
+    FailedSend,
+    /// The probe made a request, and it failed.
+    FailedRequest,
+    /// The command that was to do it did not succeed.
+    CommandFailed,
+    /// A participant handed in nothing, or no end.
+    Absent,
+    /// What the run is about did not happen, so nothing is proven of it.
+    NotExercised,
+    /// A form that the checker does not know.
+    Unknown,
     /// A process takes much more at the end than at the beginning.
     Leak,
     /// Something is missing from the history itself: nothing was proven.
@@ -72,6 +109,24 @@ impl Anomaly {
             Self::Presence => "presence",
             Self::Expelled => "expelled",
             Self::NoisyNeighbour => "noisy-neighbour",
+            Self::WrongName => "wrong-name",
+            Self::Flap => "flap",
+            Self::Restless => "restless",
+            Self::Unmoved => "unmoved",
+            Self::WrongRelease => "wrong-release",
+            Self::ForcedClose => "forced-close",
+            Self::AbruptClose => "abrupt-close",
+            Self::Silent => "silent",
+            Self::Unrecovered => "unrecovered",
+            Self::Slow => "slow",
+            Self::Unbalanced => "unbalanced",
+            Self::SlowTurn => "slow-turn",
+            Self::FailedSend => "failed-send",
+            Self::FailedRequest => "failed-request",
+            Self::CommandFailed => "command-failed",
+            Self::Absent => "absent",
+            Self::NotExercised => "not-exercised",
+            Self::Unknown => "unknown",
             Self::Leak => "leak",
             Self::Incomplete => "incomplete",
             Self::NothingHappened => "nothing-happened",

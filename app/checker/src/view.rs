@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::{
     anomaly::{Anomaly, Place},
     book::Book,
-    entries::{Entries, Entry, EntryIndex},
+    entries::Entries,
+    entry::{Entry, EntryIndex},
     names::Name,
     ops::OpIndex,
 };
@@ -31,7 +32,7 @@ pub(super) struct View {
     /// Where this stay began: everything after it is due.
     pub first: Id,
     /// When.
-    since: u64,
+    pub since: u64,
     /// The client's life, from one lost connection to the next, in which it began afresh, if it did.
     began_in: Option<u64>,
     cursor: Id,
