@@ -14,7 +14,7 @@ use crate::{
     history::{Recorder, What},
     logs,
     nemesis::{Part, Step, heal, strike, until_well},
-    workload::{ROOMS, Workload},
+    workload::{self, ROOMS, Workload},
 };
 
 /// How long everybody may take to have everything once all is healed.
@@ -51,6 +51,9 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
     let recorder = Recorder::create(path)?;
     let (seed, mutant) = (settings.seed, settings.mutant.clone());
     recorder.record(What::Run { seed, mutant });
+    // Some come late, and whoever is thrown out of a run that is over before never came.
+    let clients = workload::at_once(seed);
+    recorder.record(What::Cast { clients, probe: false, strangers: false });
     let workload = Workload::start(&stack.url(), recorder.clone(), seed);
     sleep(Duration::from_secs(4)).await;
     record_resources(stack, &recorder, "before").await?;

@@ -36,6 +36,13 @@ pub enum Phase {
     Over,
 }
 
+/// So many clients of a seed's cast are there from the first moment on.
+#[must_use]
+pub fn at_once(seed: u64) -> u64 {
+    let cast = cast(&mut StdRng::seed_from_u64(seed));
+    cast.iter().filter(|character| character.after.is_zero()).count() as u64
+}
+
 /// What all clients of a run share.
 #[derive(Debug)]
 pub struct Shared {
@@ -130,6 +137,7 @@ impl Workload {
         let (shared, seed) = (self.shared.clone(), clients.rng.random());
         match character.role {
             Role::Poster => clients.tasks.spawn(rest::post(shared, character, place, seed)),
+            Role::Repeater => clients.tasks.spawn(rest::repeat(shared, character, place)),
             Role::Stream => clients.tasks.spawn(rest::follow(shared, character, place)),
             _ => clients.tasks.spawn(Participant::new(shared, character, place, seed).run()),
         };

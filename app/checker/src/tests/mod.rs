@@ -3,6 +3,8 @@
 mod destroyed;
 mod figures;
 mod late;
+mod mutants;
+mod phases;
 mod snapshot;
 mod tale;
 mod unsettled;

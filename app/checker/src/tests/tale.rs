@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Report, check,
-    history::{Entered, Gone, Id, Loss, Op, Record, What},
+    history::{Entered, Gone, Id, Loss, Op, Phase, Record, What},
 };
 
 pub const DEN: &str = "den";
@@ -94,6 +94,50 @@ impl Tale {
             replica,
             release,
             why: why.into(),
+        })
+    }
+
+    /// Is welcomed by this replica, of this release.
+    pub fn welcomed(&mut self, who: &str, why: &str, [replica, release]: [&str; 2]) -> &mut Self {
+        let (client, member, why) = (who.to_owned(), member(who), why.to_owned());
+        let (replica, release) = (replica.to_owned(), release.to_owned());
+        self.tell(What::Connected { client, member, replica, release, why })
+    }
+
+    pub fn lost(&mut self, who: &str, replica: &str, abrupt: bool) -> &mut Self {
+        let how = if abrupt { "broke" } else { "closed by the server: 1012" }.to_owned();
+        let (client, replica) = (who.to_owned(), replica.to_owned());
+        self.tell(What::Lost { client, replica, how, abrupt })
+    }
+
+    pub fn silence(&mut self, who: &str, ms: u64) -> &mut Self {
+        self.tell(What::Silence { client: who.to_owned(), ms })
+    }
+
+    /// Somebody was said to come or go.
+    pub fn presence(&mut self, to: &str, of: &str, here: bool) -> &mut Self {
+        let (client, room, member) = (to.to_owned(), DEN.to_owned(), member(of));
+        self.tell(What::Presence { client, room, member, here })
+    }
+
+    pub fn phase(&mut self, phase: Phase, rolls: u32, turns: bool) -> &mut Self {
+        self.tell(What::PhaseBegan { phase, rolls, turns })
+    }
+
+    pub fn done(&mut self, exit: i32) -> &mut Self {
+        self.tell(What::PhaseEnded { exit })
+    }
+
+    pub fn turn(&mut self, replica: &str, to: &str, seconds: f64, forced: u64) -> &mut Self {
+        let (replica, to, from) = (replica.to_owned(), to.to_owned(), None);
+        self.tell(What::Turn { replica, from, to, seconds, ansible_seconds: 1.0, forced })
+    }
+
+    pub fn fault(&mut self, name: &str, begins: bool) -> &mut Self {
+        let (fault, target) = (name.to_owned(), "r1".to_owned());
+        self.tell(match begins {
+            true => What::Fault { step: 1, fault, target },
+            false => What::Undone { step: 1, fault },
         })
     }
 
