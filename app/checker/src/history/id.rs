@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr};
 
 use rollcall_protocol::EntryId;
-use serde::{Deserialize, Serialize, de::Error as _};
+use serde::{Deserialize, Serialize, de};
 
 /// `ms-seq`, ordered as in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -56,7 +56,21 @@ impl Serialize for Id {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+        deserializer.deserialize_str(AsText)
+    }
+}
+
+/// Reads an ID without a copy of its text: a history has millions.
+struct AsText;
+
+impl de::Visitor<'_> for AsText {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry ID")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Id, E> {
+        text.parse().map_err(E::custom)
     }
 }

@@ -5,18 +5,13 @@
 //! (nobody knows: a timeout is `info`, never `fail`), as in Jepsen.
 
 mod id;
+mod read;
 mod recorder;
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-};
-
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 pub use id::Id;
+pub use read::{read, records};
 pub use recorder::Recorder;
 
 /// One line of a history.
@@ -433,33 +428,4 @@ pub enum What {
         /// Tasks of its async runtime; 0 where there is none.
         tasks: u64,
     },
-}
-
-/// Reads a history, a line at a time. A line that is no record is returned as why it is none.
-///
-/// # Errors
-///
-/// If the file cannot be opened. Each item is an error if its line cannot be read; it names the line.
-pub fn records(
-    path: &Path,
-) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Result<Record, String>>>> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let lines = BufReader::with_capacity(1 << 18, file).lines().enumerate();
-    let parse = |(number, line): (usize, std::io::Result<String>)| {
-        let line = line.with_context(|| format!("{}, line {}", path.display(), number + 1))?;
-        Ok(serde_json::from_str(&line).map_err(|error| format!("no record: {error}")))
-    };
-    Ok(lines.map(parse))
-}
-
-/// Reads a whole history.
-///
-/// # Errors
-///
-/// If the file cannot be read, or a line is no record; names the line.
-pub fn read(path: &Path) -> anyhow::Result<Vec<Record>> {
-    let known = |(number, record): (usize, anyhow::Result<Result<Record, String>>)| {
-        record?.map_err(|why| anyhow::anyhow!("{}, line {}: {why}", path.display(), number + 1))
-    };
-    records(path)?.enumerate().map(known).collect()
 }
