@@ -46,7 +46,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Let cast and audience talk while COMMAND works on the stack, then call the roll.
-    Run(RunOptions),
+    Run(Box<RunOptions>),
     /// Let the cast talk until Ctrl-C.
     Talk(StageOptions),
 }

@@ -85,6 +85,14 @@ pub fn of(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) 
         }
         Phase::Kill | Phase::Outage => promises.extend(survived(report, phase)),
     }
+    // What this phase does not measure is told only where the checker finds it broken all the same.
+    for name in
+        ["moves_per_client", "failed_requests", "delivery_ms.p99", "balance", "seconds_per_replica"]
+    {
+        if promises.iter().all(|promise| promise.name != name) {
+            promises.push(none(name).quiet());
+        }
+    }
     let exit = f64::from(phase.exit.unwrap_or(-1));
     promises.push(Held { figure: exit, ..none("command_exit").quiet() });
     promises
@@ -141,14 +149,6 @@ fn survived(report: &Report, phase: &PhaseFigures) -> Vec<Held> {
     let silence = none(report, "silence_ms.max").figure(longest).unit("ms");
     let flaps = none(report, "leave_join_flaps").quiet();
     let closes = [none(report, "forced_closes").quiet(), none(report, "abrupt_closes").quiet()];
-    let rest = [
-        "moves_per_client",
-        "failed_requests",
-        "delivery_ms.p99",
-        "balance",
-        "seconds_per_replica",
-    ];
-    let rest = rest.map(|name| none(report, name).quiet());
     let silence = match phase.phase {
         Phase::Kill => vec![
             Held {
@@ -162,7 +162,7 @@ fn survived(report: &Report, phase: &PhaseFigures) -> Vec<Held> {
         ],
         _ => vec![silence.note(format!("p99 {p99} ms"))],
     };
-    silence.into_iter().chain([flaps]).chain(closes).chain(rest).collect()
+    silence.into_iter().chain([flaps]).chain(closes).collect()
 }
 
 /// Each client's own count is judged, not the mean that is shown.
@@ -199,5 +199,45 @@ impl Held {
 
     fn quiet(self) -> Self {
         Self { quiet: true, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rollcall_checker::{
+        Found, check,
+        history::{Record, What},
+    };
+
+    use super::*;
+
+    /// A run in a phase of this kind, in which nothing happened.
+    fn checked(phase: Phase) -> Report {
+        let records = [
+            What::PhaseBegan { phase, rolls: 1, turns: false },
+            What::PhaseEnded { exit: 0 },
+            What::Healed,
+            What::End,
+        ];
+        let records = records.map(|what| Record { at: 0, what });
+        Report { anomalies: Default::default(), ok: true, ..check(&records) }
+    }
+
+    #[test]
+    fn whatever_the_checker_finds_breaks_a_promise_that_people_see() {
+        for phase in [Phase::Quiet, Phase::Roll, Phase::SlowRoll, Phase::Kill, Phase::Outage] {
+            let sound = checked(phase);
+            let broken = |report: &Report| -> Vec<&'static str> {
+                let promises = of(report, None, &report.figures.phases[0]);
+                promises.iter().filter(|it| !it.held).map(|it| it.name).collect()
+            };
+            assert_eq!(broken(&sound), [""; 0], "{phase:?}");
+            for anomaly in Anomaly::ALL {
+                let found = Found { count: 1, examples: Vec::new() };
+                let anomalies = [(*anomaly, found)].into();
+                let report = Report { ok: false, anomalies, ..sound.clone() };
+                assert!(broken(&report).contains(&broken_by(*anomaly)), "{phase:?}: {anomaly}");
+            }
+        }
     }
 }

@@ -188,7 +188,11 @@ impl From<Durations> for Spread {
 }
 
 fn details(checked: &Checked) -> Vec<String> {
-    let examples = checked.anomalies.iter().flat_map(|(anomaly, found)| {
+    let mut anomalies: Vec<_> = checked.anomalies.iter().collect();
+    // What makes all the rest meaningless comes first.
+    let is_first = |it: Anomaly| matches!(it, Anomaly::CommandFailed | Anomaly::NotExercised);
+    anomalies.sort_by_key(|(anomaly, _)| !is_first(**anomaly));
+    let examples = anomalies.into_iter().flat_map(|(anomaly, found)| {
         let few = found.examples.iter().take(OF_A_KIND);
         few.map(move |it| format!("{anomaly}: {} (line {})", it.detail, it.line))
     });

@@ -119,7 +119,7 @@ fn where_to_look(report: &Report, containers: &[String]) -> Vec<String> {
         )];
     }
     let logs = containers.iter().map(|container| format!("docker logs {container}"));
-    logs.chain([format!("{} (every line of it)", report.history.display())]).collect()
+    logs.chain([format!("{}, the whole history", report.history.display())]).collect()
 }
 
 fn with_unit(figure: f64, unit: &str) -> String {

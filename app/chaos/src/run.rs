@@ -51,7 +51,7 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
     let recorder = Recorder::create(path)?;
     let (seed, mutant) = (settings.seed, settings.mutant.clone());
     recorder.record(What::Run { seed, mutant });
-    // Some come late, and whoever is thrown out of a run that is over before never came.
+    // Some come late, and a run may be over before.
     let clients = workload::at_once(seed);
     recorder.record(What::Cast { clients, probe: false, strangers: false });
     let workload = Workload::start(&stack.url(), recorder.clone(), seed);

@@ -7,131 +7,106 @@ use serde::Serialize;
 /// Examples kept of each anomaly; all are counted.
 const EXAMPLES: usize = 8;
 
-/// Everything that must not happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Anomaly {
-    /// Acknowledged, and not in the log.
-    LostWrite,
-    /// One operation twice in the log, or delivered twice to one client.
-    Duplicate,
-    /// Rejected, and seen all the same.
-    AbortedRead,
-    /// A message that nobody sent.
-    Phantom,
-    /// IDs went back, in a log or at a client.
-    ReorderedRoom,
-    /// One sender's messages in another order than sent, in a log or at a client.
-    ReorderedSender,
-    /// Two clients, or a client and the log, disagree about an entry or about what is before it.
-    DivergentOrder,
-    /// The chain was broken without a gap.
-    SkippedMessage,
-    /// A gap although nothing was missing.
-    FalseGap,
-    /// In the log, due to a client that was there, and never delivered.
-    Unseen,
-    /// Nothing went on, both sides were there, and yet a message or its acknowledgement took seconds; or something
-    /// did, and it still had not come long after that was over.
-    Late,
-    /// Sent before all healed, and at the end its client still does not know what became of it.
-    Unsettled,
-    /// Data was really destroyed, and a client that needed it was not told.
-    SilentLoss,
-    /// Who is said to be in a room is not who is there.
-    Presence,
-    /// A client was turned away for good.
-    Expelled,
-    /// While one room was flooded, messages in the others were late.
-    NoisyNeighbour,
-    /// A member was shown under a name that is not its own.
-    WrongName,
-    /// Somebody who was there was said to go, or to come.
-    Flap,
-    /// A client moved more often than rolls were planned.
-    Restless,
-    /// A replica was rolled, and a client that it served never moved.
-    Unmoved,
-    /// A replica was rolled to a release, and it is not what serves there.
-    WrongRelease,
-    /// The service closed a connection that it had no reason to close.
-    ForcedClose,
-    /// A connection ended without a close frame, and nothing had been done to it.
-    AbruptClose,
-    /// A client was without service for longer than the phase allows.
-    Silent,
-    /// A client was still without service long after everything was healed.
-    Unrecovered,
-    /// Messages took longer than the phase allows.
-    Slow,
-    /// After a roll one replica has many more clients than another.
-    Unbalanced,
-    /// A replica's turn in a roll took too long.
-    SlowTurn,
-    /// A message that nothing was wrong with was refused.
-    FailedSend,
-    /// The probe made a request, and it failed.
-    FailedRequest,
-    /// The command that was to do it did not succeed.
-    CommandFailed,
-    /// A participant handed in nothing, or no end.
-    Absent,
-    /// What the run is about did not happen, so nothing is proven of it.
-    NotExercised,
-    /// A form that the checker does not know.
-    Unknown,
-    /// A process takes much more at the end than at the beginning.
-    Leak,
-    /// Something is missing from the history itself: nothing was proven.
-    Incomplete,
-    /// Nothing was acknowledged or nothing delivered: nothing was tested.
-    NothingHappened,
+macro_rules! anomalies {
+    ($($(#[$doc:meta])* $anomaly:ident $name:literal;)*) => {
+        /// Everything that must not happen.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Anomaly {
+            $($(#[$doc])* $anomaly,)*
+        }
+
+        impl Anomaly {
+            /// Each of them, in the order of reports.
+            pub const ALL: &[Self] = &[$(Self::$anomaly),*];
+
+            /// As it stands in reports.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$anomaly => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Anomaly {
-    /// As it stands in reports.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LostWrite => "lost-write",
-            Self::Duplicate => "duplicate",
-            Self::AbortedRead => "aborted-read",
-            Self::Phantom => "phantom",
-            Self::ReorderedRoom => "reordered-room",
-            Self::ReorderedSender => "reordered-sender",
-            Self::DivergentOrder => "divergent-order",
-            Self::SkippedMessage => "skipped-message",
-            Self::FalseGap => "false-gap",
-            Self::Unseen => "unseen",
-            Self::Late => "late",
-            Self::Unsettled => "unsettled",
-            Self::SilentLoss => "silent-loss",
-            Self::Presence => "presence",
-            Self::Expelled => "expelled",
-            Self::NoisyNeighbour => "noisy-neighbour",
-            Self::WrongName => "wrong-name",
-            Self::Flap => "flap",
-            Self::Restless => "restless",
-            Self::Unmoved => "unmoved",
-            Self::WrongRelease => "wrong-release",
-            Self::ForcedClose => "forced-close",
-            Self::AbruptClose => "abrupt-close",
-            Self::Silent => "silent",
-            Self::Unrecovered => "unrecovered",
-            Self::Slow => "slow",
-            Self::Unbalanced => "unbalanced",
-            Self::SlowTurn => "slow-turn",
-            Self::FailedSend => "failed-send",
-            Self::FailedRequest => "failed-request",
-            Self::CommandFailed => "command-failed",
-            Self::Absent => "absent",
-            Self::NotExercised => "not-exercised",
-            Self::Unknown => "unknown",
-            Self::Leak => "leak",
-            Self::Incomplete => "incomplete",
-            Self::NothingHappened => "nothing-happened",
-        }
-    }
+anomalies! {
+    /// Acknowledged, and not in the log.
+    LostWrite "lost-write";
+    /// One operation twice in the log, or delivered twice to one client.
+    Duplicate "duplicate";
+    /// Rejected, and seen all the same.
+    AbortedRead "aborted-read";
+    /// A message that nobody sent.
+    Phantom "phantom";
+    /// IDs went back, in a log or at a client.
+    ReorderedRoom "reordered-room";
+    /// One sender's messages in another order than sent, in a log or at a client.
+    ReorderedSender "reordered-sender";
+    /// Two clients, or a client and the log, disagree about an entry or about what is before it.
+    DivergentOrder "divergent-order";
+    /// The chain was broken without a gap.
+    SkippedMessage "skipped-message";
+    /// A gap although nothing was missing.
+    FalseGap "false-gap";
+    /// In the log, due to a client that was there, and never delivered.
+    Unseen "unseen";
+    /// Nothing went on, both sides were there, and yet a message or its acknowledgement took seconds; or something
+    /// did, and it still had not come long after that was over.
+    Late "late";
+    /// Sent before all healed, and at the end its client still does not know what became of it.
+    Unsettled "unsettled";
+    /// Data was really destroyed, and a client that needed it was not told.
+    SilentLoss "silent-loss";
+    /// The members that a room is said to have are not those that it has.
+    Presence "presence";
+    /// A client was turned away for good.
+    Expelled "expelled";
+    /// While one room was flooded, messages in the others were late.
+    NoisyNeighbour "noisy-neighbour";
+    /// A member was shown under a name that is not its own.
+    WrongName "wrong-name";
+    /// Somebody who was there was said to go, or to come.
+    Flap "flap";
+    /// A client moved more often than rolls were planned.
+    Restless "restless";
+    /// A replica was rolled, and a client that it served never moved.
+    Unmoved "unmoved";
+    /// A replica was rolled to a release, and it is not what serves there.
+    WrongRelease "wrong-release";
+    /// The service closed a connection that it had no reason to close.
+    ForcedClose "forced-close";
+    /// A connection ended without a close frame, and nothing had been done to it.
+    AbruptClose "abrupt-close";
+    /// A client was without service for longer than the phase allows.
+    Silent "silent";
+    /// A client was still without service long after everything was healed.
+    Unrecovered "unrecovered";
+    /// Messages took longer than the phase allows.
+    Slow "slow";
+    /// After a roll one replica has many more clients than another.
+    Unbalanced "unbalanced";
+    /// A replica's turn in a roll took too long.
+    SlowTurn "slow-turn";
+    /// A message that nothing was wrong with was refused.
+    FailedSend "failed-send";
+    /// The probe made a request, and it failed.
+    FailedRequest "failed-request";
+    /// The command that was to do it did not succeed.
+    CommandFailed "command-failed";
+    /// A participant handed in nothing, or no end.
+    Absent "absent";
+    /// What the run is about did not happen, so nothing is proven of it.
+    NotExercised "not-exercised";
+    /// A form that the checker does not know.
+    Unknown "unknown";
+    /// A process takes much more at the end than at the beginning.
+    Leak "leak";
+    /// Something is missing from the history itself: nothing was proven.
+    Incomplete "incomplete";
+    /// Nothing was acknowledged or nothing delivered: nothing was tested.
+    NothingHappened "nothing-happened";
 }
 
 impl fmt::Display for Anomaly {

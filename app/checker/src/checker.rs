@@ -78,11 +78,11 @@ pub struct Checker {
     pub(crate) meter: Meter,
     pub(crate) phases: Phases,
     pub(crate) looks: Looks,
-    /// Who was told first that which member has which name.
+    /// Members and their names, and the client that was told first.
     pub(crate) called: Vec<(Place, Name, Name, String)>,
     pub(crate) healed: Option<Place>,
     pub(crate) ended: bool,
-    /// Who was said to be where at the end.
+    /// The members of each room as a newcomer was told them at the end.
     pub(crate) observed: Vec<(Place, Name, String, Vec<Name>)>,
 }
 

@@ -160,7 +160,7 @@ impl Clients {
         here
     }
 
-    /// Whoever takes part hands in something, and is seen to its end.
+    /// Each participant hands in something, and is seen to its end.
     pub fn find_absent(&self, book: &mut Book, cast: u64) {
         let counts = |client: &&Client| client.role != Role::Nemesis;
         let came = self.all.values().filter(counts).count() as u64;
@@ -295,7 +295,7 @@ impl Clients {
         self.all.get(&seat.client).and_then(|client| client.member)
     }
 
-    /// Who must be in a room at the end: who entered and neither left nor is gone.
+    /// Members that must be in a room at the end: those that entered, and neither left nor are gone.
     pub fn expected(&self, room: Name, healed: Place) -> BTreeSet<Name> {
         let views = self.staying(healed);
         let here = views.iter().filter(|(seat, view)| seat.room == room && view.stay == Stay::In);

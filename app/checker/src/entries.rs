@@ -66,7 +66,7 @@ impl Entries {
             let client = operation.client;
             let is_right_room = operation.room == entry.room;
             let is_itself = members.get(&client).is_none_or(|known| *known == member);
-            // Who has no connection is never told its ID: what it says first tells.
+            // A client without a connection is never told its ID: what it says first tells.
             let owner = *book.owners.entry(member).or_insert(client);
             if !is_right_room || !is_itself || owner != client {
                 book.note_at(Anomaly::Phantom, entry.shown, |book| {

@@ -1,4 +1,4 @@
-//! Who is connected and undisturbed hears soon, and is answered soon.
+//! Clients that are connected and undisturbed hear soon, and are answered soon.
 //!
 //! Everything that comes in the end is seen; that it came only because something else made its connection
 //! begin anew, minutes later, is told by nothing but the time.

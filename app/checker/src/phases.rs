@@ -28,7 +28,7 @@ pub(super) struct Span {
     pub begun: Place,
     /// When what is done in it was done, and how that ended.
     pub ended: Option<(u64, i32)>,
-    /// Whoever was there when it began, or came later.
+    /// Clients that were there when it began.
     pub parts: BTreeMap<Name, Part>,
     pub turned: Vec<Turned>,
     pub counts: Counts,

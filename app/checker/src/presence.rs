@@ -1,5 +1,5 @@
-//! Who is here, as clients believe it while it is calm. At the very end everybody is compared once more, and without
-//! patience ([`super::clients`]); here a view has to be wrong for a while.
+//! The members that clients believe to be here, while it is calm. At the very end everybody is compared once more, and
+//! without patience ([`super::clients`]); here a view has to be wrong for a while.
 
 use std::collections::HashMap;
 

@@ -233,20 +233,7 @@ impl Checker {
                 self.clients.views.entry(seat).or_default().present = present;
             }
             What::Presence { client, room, member, here } => {
-                let seat = self.seat(client, room);
-                let member = self.book.names.number(member);
-                // Those who go at the end do so one after the other, and it is nobody's matter any more.
-                let owner = self.book.owners.get(&member).and_then(|it| self.clients.all.get(it));
-                if owner.is_some_and(|it| matches!(it.gone, Some((Gone::Dismissed, _)))) {
-                    return;
-                }
-                self.find_flap(seat, member, *here);
-                let present = &mut self.clients.views.entry(seat).or_default().present;
-                if *here {
-                    present.insert(member)
-                } else {
-                    present.remove(&member)
-                };
+                self.presence(client, room, member, *here);
             }
             What::Message { client, room, id, prev, member, n, hash } => {
                 let seat = self.seat(client, room);
@@ -281,6 +268,22 @@ impl Checker {
             }
             _ => {}
         }
+    }
+
+    fn presence(&mut self, client: &str, room: &str, member: &str, here: bool) {
+        let seat = self.seat(client, room);
+        let member = self.book.names.number(member);
+        // Those that go at the end do so one after the other, and it is nobody's matter any more.
+        let owner = self.book.owners.get(&member).and_then(|owner| self.clients.all.get(owner));
+        if owner.is_some_and(|owner| matches!(owner.gone, Some((Gone::Dismissed, _)))) {
+            return;
+        }
+        self.find_flap(seat, member, here);
+        let present = &mut self.clients.views.entry(seat).or_default().present;
+        match here {
+            true => present.insert(member),
+            false => present.remove(&member),
+        };
     }
 
     /// Somebody who is there was said to come or go.

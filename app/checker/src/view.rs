@@ -51,7 +51,7 @@ pub(super) struct View {
     pub rewound_at: Option<u64>,
     /// Entries that came again after they were said to be lost.
     pub again: Vec<(Place, Id)>,
-    /// Who is here, as it was told.
+    /// The members that are here, as it was told.
     pub present: BTreeSet<Name>,
 }
 

@@ -80,6 +80,31 @@ pub fn what(client: &str, event: &Event) -> Option<What> {
             n: message.n,
             hash: hash(&message.text),
         },
+        Event::Gap { .. } | Event::Broken { .. } | Event::Repeated { .. } => {
+            return wrong(client, event);
+        }
+        Event::Presence { room, event, member, .. } => What::Presence {
+            client,
+            room: room.clone(),
+            member: member.clone(),
+            here: *event == PresenceEvent::Join,
+        },
+        Event::Members { room, members, .. } => {
+            What::Members { client, room: room.clone(), present: names(members) }
+        }
+        Event::Disconnected { replica, loss, abrupt } => {
+            What::Lost { client, replica: replica.clone(), how: loss.to_string(), abrupt: *abrupt }
+        }
+        Event::Silence { lasted } => {
+            What::Silence { client, ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX) }
+        }
+        _ => return None,
+    })
+}
+
+/// The same of what should not be.
+fn wrong(client: String, event: &Event) -> Option<What> {
+    Some(match event {
         Event::Gap { room, after, resumes_at, reason } => What::Gap {
             client,
             room: room.clone(),
@@ -96,21 +121,6 @@ pub fn what(client: &str, event: &Event) -> Option<What> {
         },
         Event::Repeated { room, id: it, after } => {
             What::Repeated { client, room: room.clone(), id: (*it).into(), after: (*after).into() }
-        }
-        Event::Presence { room, event, member, .. } => What::Presence {
-            client,
-            room: room.clone(),
-            member: member.clone(),
-            here: *event == PresenceEvent::Join,
-        },
-        Event::Members { room, members, .. } => {
-            What::Members { client, room: room.clone(), present: names(members) }
-        }
-        Event::Disconnected { replica, loss, abrupt } => {
-            What::Lost { client, replica: replica.clone(), how: loss.to_string(), abrupt: *abrupt }
-        }
-        Event::Silence { lasted } => {
-            What::Silence { client, ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX) }
         }
         _ => return None,
     })

@@ -237,7 +237,7 @@ pub const DRILLS: &[Drill] = &[
         summary: "the turn that needs it fails, what was rolled goes back, the lock is free",
         quick: false,
         promise: Promise::NothingLost,
-        // Who is not there serves nobody.
+        // A HAProxy that is not there serves nobody.
         min_ready: 0,
         run: |scene| Box::pin(faults::haproxy_away(scene)),
     },

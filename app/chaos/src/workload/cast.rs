@@ -1,4 +1,4 @@
-//! Who takes part in a run: pure, and the same for the same seed.
+//! The clients that take part in a run: pure, and the same for the same seed.
 
 use std::time::Duration;
 

@@ -36,7 +36,7 @@ pub enum Phase {
     Over,
 }
 
-/// So many clients of a seed's cast are there from the first moment on.
+/// How many clients of a seed's cast are there from the first moment on.
 #[must_use]
 pub fn at_once(seed: u64) -> u64 {
     let cast = cast(&mut StdRng::seed_from_u64(seed));
@@ -161,7 +161,7 @@ impl Workload {
         self.shared.phase.send_replace(Phase::Quiet);
     }
 
-    /// Who has an operation without an outcome, or a room that is not up to its head.
+    /// Clients with an operation without an outcome, or a room that is not up to its head.
     #[must_use]
     pub fn unsettled(&self, heads: &BTreeMap<String, Id>) -> Vec<String> {
         let clients = self.clients();

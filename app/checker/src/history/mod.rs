@@ -96,7 +96,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mutant: Option<String>,
     },
-    /// Who takes part. Whoever then hands in nothing is missed.
+    /// Those that take part. A participant that then hands in nothing is missed.
     Cast {
         /// So many clients at least.
         clients: u64,
@@ -253,7 +253,7 @@ pub enum What {
         id: Id,
         /// The entry before it.
         prev: Id,
-        /// Who said it.
+        /// Its sender.
         member: String,
         /// Its number.
         n: u64,
@@ -262,7 +262,7 @@ pub enum What {
     },
     /// Told that messages cannot be had.
     Gap {
-        /// Who was told.
+        /// The client that was told.
         client: String,
         /// Where.
         room: String,
@@ -299,7 +299,7 @@ pub enum What {
     },
     /// Somebody was said to come (`here`) or go.
     Presence {
-        /// Who was told.
+        /// The client that was told.
         client: String,
         /// Where.
         room: String,
@@ -310,7 +310,7 @@ pub enum What {
     },
     /// The members of a room, anew.
     Members {
-        /// Who was told.
+        /// The client that was told.
         client: String,
         /// Where.
         room: String,
@@ -338,7 +338,7 @@ pub enum What {
 
     /// A client was told that this member has this name, for the first time in the run.
     Named {
-        /// Who was told first.
+        /// The client that was told first.
         client: String,
         /// Of whom.
         member: String,
@@ -394,7 +394,7 @@ pub enum What {
         id: Id,
         /// The entry before it.
         prev: Id,
-        /// Who said it.
+        /// Its sender.
         member: String,
         /// Its number.
         n: u64,

@@ -50,7 +50,7 @@ fn felt(tale: &mut Tale) -> bool {
     match names(&report)[..] {
         [] => false,
         ["noisy-neighbour"] => true,
-        // Whoever is away before the flood has lost its connection in peace.
+        // A client that is away before the flood has lost its connection in peace.
         ["abrupt-close"] => false,
         _ => panic!("{report}"),
     }

@@ -29,7 +29,7 @@ pub struct Tale {
     pub last: Id,
     /// Senders' numbers.
     pub sent: BTreeMap<String, u64>,
-    /// Who is to be seen in the room at the end.
+    /// Those that are to be seen in the room at the end.
     pub here: Vec<String>,
     senders: BTreeMap<Op, String>,
 }
