@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rollcall_client::{Handle, SendError};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
 };
 
-use crate::participant::{Phase, quiet};
+use crate::{
+    phase::{Phase, quiet},
+    voice::Voice,
+};
 
 /// Rooms of the audience's own, beside those of the cast.
 pub const ROOMS: [&str; 3] = ["balcony", "foyer", "bar"];
@@ -43,11 +45,11 @@ pub fn rooms_of(index: usize, rooms: &[String]) -> Vec<String> {
 
 /// Someone in the audience and where they may speak.
 pub struct Seat {
-    pub handle: Handle,
+    pub voice: Voice,
     pub rooms: Vec<String>,
 }
 
-/// Lets random people say random things, `rate` a second in all, until the phase says to be
+/// Lets random people say random things, `rate` per second in all, until the phase says to be
 /// quiet. Returns how much was said.
 pub async fn chatter(
     seats: Vec<Seat>,
@@ -70,12 +72,7 @@ pub async fn chatter(
         let seat = &seats[rng.random_range(0..seats.len())];
         let room = &seat.rooms[rng.random_range(0..seat.rooms.len())];
         let remark = REMARKS[rng.random_range(0..REMARKS.len())];
-        match seat.handle.send(room, remark).await {
-            Ok(_ticket) => said += 1,
-            // Told by the recording: the client's end, or too much that is unacknowledged.
-            Err(SendError::Full | SendError::Ended | SendError::NotInRoom | SendError::TooLong) => {
-            }
-        }
+        said += u64::from(seat.voice.say(room, remark).await.is_some());
     }
 }
 

@@ -6,14 +6,17 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use rollcall_client::Handle;
 use serde::Deserialize;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 
-use crate::participant::{Phase, quiet};
+use crate::{
+    participant::Heard,
+    phase::{Phase, quiet},
+    voice::Voice,
+};
 
 /// How long a line may take to be heard before the show goes on without it. The verdict, not
 /// the cast, says whether it was lost.
@@ -73,13 +76,10 @@ impl Cast {
     }
 }
 
-/// What a character heard: the highest `n` by room and speaker.
-pub type Heard = HashMap<(String, String), u64>;
-
 /// A character on stage.
 #[derive(Clone)]
 pub struct Character {
-    pub handle: Handle,
+    pub voice: Voice,
     pub heard: watch::Receiver<Heard>,
 }
 
@@ -98,7 +98,7 @@ pub async fn play(
             break;
         };
         // A full outbox is the only refusal that passes; the others end with the client.
-        if let Ok(ticket) = speaker.handle.send(&scene.name, turn.say.as_str()).await {
+        if let Some(ticket) = speaker.voice.say(&scene.name, &turn.say).await {
             said += 1;
             let key = (scene.name.clone(), turn.who.clone());
             tokio::select! {
@@ -107,7 +107,7 @@ pub async fn play(
             }
         }
         // The next speaker is seen thinking; if nobody serves it, nobody needs to see it.
-        let _seen = listener.handle.typing(&scene.name).await;
+        let _seen = listener.voice.handle.typing(&scene.name).await;
         tokio::select! {
             () = sleep(Duration::from_millis(turn.pause_ms)) => {}
             () = quiet(&mut phase) => break,

@@ -3,26 +3,34 @@
 mod audience;
 mod cast;
 mod command;
+mod containers;
 mod participant;
+mod phase;
 mod probe;
 mod promises;
 mod report;
 mod roll_call;
+mod rolls;
 mod room_log;
 mod run;
-mod spread;
 mod stage;
-mod verdict;
+mod voice;
 
-use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rollcall_checker::history::{Phase, Recorder};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::{cast::Cast, report::Promise, run::Outcome, stage::Stage};
+use crate::{cast::Cast, run::Outcome, stage::Stage, voice::Script};
 
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -38,7 +46,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Let cast and audience talk while COMMAND works on the stack, then call the roll.
-    Run(RunOptions),
+    Run(Box<RunOptions>),
     /// Let the cast talk until Ctrl-C.
     Talk(StageOptions),
 }
@@ -67,12 +75,21 @@ struct RunOptions {
     /// Where the figures go.
     #[arg(long, value_name = "FILE", default_value = "reports/roll.json")]
     report: PathBuf,
-    /// Where COMMAND writes the seconds that each replica took.
+    /// Where the history goes, of which the verdict is made; beside the figures if absent.
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// Where COMMAND writes which replica had a turn, and how long it took. Then each replica must have one.
     #[arg(long, value_name = "FILE")]
     rolls_file: Option<PathBuf>,
-    /// What COMMAND must not break.
+    /// What COMMAND does, and so what must not be noticed of it.
     #[arg(long, value_enum, default_value = "roll")]
     promise: Promise,
+    /// Rolls within COMMAND: nobody may move more often.
+    #[arg(long, default_value_t = 1)]
+    rolls: u32,
+    /// The stack's name, for the containers to look at.
+    #[arg(long, default_value = "rollcall")]
+    project: String,
     /// How long to measure before COMMAND starts.
     #[arg(long, value_name = "SECONDS", default_value_t = 8.0)]
     baseline_seconds: f64,
@@ -82,7 +99,7 @@ struct RunOptions {
     /// How long everybody may take to be live before COMMAND.
     #[arg(long = "max-wait", value_name = "SECONDS", default_value_t = 60.0)]
     max_wait_seconds: f64,
-    /// What the audience says, a second, all together.
+    /// What the whole audience says per second.
     #[arg(long, default_value_t = 10.0)]
     rate: f64,
     /// Who in the audience says what: the same seed, the same remarks. Random if absent.
@@ -91,6 +108,33 @@ struct RunOptions {
     /// What to do to the stack, with its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
+}
+
+/// What COMMAND does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Promise {
+    /// Nothing, or nothing that anybody may notice.
+    Quiet,
+    /// A rolling update: nobody notices.
+    Roll,
+    /// One to a release that is known to be slow: how long messages take is not judged.
+    SlowRoll,
+    /// A replica is killed: nothing is lost and everybody is back at once.
+    Kill,
+    /// Something that all need is away for a while: nothing is lost and everybody is back after it.
+    Outage,
+}
+
+impl From<Promise> for Phase {
+    fn from(promise: Promise) -> Self {
+        match promise {
+            Promise::Quiet => Self::Quiet,
+            Promise::Roll => Self::Roll,
+            Promise::SlowRoll => Self::SlowRoll,
+            Promise::Kill => Self::Kill,
+            Promise::Outage => Self::Outage,
+        }
+    }
 }
 
 impl StageOptions {
@@ -103,6 +147,10 @@ impl StageOptions {
 }
 
 impl RunOptions {
+    fn history(&self) -> PathBuf {
+        self.history.clone().unwrap_or_else(|| self.report.with_extension("jsonl"))
+    }
+
     fn max_wait(&self) -> Duration {
         Duration::from_secs_f64(self.max_wait_seconds)
     }
@@ -157,7 +205,9 @@ async fn any(terminate: &mut Signal, ctrl_c: &mut Signal) {
 
 async fn talk(options: &StageOptions, interrupt: &CancellationToken) -> anyhow::Result<Outcome> {
     let cast = options.cast()?;
-    let mut stage = Stage::new(&options.url, 0);
+    // Nobody judges it.
+    let script = Script::new(Recorder::create(Path::new("/dev/null"))?);
+    let mut stage = Stage::new(&options.url, 0, script);
     let gathered = interrupt.run_until_cancelled(stage.gather_cast(&cast)).await;
     if let Some(gathered) = gathered {
         gathered?;

@@ -1,63 +1,194 @@
-//! The bounds: what must hold, for a roll and for a kill.
+//! What is promised, as people are told of it: which anomalies break a promise, and the figure that stands beside it.
 
-use crate::report::{Held, Promise, Report};
+use rollcall_checker::{Anomaly, PhaseFigures, Report, history::Phase};
+use serde::Serialize;
 
-/// The promises of a report, each held or broken.
-pub fn of(report: &Report) -> Vec<Held> {
-    let mut promises = vec![
-        none("lost", report.lost),
-        none("duplicated", report.duplicated),
-        none("reordered", report.reordered),
-        none("phantoms", report.phantoms).quiet(),
-        none("unproven", report.unproven).quiet(),
-        none("gaps", report.gaps),
-        none("absent", report.absent).note(format!("of {}", report.clients)),
-        none("failed_sends", report.failed_sends).note(format!("of {}", report.messages_sent)),
-        // A run in which nobody heard anything would hold every promise.
-        none("nothing_heard", u64::from(report.deliveries == 0)).quiet(),
-    ];
-    match report.promise {
-        Promise::Roll => roll(report, &mut promises),
-        Promise::Kill => promises.push(
-            at_most("silence_ms.p99", report.silence_ms.p99, 1000.0)
-                .unit("ms")
-                .note(format!("max {} ms", report.silence_ms.max)),
-        ),
+/// One promise, its figure, and whether it was held.
+#[derive(Debug, Clone, Serialize)]
+pub struct Held {
+    pub name: &'static str,
+    pub figure: f64,
+    pub bound: f64,
+    pub held: bool,
+    /// `ms`, `s`, or nothing for a count.
+    #[serde(skip)]
+    pub unit: &'static str,
+    /// For people.
+    #[serde(skip)]
+    pub note: String,
+    /// Shown only when broken.
+    #[serde(skip)]
+    pub quiet: bool,
+}
+
+/// The promise that an anomaly breaks: each breaks one, so that nothing the checker finds is left out of the roll call.
+pub fn broken_by(anomaly: Anomaly) -> &'static str {
+    match anomaly {
+        Anomaly::LostWrite | Anomaly::Unseen | Anomaly::SkippedMessage | Anomaly::SilentLoss => {
+            "lost"
+        }
+        Anomaly::Duplicate => "duplicated",
+        Anomaly::ReorderedRoom | Anomaly::ReorderedSender => "reordered",
+        Anomaly::Phantom | Anomaly::AbortedRead => "phantoms",
+        Anomaly::WrongName => "wrong_names",
+        Anomaly::DivergentOrder | Anomaly::Incomplete | Anomaly::Unknown => "unproven",
+        Anomaly::FalseGap => "gaps",
+        Anomaly::Absent | Anomaly::Expelled | Anomaly::Unrecovered => "absent",
+        Anomaly::FailedSend | Anomaly::Unsettled => "failed_sends",
+        Anomaly::Late | Anomaly::NoisyNeighbour => "late",
+        Anomaly::FailedRequest => "failed_requests",
+        Anomaly::Flap | Anomaly::Presence => "leave_join_flaps",
+        Anomaly::ForcedClose => "forced_closes",
+        Anomaly::AbruptClose => "abrupt_closes",
+        Anomaly::Restless | Anomaly::Unmoved => "moves_per_client",
+        Anomaly::Silent => "silence_ms.max",
+        Anomaly::Slow => "delivery_ms.p99",
+        Anomaly::Unbalanced => "balance",
+        Anomaly::SlowTurn => "seconds_per_replica",
+        Anomaly::WrongRelease => "wrong_release",
+        Anomaly::NotExercised | Anomaly::NothingHappened => "nothing_exercised",
+        Anomaly::CommandFailed => "command_exit",
+        Anomaly::Leak => "leaks",
     }
-    promises.push(at_most("command_exit", f64::from(report.command_exit), 0.0).quiet());
+}
+
+/// How many anomalies break a promise.
+pub fn count(report: &Report, promise: &str) -> u64 {
+    let breaks = report.anomalies.iter().filter(|(anomaly, _)| broken_by(**anomaly) == promise);
+    breaks.map(|(_, found)| found.count).sum()
+}
+
+/// The promises, each held or broken. `phase` is the one that the command ran in, `before` the quiet one before it.
+pub fn of(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) -> Vec<Held> {
+    let none = |name: &'static str| none(report, name);
+    let figures = &report.figures;
+    let sent = figures.ok + figures.fail + figures.info;
+    let mut promises = vec![
+        none("lost"),
+        none("duplicated"),
+        none("reordered"),
+        none("phantoms").quiet(),
+        none("wrong_names").quiet(),
+        none("unproven").quiet(),
+        Held { figure: figures.gaps as f64, held: figures.gaps == 0, ..none("gaps") },
+        none("absent").note(format!("of {}", phase.clients.max(figures.clients.saturating_sub(1)))),
+        none("failed_sends").note(format!("of {sent}")),
+        none("late").quiet(),
+        none("leaks").quiet(),
+        none("wrong_release").quiet(),
+        // A run in which nobody heard anything would hold every promise.
+        none("nothing_exercised").quiet(),
+    ];
+    match phase.phase {
+        Phase::Quiet | Phase::Roll | Phase::SlowRoll => {
+            promises.extend(unnoticed(report, before, phase));
+        }
+        Phase::Kill | Phase::Outage => promises.extend(survived(report, phase)),
+    }
+    // What this phase does not measure is told only where the checker finds it broken all the same.
+    for name in
+        ["moves_per_client", "failed_requests", "delivery_ms.p99", "balance", "seconds_per_replica"]
+    {
+        if promises.iter().all(|promise| promise.name != name) {
+            promises.push(none(name).quiet());
+        }
+    }
+    let exit = f64::from(phase.exit.unwrap_or(-1));
+    promises.push(Held { figure: exit, ..none("command_exit").quiet() });
     promises
 }
 
-fn roll(report: &Report, promises: &mut Vec<Held>) {
-    let before = format!("before {} ms", report.delivery_before_ms.p99);
-    let before_max = format!("before {} ms", report.delivery_before_ms.max);
-    promises.extend([
-        none("failed_requests", report.failed_requests).note(format!("of {}", report.requests)),
-        none("leave_join_flaps", report.leave_join_flaps),
-        none("forced_closes", report.forced_closes),
-        none("abrupt_closes", report.abrupt_closes),
-        at_most("moves_per_client", report.moves_per_client, 1.02),
-        at_most("silence_ms.max", report.silence_ms.max, 0.0).unit("ms"),
-        at_most("delivery_ms.p99", report.delivery_ms.p99, 50.0).unit("ms").note(before),
-        at_most("delivery_ms.max", report.delivery_ms.max, 500.0).unit("ms").note(before_max),
-        at_most("balance", report.balance.unwrap_or(f64::INFINITY), 1.2),
-    ]);
-    if let Some(seconds) = &report.seconds_per_replica {
-        let note = format!("Ansible's own {:.0} %", 100.0 * seconds.ansible_share);
-        promises.push(at_most("seconds_per_replica", seconds.max, 15.0).unit("s").note(note));
+fn unnoticed(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) -> Vec<Held> {
+    let none = |name: &'static str| none(report, name);
+    let requests = report.figures.phases.iter().map(|phase| phase.requests).sum::<u64>();
+    let of_before = |of: fn(&PhaseFigures) -> f64| {
+        before.map(|before| format!("before {} ms", tenth(of(before)))).unwrap_or_default()
+    };
+    let mut promises = vec![
+        none("failed_requests").note(format!("of {requests}")),
+        none("leave_join_flaps"),
+        none("forced_closes"),
+        none("abrupt_closes"),
+        none("moves_per_client").figure(phase.moves_per_client).note(moves(phase)),
+        none("silence_ms.max").figure(tenth(phase.silence.max_ms)).unit("ms"),
+    ];
+    if phase.phase != Phase::SlowRoll {
+        let (p99, longest) = (phase.delivery.p99_ms, phase.delivery.max_ms);
+        let slow = |name, figure: f64, bound| Held {
+            figure: tenth(figure),
+            bound,
+            held: figure <= bound && count(report, name) == 0,
+            ..none(name).unit("ms")
+        };
+        promises.extend([
+            slow("delivery_ms.p99", p99, 50.0).note(of_before(|it| it.delivery.p99_ms)),
+            slow("delivery_ms.max", longest, 500.0).note(of_before(|it| it.delivery.max_ms)),
+        ]);
+    }
+    if !phase.turns.is_empty() {
+        let balance = phase.balance.unwrap_or(f64::INFINITY);
+        let (all, ansible, longest) = phase.turns.iter().fold((0.0, 0.0, 0.0), |sum, turn| {
+            let (all, ansible, longest): (f64, f64, f64) = sum;
+            (all + turn.seconds, ansible + turn.ansible_seconds, longest.max(turn.seconds))
+        });
+        let note =
+            format!("Ansible's own {:.0} %", 100.0 * ansible / f64::max(all, f64::MIN_POSITIVE));
+        promises.extend([
+            Held { bound: 1.2, ..none("balance").figure(balance) },
+            Held {
+                bound: 15.0,
+                ..none("seconds_per_replica").figure(longest).unit("s").note(note)
+            },
+        ]);
+    }
+    promises
+}
+
+fn survived(report: &Report, phase: &PhaseFigures) -> Vec<Held> {
+    let (p99, longest) = (tenth(phase.silence.p99_ms), tenth(phase.silence.max_ms));
+    let silence = none(report, "silence_ms.max").figure(longest).unit("ms");
+    let flaps = none(report, "leave_join_flaps").quiet();
+    let closes = [none(report, "forced_closes").quiet(), none(report, "abrupt_closes").quiet()];
+    let silence = match phase.phase {
+        Phase::Kill => vec![
+            Held {
+                name: "silence_ms.p99",
+                bound: 1_000.0,
+                held: p99 <= 1_000.0,
+                ..silence.clone().figure(p99)
+            }
+            .note(format!("max {longest} ms")),
+            Held { bound: 6_000.0, ..silence }.quiet(),
+        ],
+        _ => vec![silence.note(format!("p99 {p99} ms"))],
+    };
+    silence.into_iter().chain([flaps]).chain(closes).collect()
+}
+
+/// Each client's own count is judged, not the mean that is shown.
+fn moves(phase: &PhaseFigures) -> String {
+    match phase.most_moves {
+        0 => "none moved".to_owned(),
+        most => format!("none more than {most}"),
     }
 }
 
-fn none(name: &'static str, count: u64) -> Held {
-    at_most(name, count as f64, 0.0)
+fn none(report: &Report, name: &'static str) -> Held {
+    let count = count(report, name);
+    let (figure, held) = (count as f64, count == 0);
+    Held { name, figure, bound: 0.0, held, unit: "", note: String::new(), quiet: false }
 }
 
-fn at_most(name: &'static str, figure: f64, bound: f64) -> Held {
-    let held = figure <= bound;
-    Held { name, figure, bound, held, unit: "", note: String::new(), quiet: false }
+/// As people read it.
+pub fn tenth(figure: f64) -> f64 {
+    (figure * 10.0).round() / 10.0
 }
 
 impl Held {
+    fn figure(self, figure: f64) -> Self {
+        Self { figure, ..self }
+    }
+
     fn unit(self, unit: &'static str) -> Self {
         Self { unit, ..self }
     }
@@ -68,5 +199,45 @@ impl Held {
 
     fn quiet(self) -> Self {
         Self { quiet: true, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rollcall_checker::{
+        Found, check,
+        history::{Record, What},
+    };
+
+    use super::*;
+
+    /// A run in a phase of this kind, in which nothing happened.
+    fn checked(phase: Phase) -> Report {
+        let records = [
+            What::PhaseBegan { phase, rolls: 1, turns: false },
+            What::PhaseEnded { exit: 0 },
+            What::Healed,
+            What::End,
+        ];
+        let records = records.map(|what| Record { at: 0, what });
+        Report { anomalies: Default::default(), ok: true, ..check(&records) }
+    }
+
+    #[test]
+    fn whatever_the_checker_finds_breaks_a_promise_that_people_see() {
+        for phase in [Phase::Quiet, Phase::Roll, Phase::SlowRoll, Phase::Kill, Phase::Outage] {
+            let sound = checked(phase);
+            let broken = |report: &Report| -> Vec<&'static str> {
+                let promises = of(report, None, &report.figures.phases[0]);
+                promises.iter().filter(|it| !it.held).map(|it| it.name).collect()
+            };
+            assert_eq!(broken(&sound), [""; 0], "{phase:?}");
+            for anomaly in Anomaly::ALL {
+                let found = Found { count: 1, examples: Vec::new() };
+                let anomalies = [(*anomaly, found)].into();
+                let report = Report { ok: false, anomalies, ..sound.clone() };
+                assert!(broken(&report).contains(&broken_by(*anomaly)), "{phase:?}: {anomaly}");
+            }
+        }
     }
 }

@@ -1,96 +1,22 @@
-//! What a run showed: the figures of `roll.json` and the promises they are held against.
+//! `roll.json`: what a run showed, made of the checker's report alone.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    path::Path,
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
-use crate::{
-    participant::{Recording, Seen},
-    probe::Probed,
-    spread::Spread,
-    verdict::Verdict,
+use rollcall_checker::{
+    Anomaly, Durations, Figures, PhaseFigures, Report as Checked, TurnFigures, history::Phase,
 };
+use serde::Serialize;
 
-/// What is promised of the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Promise {
-    /// A rolling update: nobody notices.
-    Roll,
-    /// A replica is killed: nothing is lost and everybody is back soon.
-    Kill,
-}
+use crate::promises::{self, Held, tenth};
 
-/// What the rolling update says of itself.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-pub struct Rolls {
-    pub release: String,
-    pub replicas: Vec<RolledReplica>,
-}
-
-/// One replica's part in it.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-pub struct RolledReplica {
-    pub replica: String,
-    pub seconds: f64,
-    #[serde(default)]
-    pub ansible_seconds: f64,
-    #[serde(default)]
-    pub phases: BTreeMap<String, f64>,
-    #[serde(default)]
-    pub moved: u64,
-    #[serde(default)]
-    pub forced: u64,
-}
-
-impl Rolls {
-    /// Reads the file that the rolling update wrote.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("the roll wrote no {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is no rolls file", path.display()))
-    }
-}
-
-/// Everything that was recorded, before it is boiled down.
-pub struct Evidence {
-    pub promise: Promise,
-    pub seed: u64,
-    pub verdict: Verdict,
-    pub recordings: Vec<Recording>,
-    pub probed: Probed,
-    pub rolls: Option<Rolls>,
-    /// Messages that participants sent, without the probe's.
-    pub said: u64,
-    pub settled: u64,
-    /// From when to when the command ran, Unix ms.
-    pub roll_ms: (u64, u64),
-    /// The command's exit status; 128 + signal if it was killed.
-    pub exit: i32,
-}
-
-/// One promise, its figure, and whether it was held.
-#[derive(Debug, Clone, Serialize)]
-pub struct Held {
-    pub name: &'static str,
-    pub figure: f64,
-    pub bound: f64,
-    pub held: bool,
-    /// `ms`, `s`, or nothing for a count.
-    #[serde(skip)]
-    pub unit: &'static str,
-    /// For people.
-    #[serde(skip)]
-    pub note: String,
-    /// Shown only when broken.
-    #[serde(skip)]
-    pub quiet: bool,
-}
+/// Findings told in words; the history has all.
+const DETAILS: usize = 12;
+/// Of one kind, so that every kind has its turn.
+const OF_A_KIND: usize = 3;
 
 /// The release or releases that served, before and after.
 #[derive(Debug, Default, Serialize)]
@@ -108,14 +34,22 @@ pub struct Seconds {
     pub ansible_share: f64,
 }
 
+/// The few figures by which a distribution is told, milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Spread {
+    pub p50: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
 /// `roll.json`.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub ok: bool,
-    pub promise: Promise,
+    pub promise: Phase,
     pub seed: u64,
-    pub clients: usize,
-    pub rooms: usize,
+    pub clients: u64,
+    pub rooms: u64,
     pub messages_sent: u64,
     pub deliveries: u64,
     pub releases: Releases,
@@ -123,18 +57,26 @@ pub struct Report {
     pub duplicated: u64,
     pub reordered: u64,
     pub phantoms: u64,
+    pub wrong_names: u64,
     pub unproven: u64,
     pub gaps: u64,
     pub failed_sends: u64,
+    pub late: u64,
     pub requests: u64,
     pub failed_requests: u64,
     pub leave_join_flaps: u64,
     pub forced_closes: u64,
     pub abrupt_closes: u64,
     pub absent: u64,
+    pub nothing_exercised: u64,
     pub moves_per_client: f64,
+    /// Of the client that moved most.
+    pub most_moves: u32,
+    /// Each client's longest time without service.
     pub silence_ms: Spread,
+    /// From `send` to receipt, both by this process's monotonic clock, while the command ran.
     pub delivery_ms: Spread,
+    /// The same before it.
     pub delivery_before_ms: Spread,
     pub request_ms: Spread,
     /// Connections on the busiest replica by those on the idlest; none if one has no client.
@@ -144,160 +86,115 @@ pub struct Report {
     pub seconds_per_replica: Option<Seconds>,
     pub command_exit: i32,
     pub promises: Vec<Held>,
+    /// What the checker found, by its own names, and how often.
+    pub anomalies: BTreeMap<Anomaly, u64>,
     pub details: Vec<String>,
     /// Replicas that lost connections: where to look.
     pub suspects: Vec<String>,
+    /// What the verdict was made of; `rollcall-chaos --check` judges it again.
+    pub history: PathBuf,
 }
 
 impl Report {
-    /// Boils the evidence down and holds it against the promises.
-    pub fn new(evidence: Evidence) -> Self {
-        let Evidence { promise, seed, verdict, recordings, probed, rolls, said, settled, .. } =
-            &evidence;
-        let clients = recordings.len();
-        let sum = |of: fn(&Recording) -> u64| recordings.iter().map(of).sum::<u64>();
-        let connections = connections(recordings);
-        let mut report = Self {
-            ok: false,
-            promise: *promise,
-            seed: *seed,
-            clients,
-            rooms: rooms(recordings),
-            messages_sent: said + probed.acked.len() as u64,
-            deliveries: deliveries(recordings).count() as u64,
-            releases: releases(recordings),
-            lost: verdict.lost,
-            duplicated: verdict.duplicated,
-            reordered: verdict.reordered,
-            phantoms: verdict.phantoms,
-            unproven: verdict.unproven,
-            gaps: sum(|recording| recording.gaps),
-            failed_sends: sum(|recording| recording.refused) + said.saturating_sub(*settled),
-            requests: probed.requests,
-            failed_requests: probed.failed,
-            leave_join_flaps: flaps(recordings).count() as u64,
-            forced_closes: forced(recordings, rolls.as_ref()),
-            abrupt_closes: sum(|recording| recording.abrupt.values().sum()),
-            absent: sum(|recording| u64::from(!recording.caught_up)),
-            moves_per_client: sum(|recording| recording.moves + recording.returns) as f64
-                / clients.max(1) as f64,
-            silence_ms: silence(recordings),
-            delivery_ms: delivery(&evidence, |at, (start, end)| start <= at && at <= end),
-            delivery_before_ms: delivery(&evidence, |at, (start, _)| at < start),
-            request_ms: Spread::of_micros(probed.micros.iter().copied()),
-            balance: balance(&connections),
-            connections,
-            seconds_per_replica: rolls.as_ref().map(seconds),
-            command_exit: evidence.exit,
-            promises: Vec::new(),
-            details: details(&evidence),
-            suspects: suspects(recordings),
-        };
-        report.promises = crate::promises::of(&report);
-        report.ok = report.promises.iter().all(|promise| promise.held);
-        report
+    /// Boils a verdict down. None if the history has no phase that a command ran in.
+    pub fn new(checked: &Checked, history: PathBuf) -> Option<Self> {
+        let (phase, earlier) = checked.figures.phases.split_last()?;
+        let before = earlier.iter().rfind(|phase| phase.phase == Phase::Quiet);
+        let count = |promise| promises::count(checked, promise);
+        let Figures { ok, fail, info, deliveries, rooms, gaps, .. } = checked.figures;
+        let held = promises::of(checked, before, phase);
+        let sum = |of: fn(&PhaseFigures) -> u64| checked.figures.phases.iter().map(of).sum();
+        Some(Self {
+            ok: checked.ok && held.iter().all(|promise| promise.held),
+            promise: phase.phase,
+            seed: checked.seed.unwrap_or_default(),
+            clients: phase.clients,
+            rooms,
+            messages_sent: ok + fail + info,
+            deliveries,
+            releases: Releases::of(phase),
+            lost: count("lost"),
+            duplicated: count("duplicated"),
+            reordered: count("reordered"),
+            phantoms: count("phantoms"),
+            wrong_names: count("wrong_names"),
+            unproven: count("unproven"),
+            gaps,
+            failed_sends: count("failed_sends"),
+            late: count("late"),
+            requests: sum(|phase| phase.requests),
+            failed_requests: sum(|phase| phase.failed_requests),
+            leave_join_flaps: count("leave_join_flaps"),
+            forced_closes: sum(|phase| phase.forced),
+            abrupt_closes: sum(|phase| phase.abrupt),
+            absent: count("absent"),
+            nothing_exercised: count("nothing_exercised"),
+            moves_per_client: phase.moves_per_client,
+            most_moves: phase.most_moves,
+            silence_ms: phase.silence.into(),
+            delivery_ms: phase.delivery.into(),
+            delivery_before_ms: before.map(|it| it.delivery.into()).unwrap_or_default(),
+            request_ms: phase.request.into(),
+            balance: phase.balance,
+            connections: phase.connections.clone(),
+            seconds_per_replica: Seconds::of(&phase.turns),
+            command_exit: phase.exit.unwrap_or(-1),
+            promises: held,
+            anomalies: checked.anomalies.iter().map(|(it, found)| (*it, found.count)).collect(),
+            details: details(checked),
+            suspects: phase.suspects.iter().cloned().collect(),
+            history,
+        })
     }
 
     /// Writes `roll.json`.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let context = || format!("cannot write {}", path.display());
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(context)?;
-        }
         let json = serde_json::to_string_pretty(self)?;
+        let context = || format!("cannot write {}", path.display());
         std::fs::write(path, json + "\n").with_context(context)
     }
-}
 
-fn deliveries(
-    recordings: &[Recording],
-) -> impl Iterator<Item = &crate::participant::Delivery> + Clone {
-    recordings
-        .iter()
-        .flat_map(|recording| recording.rooms.values())
-        .flat_map(|room| &room.deliveries)
-}
-
-fn delivery(evidence: &Evidence, counts: fn(u64, (u64, u64)) -> bool) -> Spread {
-    let chosen = deliveries(&evidence.recordings)
-        .filter(|delivery| counts(delivery.id.ms, evidence.roll_ms));
-    Spread::of_micros(chosen.map(|delivery| delivery.micros))
-}
-
-fn rooms(recordings: &[Recording]) -> usize {
-    let rooms = recordings.iter().flat_map(|recording| recording.rooms.keys());
-    rooms.collect::<BTreeSet<_>>().len()
-}
-
-fn releases(recordings: &[Recording]) -> Releases {
-    let join = |of: fn(&Recording) -> &str| {
-        let all: BTreeSet<_> = recordings.iter().map(of).collect();
-        all.into_iter().collect::<Vec<_>>().join(" + ")
-    };
-    Releases {
-        before: join(|recording| &recording.first_release),
-        after: join(|recording| &recording.release),
+    /// Replicas to look at: those that lost connections, or all of them.
+    pub fn suspected(&self) -> Vec<String> {
+        match self.suspects.is_empty() {
+            true => self.connections.keys().cloned().collect(),
+            false => self.suspects.clone(),
+        }
     }
 }
 
-/// Comings and goings of people who were there all the time, each with who saw it.
-fn flaps(recordings: &[Recording]) -> impl Iterator<Item = (&Recording, &Seen)> {
-    let ours: HashSet<_> = recordings.iter().map(|recording| recording.member.as_str()).collect();
-    let all = recordings.iter().flat_map(|it| it.presence.iter().map(move |seen| (it, seen)));
-    all.filter(move |(_, seen)| ours.contains(seen.member.as_str()))
-}
-
-/// As the roll counted them, or as the clients did where that is more.
-fn forced(recordings: &[Recording], rolls: Option<&Rolls>) -> u64 {
-    let seen = recordings.iter().flat_map(|recording| recording.forced.values()).sum();
-    let told = rolls.iter().flat_map(|rolls| &rolls.replicas).map(|replica| replica.forced).sum();
-    u64::max(seen, told)
-}
-
-fn silence(recordings: &[Recording]) -> Spread {
-    let micros =
-        |recording: &Recording| u32::try_from(recording.silence.as_micros()).unwrap_or(u32::MAX);
-    Spread::of_micros(recordings.iter().map(micros))
-}
-
-/// Clients by the replica that serves them in the end; a replica that lost all of its own counts.
-fn connections(recordings: &[Recording]) -> BTreeMap<String, u64> {
-    let mut connections = BTreeMap::new();
-    for recording in recordings {
-        connections.entry(recording.first_replica.clone()).or_insert(0);
-        *connections.entry(recording.replica.clone()).or_insert(0) += 1;
+impl Releases {
+    fn of(phase: &PhaseFigures) -> Self {
+        let join = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join(" + ");
+        Self { before: join(&phase.releases_before), after: join(&phase.releases_after) }
     }
-    connections
 }
 
-fn balance(connections: &BTreeMap<String, u64>) -> Option<f64> {
-    let idlest = *connections.values().min()?;
-    let busiest = *connections.values().max()?;
-    (idlest > 0).then(|| busiest as f64 / idlest as f64)
+impl Seconds {
+    fn of(turns: &[TurnFigures]) -> Option<Self> {
+        let replicas: BTreeMap<_, _> =
+            turns.iter().map(|turn| (turn.replica.clone(), turn.seconds)).collect();
+        let max = replicas.values().copied().reduce(f64::max)?;
+        let all: f64 = turns.iter().map(|turn| turn.seconds).sum();
+        let ansible: f64 = turns.iter().map(|turn| turn.ansible_seconds).sum();
+        Some(Self { replicas, max, ansible_share: if all > 0.0 { ansible / all } else { 0.0 } })
+    }
 }
 
-fn seconds(rolls: &Rolls) -> Seconds {
-    let replicas: BTreeMap<_, _> =
-        rolls.replicas.iter().map(|rolled| (rolled.replica.clone(), rolled.seconds)).collect();
-    let all: f64 = replicas.values().sum();
-    let ansible: f64 = rolls.replicas.iter().map(|rolled| rolled.ansible_seconds).sum();
-    let max = replicas.values().copied().fold(0.0, f64::max);
-    Seconds { replicas, max, ansible_share: if all > 0.0 { ansible / all } else { 0.0 } }
+impl From<Durations> for Spread {
+    fn from(Durations { p50_ms, p99_ms, max_ms, .. }: Durations) -> Self {
+        Self { p50: tenth(p50_ms), p99: tenth(p99_ms), max: tenth(max_ms) }
+    }
 }
 
-fn suspects(recordings: &[Recording]) -> Vec<String> {
-    let lost = recordings.iter().flat_map(|it| it.abrupt.keys().chain(it.forced.keys()));
-    let all: BTreeSet<_> = lost.cloned().collect();
-    all.into_iter().collect()
-}
-
-fn details(evidence: &Evidence) -> Vec<String> {
-    let ended = evidence.recordings.iter().filter_map(|recording| {
-        recording.ended.as_ref().map(|why| format!("{} ended: {why}", recording.name))
+fn details(checked: &Checked) -> Vec<String> {
+    let mut anomalies: Vec<_> = checked.anomalies.iter().collect();
+    // What makes all the rest meaningless comes first.
+    let is_first = |it: Anomaly| matches!(it, Anomaly::CommandFailed | Anomaly::NotExercised);
+    anomalies.sort_by_key(|(anomaly, _)| !is_first(**anomaly));
+    let examples = anomalies.into_iter().flat_map(|(anomaly, found)| {
+        let few = found.examples.iter().take(OF_A_KIND);
+        few.map(move |it| format!("{anomaly}: {} (line {})", it.detail, it.line))
     });
-    let told = evidence.verdict.details.iter().chain(&evidence.probed.details).cloned();
-    let gaps = evidence.recordings.iter().flat_map(|recording| &recording.gap_details).cloned();
-    let flaps = flaps(&evidence.recordings)
-        .map(|(who, seen)| format!("{} on {} saw the {}", who.name, who.replica, seen.what));
-    told.chain(ended).chain(gaps).chain(flaps).take(12).collect()
+    examples.take(DETAILS).collect()
 }

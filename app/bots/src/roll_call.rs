@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::report::{Held, Promise, Report};
+use rollcall_checker::history::Phase;
+
+use crate::{promises::Held, report::Report};
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,26 +38,28 @@ impl Paint {
     }
 }
 
-/// The whole roll call.
-pub fn render(report: &Report, paint: Paint) -> String {
+/// The whole roll call. `containers` are those to look at if something is broken.
+pub fn render(report: &Report, containers: &[String], paint: Paint) -> String {
     let mut page = headline(report, paint);
     for promise in report.promises.iter().filter(|promise| !(promise.quiet && promise.held)) {
         page += &line(promise, paint);
     }
-    page += &closing(report, paint);
+    page += &closing(report, containers, paint);
     page
 }
 
 fn headline(report: &Report, paint: Paint) -> String {
     let releases = &report.releases;
     let what = match report.promise {
-        Promise::Roll => format!("{} → {}", releases.before, releases.after),
-        Promise::Kill => "a replica was killed".to_owned(),
+        Phase::Roll | Phase::SlowRoll => format!("{} → {}", releases.before, releases.after),
+        Phase::Quiet => "nothing was to be noticed".to_owned(),
+        Phase::Kill => "a replica was killed".to_owned(),
+        Phase::Outage => "something was away".to_owned(),
     };
     let title = paint.bold(&format!("THE ROLL CALL   {what}"));
     let crowd = format!(
         "{} clients, {} rooms, {} messages, {} deliveries",
-        grouped(report.clients as u64),
+        grouped(report.clients),
         report.rooms,
         grouped(report.messages_sent),
         grouped(report.deliveries),
@@ -81,11 +85,11 @@ fn line(promise: &Held, paint: Paint) -> String {
     format!("  {mark}  {name:<20}{figure}  {}", paint.dim(&remark)).trim_end().to_owned() + "\n"
 }
 
-fn closing(report: &Report, paint: Paint) -> String {
+fn closing(report: &Report, containers: &[String], paint: Paint) -> String {
     if report.ok {
         let words = match report.promise {
-            Promise::Roll => "Everyone is here. Nobody noticed.",
-            Promise::Kill => "Everyone is back. Nothing is missing.",
+            Phase::Quiet | Phase::Roll | Phase::SlowRoll => "Everyone is here. Nobody noticed.",
+            Phase::Kill | Phase::Outage => "Everyone is back. Nothing is missing.",
         };
         return format!("\n  {}\n\n", paint.good(words));
     }
@@ -100,26 +104,22 @@ fn closing(report: &Report, paint: Paint) -> String {
         // Writing to a string cannot fail.
         let _infallible = writeln!(page, "    {detail}");
     }
-    for place in where_to_look(report) {
+    for place in where_to_look(report, containers) {
         let _infallible = writeln!(page, "  {}", paint.dim(&format!("look at: {place}")));
     }
     page + "\n"
 }
 
-/// The command's own words if it failed; else the replicas that lost connections, or all of them.
-fn where_to_look(report: &Report) -> Vec<String> {
+/// The command's own words if it failed; else the containers.
+fn where_to_look(report: &Report, containers: &[String]) -> Vec<String> {
     if report.command_exit != 0 {
         return vec![format!(
             "what the command said above; its status was {}",
             report.command_exit
         )];
     }
-    let replicas: Vec<_> = match report.suspects.is_empty() {
-        true => report.connections.keys().collect(),
-        false => report.suspects.iter().collect(),
-    };
-    let logs = |replica| format!("docker logs rollcall-{replica}-green (or -blue)");
-    replicas.into_iter().map(logs).collect()
+    let logs = containers.iter().map(|container| format!("docker logs {container}"));
+    logs.chain([format!("{}, the whole history", report.history.display())]).collect()
 }
 
 fn with_unit(figure: f64, unit: &str) -> String {

@@ -8,9 +8,9 @@ use redis::{
     aio::MultiplexedConnection,
     streams::{StreamId, StreamRangeReply},
 };
+use rollcall_checker::history::{Recorder, What};
 use rollcall_protocol::EntryId;
-
-use crate::verdict::{Entry, Logs};
+use rollcall_witness::hash;
 
 const PAGE: usize = 1000;
 
@@ -52,17 +52,22 @@ impl RoomLogs {
         Ok(heads)
     }
 
-    /// Every entry of every room.
-    pub async fn read(&mut self) -> anyhow::Result<Logs> {
+    /// Writes every entry of every room into the history that came after these: what is older was there before
+    /// anybody of ours listened, and is not this run's matter.
+    pub async fn record(
+        &mut self,
+        recorder: &Recorder,
+        since: &BTreeMap<String, EntryId>,
+    ) -> anyhow::Result<()> {
         let mut redis = self.connect().await?;
         self.find_keys(&mut redis).await?;
-        let mut logs = Logs::new();
         for (room, key) in &self.keys {
             let Some(key) = key else { continue };
-            let log = read_log(&mut redis, key).await;
-            logs.insert(room.clone(), log.with_context(|| format!("the log of room {room}"))?);
+            let from = since.get(room).copied().unwrap_or(EntryId::ZERO);
+            let done = record_log(&mut redis, recorder, room, key, from).await;
+            done.with_context(|| format!("the log of room {room}"))?;
         }
-        Ok(logs)
+        Ok(())
     }
 
     /// Looks the keys up by their shape, so that how rooms map to partitions stays the server's
@@ -88,33 +93,45 @@ impl RoomLogs {
     }
 }
 
-async fn read_log(connection: &mut MultiplexedConnection, key: &str) -> anyhow::Result<Vec<Entry>> {
-    let mut log = Vec::new();
-    let mut from = "-".to_owned();
+async fn record_log(
+    connection: &mut MultiplexedConnection,
+    recorder: &Recorder,
+    room: &str,
+    key: &str,
+    from: EntryId,
+) -> anyhow::Result<()> {
+    let mut from = format!("({from}");
     loop {
         let page: StreamRangeReply = connection.xrange_count(key, &from, "+", PAGE).await?;
-        for entry in &page.ids {
-            log.push(parse(entry)?);
+        for stored in &page.ids {
+            let (entry, member, name) = entry(room, stored)?;
+            recorder.named("the log", &member, &name);
+            recorder.record(entry);
         }
         match page.ids.last() {
             Some(last) if page.ids.len() == PAGE => from = format!("({}", last.id),
-            _ => return Ok(log),
+            _ => return Ok(()),
         }
     }
 }
 
-fn parse(entry: &StreamId) -> anyhow::Result<Entry> {
+/// As it goes into the history, and whose it is and how they are called.
+fn entry(room: &str, stored: &StreamId) -> anyhow::Result<(What, String, String)> {
     let field = |name: &str| {
-        entry.get::<String>(name).with_context(|| format!("entry {} has no {name}", entry.id))
+        stored.get::<String>(name).with_context(|| format!("entry {} has no {name}", stored.id))
     };
-    let parsed = Entry {
-        id: entry.id.parse()?,
-        prev: field("prev")?.parse()?,
-        member: field("member")?,
+    let (id, prev): (EntryId, EntryId) = (stored.id.parse()?, field("prev")?.parse()?);
+    ensure!(prev < id, "entry {id} names a later predecessor");
+    let member = field("member")?;
+    let what = What::Entry {
+        room: room.to_owned(),
+        id: id.into(),
+        prev: prev.into(),
+        member: member.clone(),
         n: field("n")?.parse()?,
+        hash: hash(&field("text")?),
     };
-    ensure!(parsed.prev < parsed.id, "entry {} names a later predecessor", entry.id);
-    Ok(parsed)
+    Ok((what, member, field("name")?))
 }
 
 /// A room name for a Redis pattern that matches just it.

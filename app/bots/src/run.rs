@@ -1,31 +1,39 @@
-//! One run: gather, measure, let the command work, settle, judge.
+//! One run: gather, measure, let the command work, settle, read the logs, and have the history judged.
 
 use std::{
-    collections::BTreeMap,
-    io::IsTerminal,
-    os::unix::process::ExitStatusExt,
-    process::ExitStatus,
-    time::{Duration, Instant},
+    collections::BTreeMap, fs, io::IsTerminal, os::unix::process::ExitStatusExt, path::Path,
+    process::ExitStatus, time::Duration,
 };
 
 use anyhow::Context;
+use rollcall_checker::{
+    check_file,
+    history::{Phase, Recorder, What},
+};
 use rollcall_client::new_key;
 use rollcall_protocol::EntryId;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     RunOptions, audience,
     cast::Cast,
     command::Running,
-    participant::Recording,
-    probe::{Probe, Probed},
-    report::{Evidence, Report, Rolls},
+    containers,
+    probe::Probe,
+    report::Report,
     roll_call::{self, Paint},
+    rolls,
     room_log::RoomLogs,
     stage::Stage,
-    verdict::{self, Heard, Said},
+    voice::Script,
 };
+
+/// How long everybody talks on after the command: what it left behind has to serve.
+const AFTER: Duration = Duration::from_secs(3);
 
 /// How a run ended.
 pub enum Outcome {
@@ -33,27 +41,28 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// What remains of the command.
-struct Rolled {
-    exit: i32,
-    from_ms: u64,
-    to_ms: u64,
-}
-
 /// Runs it all. `interrupt` may come at any time and leaves nothing running.
 pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow::Result<Outcome> {
     let seed = options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let cast = options.stage.cast()?;
     let rooms = all_rooms(&cast);
-    let redis = RoomLogs::open(&options.redis, rooms.clone()).await?;
-    let probe = Probe::new(&options.stage.url, audience::ROOMS[0], new_key())?;
-    let probe_member = probe.member();
-    let mut stage = Stage::new(&options.stage.url, seed);
+    let mut redis = RoomLogs::open(&options.redis, rooms.clone()).await?;
+    let since = redis.heads().await?;
+    let history = options.history();
+    let recorder = recorder(options, &history)?;
+    recorder.record(What::Run { seed, mutant: None });
+    // And the probe.
+    let clients = options.clients.max(cast.characters().len()) as u64 + 1;
+    recorder.record(What::Cast { clients, probe: true, strangers: true });
+    let script = Script::new(recorder.clone());
+    let probe = Probe::new(&options.stage.url, audience::ROOMS[0], new_key(), script.clone())?;
+    let mut stage = Stage::new(&options.stage.url, seed, script);
     let before = async {
         let gathering = gather(&mut stage, options, &cast, &rooms);
         let gathered = timeout(options.max_wait(), gathering).await;
         gathered.ok().with_context(|| too_late(&stage, options))??;
         eprintln!("{} clients are live; seed {seed}", options.clients);
+        recorder.record(What::PhaseBegan { phase: Phase::Quiet, rolls: 0, turns: false });
         stage.start_probe(probe);
         sleep(Duration::from_secs_f64(options.baseline_seconds)).await;
         anyhow::Ok(())
@@ -62,17 +71,25 @@ pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow:
         None => return Ok(Outcome::Interrupted),
         Some(gathered) => gathered?,
     }
-    let Some(rolled) = roll(&stage, options, interrupt).await? else {
+    if !carry_out(&recorder, options, interrupt).await? {
+        return Ok(Outcome::Interrupted);
+    }
+    let after = settle(stage, options, &mut redis, &recorder, &since);
+    let Some(settled) = interrupt.run_until_cancelled(after).await else {
         return Ok(Outcome::Interrupted);
     };
-    let after = judge(stage, options, redis, rolled, seed, &probe_member);
-    let Some(report) = interrupt.run_until_cancelled(after).await else {
-        return Ok(Outcome::Interrupted);
-    };
-    let report = report?;
-    report.write(&options.report)?;
-    print!("{}", roll_call::render(&report, paint()));
-    Ok(Outcome::Judged { ok: report.ok })
+    settled?;
+    judge(options, &history).await
+}
+
+fn recorder(options: &RunOptions, history: &Path) -> anyhow::Result<Recorder> {
+    for file in [history, &options.report] {
+        if let Some(folder) = file.parent() {
+            let context = || format!("cannot make {}", folder.display());
+            fs::create_dir_all(folder).with_context(context)?;
+        }
+    }
+    Recorder::create(history)
 }
 
 fn all_rooms(cast: &Cast) -> Vec<String> {
@@ -98,105 +115,59 @@ async fn gather(
     Ok(())
 }
 
-/// Runs the command; none if it was interrupted.
-async fn roll(
-    stage: &Stage,
+/// Runs the command, and lets everybody talk on for a while; false if it was interrupted.
+async fn carry_out(
+    recorder: &Recorder,
     options: &RunOptions,
     interrupt: &CancellationToken,
-) -> anyhow::Result<Option<Rolled>> {
-    let now_ms = || stage.clock.unix_micros(Instant::now()) / 1000;
-    stage.begin_roll();
-    let from_ms = now_ms();
+) -> anyhow::Result<bool> {
+    let (phase, rolls) = (options.promise.into(), options.rolls);
+    let turns = options.rolls_file.is_some();
+    recorder.record(What::PhaseBegan { phase, rolls, turns });
     let mut running = Running::start(&options.command)?;
     let Some(status) = interrupt.run_until_cancelled(running.wait()).await else {
         running.stop().await;
-        return Ok(None);
+        return Ok(false);
     };
-    Ok(Some(Rolled { exit: exit_code(status?), from_ms, to_ms: now_ms() }))
+    recorder.record(What::PhaseEnded { exit: exit_code(status?) });
+    if let Some(path) = &options.rolls_file
+        && let Err(error) = rolls::record(path, recorder)
+    {
+        eprintln!("{error:#}");
+    }
+    Ok(interrupt.run_until_cancelled(sleep(AFTER)).await.is_some())
 }
 
 fn exit_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
-async fn judge(
+/// Lets everybody come to rest and go, and completes the history.
+async fn settle(
     mut stage: Stage,
     options: &RunOptions,
-    mut redis: RoomLogs,
-    rolled: Rolled,
-    seed: u64,
-    probe_member: &str,
-) -> anyhow::Result<Report> {
+    redis: &mut RoomLogs,
+    recorder: &Recorder,
+    since: &BTreeMap<String, EntryId>,
+) -> anyhow::Result<()> {
     let limit = Duration::from_secs_f64(options.settle_seconds);
-    let (said, settled, probed) = stage.quieten(limit).await?;
-    let heads = redis.heads().await?;
-    stage.settle(heads.clone(), limit).await;
-    let recordings = stage.dismiss().await;
-    let logs = redis.read().await?;
-    let heard = heard(&recordings, &heads);
-    let spoken = spoken(&recordings, &probed, probe_member, said.saturating_sub(settled));
-    let verdict = verdict::judge(&logs, &heard, &spoken);
-    let rolls = match &options.rolls_file {
-        Some(path) if rolled.exit == 0 => Some(Rolls::read(path)?),
-        _ => None,
-    };
-    let roll_ms = (rolled.from_ms, rolled.to_ms);
-    let (promise, exit) = (options.promise, rolled.exit);
-    let evidence = Evidence {
-        promise,
-        seed,
-        verdict,
-        recordings,
-        probed,
-        rolls,
-        said,
-        settled,
-        roll_ms,
-        exit,
-    };
-    Ok(Report::new(evidence))
+    stage.quieten(limit).await?;
+    recorder.record(What::Healed);
+    stage.settle(redis.heads().await?, limit).await;
+    stage.dismiss().await;
+    redis.record(recorder, since).await?;
+    recorder.finish()
 }
 
-fn heard(recordings: &[Recording], heads: &BTreeMap<String, EntryId>) -> Vec<Heard> {
-    let rooms =
-        recordings.iter().flat_map(|client| client.rooms.iter().map(move |it| (client, it)));
-    rooms
-        .map(|(client, (room, record))| Heard {
-            who: client.name.clone(),
-            room: room.clone(),
-            from: record.from,
-            until: heads.get(room).copied().unwrap_or(record.from),
-            received: record.deliveries.iter().map(|delivery| delivery.id).collect(),
-        })
-        .collect()
-}
-
-/// What each member said, by room. What is unsettled is not known by member, so each may have
-/// that much more in the log than was acknowledged.
-fn spoken(
-    recordings: &[Recording],
-    probed: &Probed,
-    probe_member: &str,
-    unsettled: u64,
-) -> Vec<Said> {
-    let mut spoken: BTreeMap<(&str, &str), Said> = BTreeMap::new();
-    for client in recordings {
-        for room in client.rooms.keys() {
-            let said = spoken.entry((&client.member, room)).or_default();
-            said.unknown = unsettled;
-        }
-        for (room, n, id) in &client.acked {
-            spoken.entry((&client.member, room)).or_default().acked.push((*n, *id));
-        }
-    }
-    let probe = spoken.entry((probe_member, audience::ROOMS[0])).or_default();
-    (probe.acked, probe.unknown) = (probed.acked.clone(), probed.unknown);
-    let named = spoken.into_iter().map(|((member, room), said)| Said {
-        member: member.to_owned(),
-        room: room.to_owned(),
-        ..said
-    });
-    named.collect()
+async fn judge(options: &RunOptions, history: &Path) -> anyhow::Result<Outcome> {
+    let path = history.to_owned();
+    let checked = spawn_blocking(move || check_file(&path)).await??;
+    let report = Report::new(&checked, history.to_owned());
+    let report = report.context("the history has no phase")?;
+    report.write(&options.report)?;
+    let containers = containers::of(&options.project, &report.suspected()).await;
+    print!("{}", roll_call::render(&report, &containers, paint()));
+    Ok(Outcome::Judged { ok: report.ok })
 }
 
 /// Colours for people who look at a terminal and do not mind.

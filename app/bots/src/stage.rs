@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use futures_util::{StreamExt, stream};
-use rollcall_client::{Config, Handle};
+use rollcall_client::Config;
 use rollcall_protocol::{EntryId, RoomCursor};
 use tokio::{
     sync::watch,
@@ -18,9 +18,11 @@ use tokio::{
 
 use crate::{
     audience::{self, Seat},
-    cast::{self, Cast, Character, Heard},
-    participant::{Clock, Participant, Phase, Progress, Recording},
-    probe::{Probe, Probed},
+    cast::{self, Cast, Character},
+    participant::{Heard, Participant, Shared},
+    phase::{Phase, Progress},
+    probe::Probe,
+    voice::{Script, Voice},
 };
 
 /// Clients that connect at a time: a start is no thundering herd.
@@ -38,21 +40,21 @@ struct Ticket {
 pub struct Stage {
     url: String,
     seed: u64,
-    pub clock: Clock,
+    script: Script,
     phase: watch::Sender<Phase>,
     progress: watch::Sender<Progress>,
-    participants: JoinSet<Recording>,
+    participants: JoinSet<()>,
     speakers: JoinSet<u64>,
-    probe: Option<JoinHandle<Probed>>,
+    probe: Option<JoinHandle<()>>,
 }
 
 impl Stage {
-    pub fn new(url: &str, seed: u64) -> Self {
+    pub fn new(url: &str, seed: u64, script: Script) -> Self {
         Self {
             url: url.to_owned(),
             seed,
-            clock: Clock::new(),
-            phase: watch::Sender::new(Phase::Before),
+            script,
+            phase: watch::Sender::new(Phase::Talk),
             progress: watch::Sender::new(Progress::default()),
             participants: JoinSet::new(),
             speakers: JoinSet::new(),
@@ -69,12 +71,12 @@ impl Stage {
             heard_by.insert(name.clone(), heard.subscribe());
             tickets.push(Ticket { config: self.config(name, &rooms), heard: Some(heard) });
         }
-        let handles = self.gather(tickets).await?;
-        let characters: HashMap<_, _> = handles
+        let voices = self.gather(tickets).await?;
+        let characters: HashMap<_, _> = voices
             .into_iter()
-            .filter_map(|(name, handle)| {
+            .filter_map(|(name, voice)| {
                 let heard = heard_by.remove(&name)?;
-                Some((name, Character { handle, heard }))
+                Some((name, Character { voice, heard }))
             })
             .collect();
         for scene in &cast.rooms {
@@ -84,7 +86,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Brings in `size` listeners, who say `rate` things a second between them.
+    /// Brings in `size` listeners, who say `rate` things per second between them.
     pub async fn gather_audience(
         &mut self,
         size: usize,
@@ -96,11 +98,11 @@ impl Stage {
             config: self.config(name(index), &audience::rooms_of(index, rooms)),
             heard: None,
         };
-        let handles = self.gather((0..size).map(ticket).collect()).await?;
+        let voices = self.gather((0..size).map(ticket).collect()).await?;
         // In the order of their names, so that the seed decides who speaks.
         let seat = |index| {
-            let handle = handles.get(&name(index))?.clone();
-            Some(Seat { handle, rooms: audience::rooms_of(index, rooms) })
+            let voice = voices.get(&name(index))?.clone();
+            Some(Seat { voice, rooms: audience::rooms_of(index, rooms) })
         };
         let seats = (0..size).filter_map(seat).collect();
         self.speakers.spawn(audience::chatter(seats, rate, self.seed, self.phase.subscribe()));
@@ -117,29 +119,21 @@ impl Stage {
         self.probe = Some(tokio::spawn(probe.run(self.phase.subscribe())));
     }
 
-    /// The command runs from here on.
-    pub fn begin_roll(&self) {
-        self.phase.send_replace(Phase::Roll);
-    }
-
-    /// Ends all talking. Returns how much was said, how much of it is settled, and what the probe
-    /// saw.
-    pub async fn quieten(&mut self, limit: Duration) -> anyhow::Result<(u64, u64, Probed)> {
+    /// Ends all talking, and waits until all that was said is settled, or the limit.
+    pub async fn quieten(&mut self, limit: Duration) -> anyhow::Result<()> {
         self.phase.send_replace(Phase::Quiet);
         let mut said = 0;
         while let Some(count) = self.speakers.join_next().await {
             said += count.context("a speaker failed")?;
         }
-        let probed = match self.probe.take() {
-            Some(probe) => probe.await.context("the probe failed")?,
-            None => Probed::default(),
-        };
+        if let Some(probe) = self.probe.take() {
+            probe.await.context("the probe failed")?;
+        }
         let mut progress = self.progress.subscribe();
         if timeout(limit, progress.wait_for(|progress| progress.settled >= said)).await.is_err() {
             tracing::warn!("messages were not acknowledged within {limit:?}");
         }
-        let settled = progress.borrow().settled;
-        Ok((said, settled, probed))
+        Ok(())
     }
 
     /// Waits until everybody has everything up to these heads, or the limit.
@@ -153,22 +147,19 @@ impl Stage {
         }
     }
 
-    /// Sends everybody home.
-    pub async fn dismiss(mut self) -> Vec<Recording> {
+    /// Sends everybody home. Whoever does not go has no end in the history, and the checker misses it.
+    pub async fn dismiss(mut self) {
         self.phase.send_replace(Phase::Stop);
-        let mut recordings = Vec::new();
         let collect = async {
-            while let Some(recording) = self.participants.join_next().await {
-                match recording {
-                    Ok(recording) => recordings.push(recording),
-                    Err(error) => tracing::error!(%error, "a participant failed"),
+            while let Some(ended) = self.participants.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a participant failed");
                 }
             }
         };
         if timeout(FAREWELL, collect).await.is_err() {
             tracing::warn!("somebody did not say goodbye within {FAREWELL:?}");
         }
-        recordings
     }
 
     fn config(&self, name: String, rooms: &[String]) -> Config {
@@ -177,25 +168,28 @@ impl Stage {
         Config { rooms, ..Config::new(&self.url, &name, &[]) }
     }
 
-    /// Connects everybody, some at a time, and returns their handles by name.
-    async fn gather(&mut self, tickets: Vec<Ticket>) -> anyhow::Result<HashMap<String, Handle>> {
-        let (clock, phase, progress) = (self.clock, &self.phase, &self.progress);
-        let arrive = |Ticket { config, heard }: Ticket| async move {
-            let name = config.name.clone();
-            let (handle, mut participant) =
-                Participant::start(config, clock, phase.subscribe(), progress.clone(), heard);
-            let arrived = participant.arrive().await;
-            (name, handle, participant, arrived)
+    /// Connects everybody, some at a time, and returns their voices by name.
+    async fn gather(&mut self, tickets: Vec<Ticket>) -> anyhow::Result<HashMap<String, Voice>> {
+        let (phase, progress) = (self.phase.subscribe(), self.progress.clone());
+        let shared = Shared { script: self.script.clone(), phase, progress };
+        let arrive = |Ticket { config, heard }: Ticket| {
+            let shared = shared.clone();
+            async move {
+                let name = config.name.clone();
+                let mut participant = Participant::start(config, shared, heard);
+                let arrived = participant.arrive().await;
+                (name, participant, arrived)
+            }
         };
         let mut arriving = stream::iter(tickets).map(arrive).buffer_unordered(CONNECTING);
-        let mut handles = HashMap::new();
-        while let Some((name, handle, participant, arrived)) = arriving.next().await {
+        let mut voices = HashMap::new();
+        while let Some((name, participant, arrived)) = arriving.next().await {
             if !arrived {
                 bail!("{name} was not let in: {}", participant.why_ended());
             }
+            voices.insert(name, participant.voice());
             self.participants.spawn(participant.take_part());
-            handles.insert(name, handle);
         }
-        Ok(handles)
+        Ok(voices)
     }
 }

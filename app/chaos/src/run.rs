@@ -12,8 +12,9 @@ use tokio::time::sleep;
 use crate::{
     cluster::{Stack, redis, resources},
     history::{Recorder, What},
+    logs,
     nemesis::{Part, Step, heal, strike, until_well},
-    workload::{ROOMS, Workload, hash, is_of_workload},
+    workload::{self, ROOMS, Workload},
 };
 
 /// How long everybody may take to have everything once all is healed.
@@ -50,6 +51,9 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
     let recorder = Recorder::create(path)?;
     let (seed, mutant) = (settings.seed, settings.mutant.clone());
     recorder.record(What::Run { seed, mutant });
+    // Some come late, and a run may be over before.
+    let clients = workload::at_once(seed);
+    recorder.record(What::Cast { clients, probe: false, strangers: false });
     let workload = Workload::start(&stack.url(), recorder.clone(), seed);
     sleep(Duration::from_secs(4)).await;
     record_resources(stack, &recorder, "before").await?;
@@ -63,7 +67,7 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
     sleep(settings.convergence.saturating_sub(healed.elapsed())).await;
     observe(stack, &recorder).await?;
     record_resources(stack, &recorder, "after").await?;
-    record_logs(stack, &recorder).await?;
+    logs::record(stack, &recorder).await?;
     workload.dismiss().await;
     recorder.finish()
 }
@@ -193,27 +197,6 @@ async fn record_resources(stack: &Stack, recorder: &Recorder, when: &str) -> any
         let (since, when) = (Some(it.since), when.to_owned());
         let (rss, fds, threads, tasks) = (it.rss, it.fds, it.threads, it.tasks);
         recorder.record(What::Resources { when, container, since, rss, fds, threads, tasks });
-    }
-    Ok(())
-}
-
-/// Writes down what the room logs have.
-pub(crate) async fn record_logs(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
-    let mut connection = redis::connect(stack).await?;
-    for (room, key) in redis::logs(&mut connection).await? {
-        if !is_of_workload(&room) {
-            continue;
-        }
-        for entry in redis::read(&mut connection, &key).await? {
-            recorder.record(What::Entry {
-                room: room.clone(),
-                id: entry.id,
-                prev: entry.prev,
-                member: entry.member,
-                n: entry.n,
-                hash: hash(&entry.text),
-            });
-        }
     }
     Ok(())
 }

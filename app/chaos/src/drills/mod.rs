@@ -148,7 +148,7 @@ pub const DRILLS: &[Drill] = &[
         name: "fails-on-second",
         summary: "the replica that is rolled already is put back to the container it had",
         quick: false,
-        promise: Promise::Unnoticed { rolls: 1 },
+        promise: Promise::Unnoticed { rolls: 2 },
         min_ready: 3,
         run: |scene| Box::pin(verdicts::fails_on_second(scene)),
     },
@@ -156,7 +156,7 @@ pub const DRILLS: &[Drill] = &[
         name: "no-auto-rollback",
         summary: "-e auto_rollback=false leaves what is rolled; rollback.yml -e release=… takes it back",
         quick: false,
-        promise: Promise::Unnoticed { rolls: 1 },
+        promise: Promise::Unnoticed { rolls: 2 },
         min_ready: 3,
         run: |scene| Box::pin(verdicts::left_to_be_looked_at(scene)),
     },
@@ -180,7 +180,7 @@ pub const DRILLS: &[Drill] = &[
         name: "bad-canary-slow",
         summary: "ten times slower: the same",
         quick: false,
-        promise: Promise::Unnoticed { rolls: 0 },
+        promise: Promise::Slower { rolls: 0 },
         min_ready: 3,
         run: |scene| Box::pin(verdicts::canary(scene, "ten-times-slower")),
     },
@@ -188,7 +188,7 @@ pub const DRILLS: &[Drill] = &[
         name: "forced",
         summary: "a release that is marked bad is rolled out with -e force=true, and asks no canary",
         quick: false,
-        promise: Promise::Unnoticed { rolls: 1 },
+        promise: Promise::Slower { rolls: 2 },
         min_ready: 3,
         run: |scene| Box::pin(verdicts::forced(scene)),
     },
@@ -237,7 +237,7 @@ pub const DRILLS: &[Drill] = &[
         summary: "the turn that needs it fails, what was rolled goes back, the lock is free",
         quick: false,
         promise: Promise::NothingLost,
-        // Who is not there serves nobody.
+        // A HAProxy that is not there serves nobody.
         min_ready: 0,
         run: |scene| Box::pin(faults::haproxy_away(scene)),
     },
@@ -294,7 +294,7 @@ impl Drill {
     pub async fn conduct(&self, scene: &Scene) -> anyhow::Result<Outcome> {
         scene.come_to_rest().await?;
         let began = Instant::now();
-        let audience = Audience::gather(scene).await?;
+        let audience = Audience::gather(scene, self.name, self.promise).await?;
         let watch = Watch::start(scene.haproxy_socket());
         let done = match (self.run)(scene).await {
             // However a deploy ends, it gives back what it held.
@@ -303,7 +303,7 @@ impl Drill {
         };
         let min_ready = watch.stop().await;
         let report = audience.dismiss().await?;
-        let mut failures = report.broken(self.promise);
+        let mut failures = report.broken();
         match min_ready {
             None => failures.push("HAProxy never said how many replicas it has".to_owned()),
             Some(fewest) if fewest < self.min_ready => {
@@ -315,6 +315,9 @@ impl Drill {
             failures.push(format!("{error:#}"));
             String::new()
         });
+        if failures.is_empty() {
+            report.forget();
+        }
         Ok(Outcome {
             name: self.name,
             passed: failures.is_empty(),

@@ -63,7 +63,7 @@ async fn cut_short(scene: &Scene, cut: Cut, moments: usize) -> anyhow::Result<St
         };
         done += 1;
         let again = scene.roll(release).succeed().await.with_context(context)?;
-        // Who was killed says nothing. Who comes next does, unless there was no lock yet.
+        // An operator that was killed says nothing. The next one does, unless there was no lock yet.
         told = if seen.is_empty() { again.line("took over").unwrap_or_default() } else { seen };
         if !scene.quick {
             println!("    {after:4.1} s  {told}");

@@ -1,4 +1,4 @@
-//! Who does not go when told to.
+//! Clients and releases that do not go when they are told to.
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ pub use plan::{Step, Strike, least, plan, repeated};
 use crate::{
     cluster::Stack,
     history::{Loss, Recorder, What},
-    run::record_logs,
+    logs,
     workload::{FLOODED, Workload},
 };
 
@@ -49,7 +49,7 @@ impl Scene<'_> {
         work: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
         self.recorder.record(What::Snapshot);
-        record_logs(self.stack, self.recorder).await?;
+        logs::record(self.stack, self.recorder).await?;
         self.recorder.record(What::Destroying { loss });
         let done = work.await;
         self.recorder.record(What::Destroyed);

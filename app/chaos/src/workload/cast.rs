@@ -1,4 +1,4 @@
-//! Who takes part in a run: pure, and the same for the same seed.
+//! The clients that take part in a run: pure, and the same for the same seed.
 
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub enum Role {
     Burster,
     /// Talks by HTTP.
     Poster,
+    /// Talks by HTTP, and says each thing once more after more than a minute, as if it had never been answered.
+    Repeater,
     /// Listens to an event stream.
     Stream,
 }
@@ -66,13 +68,13 @@ impl Role {
             Self::Wanderer => "wanderer",
             Self::Ghost => "ghost",
             Self::Burster => "burster",
-            Self::Poster => "poster",
+            Self::Poster | Self::Repeater => "poster",
             Self::Stream => "stream",
         }
     }
 }
 
-/// The clients of a run: 40 in all of [`ROOMS`], and two in [`FLOODED`].
+/// The clients of a run: 41 in all of [`ROOMS`], and two in [`FLOODED`].
 pub fn cast(rng: &mut impl Rng) -> Vec<Character> {
     let mut cast = Vec::new();
     for (role, count) in [
@@ -87,6 +89,9 @@ pub fn cast(rng: &mut impl Rng) -> Vec<Character> {
     ] {
         cast.extend((1..=count).map(|number| character(rng, role, number)));
     }
+    let rooms = vec![ROOMS[0].to_owned()];
+    let (name, after) = ("repeater-1".to_owned(), Duration::ZERO);
+    cast.push(Character { name, role: Role::Repeater, rooms, after });
     // One who keeps up with a flood, and one who does not.
     for role in [Role::Listener, Role::Slow] {
         let name = format!("flooded-{}", role.name());
@@ -101,7 +106,7 @@ fn character(rng: &mut impl Rng, role: Role, number: usize) -> Character {
     };
     let rooms = match role {
         Role::Talker => [pick(&ROOMS[..LIVELY], 2, rng), pick(&ROOMS[LIVELY..], 1, rng)].concat(),
-        Role::Poster | Role::Stream => pick(&ROOMS, 1, rng),
+        Role::Poster | Role::Repeater | Role::Stream => pick(&ROOMS, 1, rng),
         Role::Ghost => pick(&ROOMS[..LIVELY], 2, rng),
         _ => pick(&ROOMS, 4, rng),
     };

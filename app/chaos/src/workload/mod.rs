@@ -2,7 +2,6 @@
 //! did and saw. They judge nothing.
 
 mod cast;
-mod events;
 mod live;
 mod participant;
 mod rest;
@@ -17,11 +16,11 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use sha2::{Digest, Sha256};
 use tokio::{sync::watch, task::JoinSet};
 
 pub use cast::{ARCHIVE, Character, FLOODED, ROOMS, Role, cast, is_of_workload};
 pub use live::{Live, Window};
+pub use rollcall_witness::hash;
 
 use crate::history::{Id, Op, Recorder, What};
 use participant::Participant;
@@ -35,6 +34,13 @@ pub enum Phase {
     Quiet,
     /// Everybody ends.
     Over,
+}
+
+/// How many clients of a seed's cast are there from the first moment on.
+#[must_use]
+pub fn at_once(seed: u64) -> u64 {
+    let cast = cast(&mut StdRng::seed_from_u64(seed));
+    cast.iter().filter(|character| character.after.is_zero()).count() as u64
 }
 
 /// What all clients of a run share.
@@ -66,12 +72,6 @@ impl Shared {
     fn watch(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
-}
-
-/// What a text is known by in a history: 64 bits of its SHA-256, in hex.
-#[must_use]
-pub fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A client's place, for who waits until everybody has everything.
@@ -137,6 +137,7 @@ impl Workload {
         let (shared, seed) = (self.shared.clone(), clients.rng.random());
         match character.role {
             Role::Poster => clients.tasks.spawn(rest::post(shared, character, place, seed)),
+            Role::Repeater => clients.tasks.spawn(rest::repeat(shared, character, place)),
             Role::Stream => clients.tasks.spawn(rest::follow(shared, character, place)),
             _ => clients.tasks.spawn(Participant::new(shared, character, place, seed).run()),
         };
@@ -160,7 +161,7 @@ impl Workload {
         self.shared.phase.send_replace(Phase::Quiet);
     }
 
-    /// Who has an operation without an outcome, or a room that is not up to its head.
+    /// Clients with an operation without an outcome, or a room that is not up to its head.
     #[must_use]
     pub fn unsettled(&self, heads: &BTreeMap<String, Id>) -> Vec<String> {
         let clients = self.clients();

@@ -15,10 +15,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{
-    Character, Phase, Place, Role, Shared,
-    events::{entry_id, id, was_expelled, what},
-};
+use super::{Character, Phase, Place, Role, Shared};
 use crate::{
     cluster::forward::{Forwarder, Running},
     history::{Gone, Op, What},
@@ -176,7 +173,7 @@ impl Participant {
         let cursors = self.place.lock();
         let room = |room: &String| RoomCursor {
             room: room.clone(),
-            after: cursors.get(room).copied().and_then(entry_id),
+            after: cursors.get(room).map(|cursor| (*cursor).into()),
         };
         config.rooms = self.character.rooms.iter().map(room).collect();
         if self.character.role == Role::Slow {
@@ -203,7 +200,7 @@ impl Participant {
                 () = sleep_until(until), if talking => return self.end(handle, events).await,
                 event = events.next() => match event {
                     None => return End::Expelled,
-                    Some(Event::Ended(ended)) if was_expelled(&ended) => return End::Expelled,
+                    Some(Event::Ended(Err(_))) => return End::Expelled,
                     Some(event) => self.saw(&event),
                 },
                 () = sleep_until(act_at), if talking => {
@@ -303,22 +300,20 @@ impl Participant {
         if self.left.as_ref().is_some_and(|left| room_of(event) == Some(left)) {
             return; // still on its way when the room was left
         }
-        if let Some(what) = what(&self.name, event) {
-            self.shared.recorder.record(what);
-        }
+        rollcall_witness::record(&self.shared.recorder, &self.name, event);
         let live = &self.shared.live;
         match event {
             Event::Message { message, received } => {
                 let prompt = self.character.role != Role::Slow;
                 live.delivered(&super::hash(&message.text), prompt.then_some(*received));
-                self.place.lock().insert(message.room.clone(), id(message.id));
+                self.place.lock().insert(message.room.clone(), message.id.into());
             }
             Event::Joined { room, cursor, .. } => {
-                self.place.lock().insert(room.clone(), id(*cursor));
+                self.place.lock().insert(room.clone(), (*cursor).into());
             }
             Event::Gap { room, resumes_at, .. } => {
                 live.gaps.fetch_add(1, Relaxed);
-                self.place.lock().insert(room.clone(), id(*resumes_at));
+                self.place.lock().insert(room.clone(), (*resumes_at).into());
             }
             Event::Silence { lasted } => live.silent(*lasted),
             Event::AllLive { .. } => self.serving(true),
@@ -329,7 +324,7 @@ impl Participant {
             Event::Acked { room, ticket, id: entry, duplicate, .. } => {
                 if let Some(op) = self.pending.remove(&(room.clone(), *ticket)) {
                     live.ok.fetch_add(1, Relaxed);
-                    let (id, duplicate) = (entry.map(id), *duplicate);
+                    let (id, duplicate) = (entry.map(Into::into), *duplicate);
                     self.shared.recorder.record(What::Ok { op, id, duplicate });
                 }
                 self.count_pending();

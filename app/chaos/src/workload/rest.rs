@@ -13,11 +13,7 @@ use rollcall_protocol::{Message, ServerFrame};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use super::{
-    ARCHIVE, Character, Phase, Place, Shared,
-    events::{id, what},
-    hash,
-};
+use super::{ARCHIVE, Character, Phase, Place, Shared, hash};
 use crate::history::{Entered, Gone, Id, Op, What};
 
 /// How long a request may take; past it nobody knows what became of it.
@@ -26,6 +22,8 @@ const LIMIT: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_millis(250);
 /// Of a post, in bytes.
 const LENGTH: usize = 40;
+/// When something is said again that was answered long ago.
+const LONG_AFTER: Duration = Duration::from_secs(65);
 /// Longer than any may be. One in so many is: it must be refused, and never be shown.
 const TOO_LONG: usize = 5_000;
 const TOO_LONG_IN: u32 = 20;
@@ -39,6 +37,10 @@ pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, 
     let mut phase = shared.watch();
     let mut poster = Poster::new(shared, character);
     let mut rng = StdRng::seed_from_u64(seed);
+    let client = poster.name.clone();
+    let gone = |shared: &Shared| {
+        shared.recorder.record(What::Gone { client: client.clone(), how: Gone::Dismissed });
+    };
     while *phase.borrow() == Phase::Talking {
         place.pending.store(1, Relaxed);
         let length = if rng.random_ratio(1, TOO_LONG_IN) { TOO_LONG } else { LENGTH };
@@ -49,12 +51,42 @@ pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, 
                 let why = "the run ended before an answer".to_owned();
                 poster.shared.recorder.record(What::Info { op, why });
                 poster.shared.live.info.fetch_add(1, Relaxed);
-                return;
+                return gone(&poster.shared);
             }
         }
         let pause = Duration::from_millis(rng.random_range(500..2_500));
         let _quiet = timeout(pause, phase.wait_for(|phase| *phase != Phase::Talking)).await;
     }
+    let _over = phase.wait_for(|phase| *phase == Phase::Over).await;
+    gone(&poster.shared);
+}
+
+/// Posts a message, and after more than a minute the same again under the same number, whatever became of it: the log
+/// must have it once. Then the next.
+pub async fn repeat(shared: Arc<Shared>, character: Character, place: Arc<Place>) {
+    let mut phase = shared.watch();
+    let mut poster = Poster::new(shared, character);
+    while *phase.borrow() == Phase::Talking {
+        place.pending.store(1, Relaxed);
+        let (op, text) = poster.shared.invoke(&poster.name, &poster.room, LENGTH);
+        tokio::select! {
+            () = poster.say(op, &text) => place.pending.store(0, Relaxed),
+            _ = phase.wait_for(|phase| *phase == Phase::Over) => {
+                let why = "the run ended before an answer".to_owned();
+                poster.shared.recorder.record(What::Info { op, why });
+                break;
+            }
+        }
+        if timeout(LONG_AFTER, phase.wait_for(|phase| *phase != Phase::Talking)).await.is_err() {
+            poster.n -= 1;
+            // Its first answer counts.
+            let _again = poster.post(&text).await;
+            poster.n += 1;
+        }
+    }
+    let _over = phase.wait_for(|phase| *phase == Phase::Over).await;
+    let Poster { shared, name, .. } = poster;
+    shared.recorder.record(What::Gone { client: name, how: Gone::Dismissed });
 }
 
 /// Posts so many messages, and ends: nobody follows them.
@@ -64,6 +96,8 @@ pub async fn leave_behind(shared: Arc<Shared>, character: Character, count: usiz
         let (op, text) = poster.shared.invoke(&poster.name, &poster.room, LENGTH);
         poster.say(op, &text).await;
     }
+    let Poster { shared, name, .. } = poster;
+    shared.recorder.record(What::Gone { client: name, how: Gone::Dismissed });
 }
 
 struct Poster {
@@ -110,7 +144,7 @@ impl Poster {
         let status = response.status();
         match response.json().await.ok()? {
             ServerFrame::Ack { id: entry, duplicate, .. } => {
-                Some(Answer::Ok { id: entry.map(id), duplicate })
+                Some(Answer::Ok { id: entry.map(Into::into), duplicate })
             }
             ServerFrame::Reject { expected: Some(expected), .. } => Some(Answer::Expects(expected)),
             // `retry_ms`, and whatever a 5xx says: not taken, or unknown. The same number goes again.
@@ -198,7 +232,20 @@ impl Stream {
     async fn read(&self, mut response: Response) -> Instant {
         let mut unread = Vec::new();
         let mut heard = Instant::now();
-        while let Ok(Ok(Some(chunk))) = timeout(GIVEN_UP, response.chunk()).await {
+        loop {
+            let chunk = match timeout(GIVEN_UP, response.chunk()).await {
+                Ok(Ok(Some(chunk))) => chunk,
+                // As a replica that drains ends it.
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => {
+                    self.cut(error.to_string());
+                    break;
+                }
+                Err(_) => {
+                    self.cut(format!("silent for {GIVEN_UP:?}"));
+                    break;
+                }
+            };
             heard = Instant::now();
             unread.extend_from_slice(&chunk);
             while let Some(end) = unread.windows(2).position(|pair| pair == b"\n\n") {
@@ -207,6 +254,12 @@ impl Stream {
             }
         }
         heard
+    }
+
+    /// It ended in the middle of something, as no drain may end it.
+    fn cut(&self, how: String) {
+        let (client, replica) = (self.name.clone(), "a stream's replica".to_owned());
+        self.shared.recorder.record(What::Lost { client, replica, how, abrupt: true });
     }
 
     fn saw(&self, event: &str) {
@@ -222,30 +275,21 @@ impl Stream {
             }
         }
         match frame {
-            Some(ServerFrame::Message(message)) => self.message(&message),
+            Some(ServerFrame::Message(message)) => self.message(message),
             Some(ServerFrame::Gap { room, after, resumes_at, reason }) => {
                 self.shared.live.gaps.fetch_add(1, Relaxed);
                 let gap = rollcall_client::Event::Gap { room, after, resumes_at, reason };
-                what(&self.name, &gap)
-                    .into_iter()
-                    .for_each(|what| self.shared.recorder.record(what));
+                rollcall_witness::record(&self.shared.recorder, &self.name, &gap);
             }
             _ => {}
         }
     }
 
-    fn message(&self, message: &Message) {
-        let hash = hash(&message.text);
-        self.shared.live.delivered(&hash, Some(Instant::now()));
-        self.shared.recorder.record(What::Message {
-            client: self.name.clone(),
-            room: self.room.clone(),
-            id: id(message.id),
-            prev: id(message.prev),
-            member: message.member.clone(),
-            n: message.n,
-            hash,
-        });
+    fn message(&self, message: Message) {
+        let received = Instant::now();
+        self.shared.live.delivered(&hash(&message.text), Some(received));
+        let event = rollcall_client::Event::Message { message, received };
+        rollcall_witness::record(&self.shared.recorder, &self.name, &event);
     }
 }
 
@@ -253,7 +297,7 @@ impl Stream {
 /// stream was being opened comes before `live`.
 fn began_at(first: Option<&ServerFrame>, cursor_after_it: Id) -> Id {
     match first {
-        Some(ServerFrame::Message(message)) => id(message.prev),
+        Some(ServerFrame::Message(message)) => message.prev.into(),
         _ => cursor_after_it,
     }
 }

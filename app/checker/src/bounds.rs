@@ -1,0 +1,55 @@
+//! What each phase of a run allows.
+
+use crate::history::Phase;
+
+/// Clients of the busiest replica over those of the idlest, after a roll of all.
+pub(super) const BALANCE: f64 = 1.2;
+/// A replica's turn in a roll.
+pub(super) const TURN_SECONDS: f64 = 15.0;
+/// An event stream cannot be opened before the old one ends. It tries again after a quarter of a second. Milliseconds.
+pub(super) const STREAM_SILENCE: u64 = 2_000;
+
+/// What nobody may notice more of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Connections may be lost, and requests fail.
+    pub losses: bool,
+    /// The longest silence of any client, milliseconds.
+    pub silence_ms: Option<u64>,
+    /// What 99 in 100 clients stay within, milliseconds.
+    pub silence_p99_ms: Option<f64>,
+    /// From `send` to delivery: 99 in 100, and the longest, milliseconds.
+    pub delivery_ms: Option<(f64, f64)>,
+    /// Nobody who is there is said to come or go.
+    pub flaps: bool,
+}
+
+impl From<Phase> for Bounds {
+    fn from(phase: Phase) -> Self {
+        let unnoticed = Self {
+            losses: false,
+            silence_ms: Some(0),
+            silence_p99_ms: None,
+            delivery_ms: Some((50.0, 500.0)),
+            flaps: false,
+        };
+        match phase {
+            Phase::Quiet | Phase::Roll => unnoticed,
+            Phase::SlowRoll => Self { delivery_ms: None, ..unnoticed },
+            Phase::Kill => Self {
+                losses: true,
+                silence_ms: Some(6_000),
+                silence_p99_ms: Some(1_000.0),
+                delivery_ms: None,
+                flaps: false,
+            },
+            Phase::Outage => Self {
+                losses: true,
+                silence_ms: None,
+                silence_p99_ms: None,
+                delivery_ms: None,
+                flaps: true,
+            },
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! Who exists, and what each must have seen and must be seen as when all has healed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{
+    anomaly::{Anomaly, Place},
+    book::Book,
+    entries::Entries,
+    logs::{Log, Logs, Readings, Snapshot},
+    names::Name,
+    ops::{OpIndex, Outcome},
+    view::{Seat, Stay, View},
+};
+use crate::history::{Gone, Id};
+
+/// So many members are named at most when a room is entered, one of them the client itself.
+const LISTED: usize = 199;
+
+/// How a client behaves, as far as it matters what it is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Role {
+    #[default]
+    Usual,
+    /// It reads slowly on purpose: how late it gets things says nothing.
+    Slow,
+    /// It only posts: it is in no room, and nothing is told to it.
+    Poster,
+    /// It is a fault itself, and gives up when the fault is over: it may never know what became of
+    /// what it sent.
+    Nemesis,
+}
+
+impl From<&str> for Role {
+    fn from(role: &str) -> Self {
+        match role {
+            "slow" => Self::Slow,
+            "poster" => Self::Poster,
+            "flooder" | "stormer" => Self::Nemesis,
+            _ => Self::Usual,
+        }
+    }
+}
+
+/// What serves a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Served {
+    pub replica: Name,
+    pub release: Name,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    pub role: Role,
+    /// It neither reads slowly, nor drops connections or vanishes on purpose: what happens to its connections is the
+    /// service's doing.
+    pub is_steady: bool,
+    /// It follows an event stream.
+    pub is_stream: bool,
+    /// Where its newest connection is, and the one beside which a move opened that.
+    pub served: Option<Served>,
+    served_before: Option<Served>,
+    /// Its public ID; none before its first connection, and none ever for who only posts.
+    pub member: Option<Name>,
+    /// Connections it has had, but for those that a move opened beside another.
+    pub lives: u64,
+    /// The newest was opened for a move.
+    pub moves: bool,
+    /// When it was without service, from and until, microseconds.
+    away: Vec<(u64, u64)>,
+    pub gone: Option<(Gone, Place)>,
+}
+
+impl Client {
+    /// It comes, or comes again.
+    pub fn began(&mut self, role: &str) {
+        self.role = role.into();
+        let is_restless = ["ghost", "burster"].contains(&role);
+        self.is_steady = self.role == Role::Usual && !is_restless;
+        self.is_stream = role == "stream";
+        self.gone = None;
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_some()
+    }
+
+    /// A connection was welcomed.
+    pub fn welcomed(&mut self, by: Served, why: &str) {
+        self.served_before = self.served.filter(|_| why == "move");
+        self.served = Some(by);
+    }
+
+    /// The connection to that replica is lost. If that was the one of a move, the one before serves on.
+    pub fn lost_to(&mut self, replica: Name) {
+        let is_newest = self.served.is_some_and(|it| it.replica == replica);
+        if let Some(before) = self.served_before.take().filter(|_| is_newest) {
+            self.served = Some(before);
+        }
+    }
+
+    /// Since when it has been without service.
+    pub fn away_since(&self) -> Option<u64> {
+        self.away.iter().filter(|(_, until)| *until == u64::MAX).map(|(from, _)| *from).min()
+    }
+
+    /// It has no connection any more.
+    pub fn lost(&mut self, at: u64) {
+        self.away.push((at, u64::MAX));
+    }
+
+    /// It has a connection, and had none since it lost the last. It may have lost two, in a move.
+    pub fn back(&mut self, at: u64) {
+        for (_, until) in &mut self.away {
+            *until = at.min(*until);
+        }
+    }
+
+    /// When the absence began in which this was sent, if it was the last one.
+    pub fn away_at(&self, sent: u64) -> Option<u64> {
+        let (from, until) = *self.away.last()?;
+        (from..until).contains(&sent).then_some(from)
+    }
+
+    /// Whether it was without service at any time from `from` to `until`.
+    pub fn was_away(&self, from: u64, until: u64) -> bool {
+        self.away.iter().any(|(lost, back)| *lost <= until && *back >= from)
+    }
+
+    /// Whether it was there to the end, which begins at `healed`.
+    pub fn stayed(&self, healed: Place) -> bool {
+        self.gone.is_none_or(|(how, place)| how == Gone::Dismissed && place.line > healed.line)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    pub all: HashMap<Name, Client>,
+    pub views: HashMap<Seat, View>,
+}
+
+impl Clients {
+    /// The views of who stayed, in an order that does not change from run to run.
+    fn staying(&self, healed: Place) -> Vec<(Seat, &View)> {
+        let stayed = |client| self.all.get(client).is_some_and(|it: &Client| it.stayed(healed));
+        let views = self.views.iter().filter(|(seat, _)| stayed(&seat.client));
+        let mut views: Vec<_> = views.map(|(seat, view)| (*seat, view)).collect();
+        views.sort_unstable_by_key(|(seat, _)| *seat);
+        views
+    }
+
+    /// Rooms, and the members who are there now.
+    pub fn here(&self) -> BTreeMap<Name, BTreeSet<Name>> {
+        let mut here: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+        for (seat, view) in &self.views {
+            let client = self.all.get(&seat.client).filter(|client| !client.is_gone());
+            if let (Some(member), Stay::In) = (client.and_then(|it| it.member), view.stay) {
+                here.entry(seat.room).or_default().insert(member);
+            }
+        }
+        here
+    }
+
+    /// Each participant hands in something, and is seen to its end.
+    pub fn find_absent(&self, book: &mut Book, cast: u64) {
+        let counts = |client: &&Client| client.role != Role::Nemesis;
+        let came = self.all.values().filter(counts).count() as u64;
+        if came < cast {
+            book.note(Anomaly::Absent, |_| format!("{came} of {cast} handed in anything"));
+        }
+        let mut lost: Vec<Name> = self
+            .all
+            .iter()
+            .filter(|(_, client)| counts(client) && !client.is_gone())
+            .map(|(name, _)| *name)
+            .collect();
+        lost.sort_unstable();
+        for name in lost {
+            book.note(Anomaly::Absent, |book| {
+                format!("{}: what it handed in has no end", book.names.of(name))
+            });
+        }
+    }
+
+    /// Nobody who stayed is still without service at the end, long after all was over.
+    pub fn find_unrecovered(&self, book: &mut Book, healed: Place) {
+        let away = |client: &Client| client.away_since().filter(|_| client.stayed(healed));
+        let mut away: Vec<_> = self
+            .all
+            .iter()
+            .filter(|(_, client)| client.role == Role::Usual)
+            .filter_map(|(name, client)| Some((*name, away(client)?)))
+            .collect();
+        away.sort_unstable();
+        for (name, since) in away {
+            note_unrecovered(book, name, since);
+        }
+    }
+
+    /// Everything in the log since it came has reached who is there.
+    pub fn find_unseen(&self, book: &mut Book, logs: &Logs, entries: &Entries, healed: Place) {
+        for (seat, view) in self.staying(healed) {
+            match view.stay {
+                Stay::Out => {}
+                Stay::Entering if self.is(seat.client, Role::Poster) => {}
+                Stay::Entering => {
+                    book.note_at(Anomaly::Unseen, healed, |book| {
+                        let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
+                        format!("{client} never came into {room}")
+                    });
+                }
+                Stay::In => find_unseen(book, logs, entries, healed, seat, view),
+            }
+        }
+    }
+
+    /// Nobody has passed over what is in the logs now, before data is destroyed.
+    ///
+    /// What a client has not come to yet, a cut may take from it, and it need not be told: it never
+    /// stood on it.
+    pub fn find_passed_over(&self, book: &mut Book, entries: &Entries, it: &Snapshot) {
+        let mut views: Vec<_> = self.views.iter().collect();
+        views.sort_unstable_by_key(|(seat, _)| **seat);
+        for (seat, view) in views {
+            let Some(log) = it.logs.of(seat.room).filter(|_| view.was_in(it.begun)) else {
+                continue;
+            };
+            for id in unheard(log, entries, view).into_iter().filter(|id| *id <= view.cursor()) {
+                note_unseen(book, entries, *seat, id, it.begun);
+            }
+        }
+    }
+
+    /// What a trim took has reached who was there, or a gap has said that it will not. After a cut
+    /// the same may be gone without a word, so that is not judged.
+    pub fn find_unseen_then(
+        &self,
+        book: &mut Book,
+        logs: &Logs,
+        entries: &Entries,
+        it: &Snapshot,
+        healed: Place,
+    ) {
+        if book.faults.cuts_since(it.begun.at).next().is_some() {
+            return;
+        }
+        for (seat, view) in self.staying(healed) {
+            let (Some(now), Some(then)) = (logs.of(seat.room), it.logs.of(seat.room)) else {
+                continue;
+            };
+            if view.was_in(it.begun) {
+                for id in unheard(then, entries, view).into_iter().filter(|id| !now.has(*id)) {
+                    note_unseen(book, entries, seat, id, it.begun);
+                }
+            }
+        }
+    }
+
+    /// What came again after a gap had called it lost is lost indeed.
+    pub fn find_repeated(&self, book: &mut Book, read: Readings) {
+        for (seat, view) in &self.views {
+            let there = |(place, id): &&(Place, Id)| {
+                read.after(*place).of(seat.room).is_some_and(|log| log.has(*id))
+            };
+            for (place, id) in view.again.iter().filter(there) {
+                book.note_at(Anomaly::Duplicate, *place, |book| {
+                    let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
+                    format!("{client} in {room}: was given {id} again after a gap")
+                });
+            }
+        }
+    }
+
+    /// Whoever stayed was answered in the end: whatever was unknown while things were broken, the
+    /// same number is sent again until the service says. A client that ended before that is excused,
+    /// and nobody else: each of them retries for as long as it lives.
+    pub fn find_unsettled(&self, book: &mut Book, healed: Place) {
+        for index in 0..OpIndex::try_from(book.operations.all.len()).unwrap_or(OpIndex::MAX) {
+            let operation = book.operations.get(index);
+            let (client, sent) = (operation.client, operation.invoked);
+            let is_open = operation.outcome == Outcome::Info && sent.line < healed.line;
+            let stayed = self.all.get(&client).is_none_or(|it| it.stayed(healed));
+            if is_open && stayed && !self.is(client, Role::Nemesis) {
+                book.note_at(Anomaly::Unsettled, sent, |book| {
+                    format!("{} has no outcome at the end", book.describe_op(index))
+                });
+            }
+        }
+    }
+
+    fn is(&self, client: Name, role: Role) -> bool {
+        self.all.get(&client).is_some_and(|client| client.role == role)
+    }
+
+    fn member(&self, seat: Seat) -> Option<Name> {
+        self.all.get(&seat.client).and_then(|client| client.member)
+    }
+
+    /// Members that must be in a room at the end: those that entered, and neither left nor are gone.
+    pub fn expected(&self, room: Name, healed: Place) -> BTreeSet<Name> {
+        let views = self.staying(healed);
+        let here = views.iter().filter(|(seat, view)| seat.room == room && view.stay == Stay::In);
+        here.filter_map(|(seat, _)| self.member(*seat)).collect()
+    }
+
+    /// What each client that stayed believes.
+    pub fn find_wrong_views(&self, book: &mut Book, healed: Place) {
+        let mut rooms = HashMap::new();
+        for (seat, view) in self.staying(healed) {
+            let (Some(me), Stay::In) = (self.member(seat), view.stay) else { continue };
+            let expected =
+                rooms.entry(seat.room).or_insert_with(|| self.expected(seat.room, healed));
+            let mut present = view.present.clone();
+            present.insert(me);
+            let who = |book: &Book| format!("{}'s view", book.names.of(seat.client));
+            compare(book, healed, seat.room, expected, &present, who);
+        }
+    }
+}
+
+/// A client was without service since then, until now or still. Whether that is too long.
+pub(super) fn note_unrecovered(book: &mut Book, client: Name, since: u64) {
+    let now = book.place.at;
+    if book.faults.recovered(since).is_some_and(|due| now > due) {
+        book.note(Anomaly::Unrecovered, |book| {
+            let seconds = now.saturating_sub(since) as f64 / 1e6;
+            format!("{} was without service for {seconds:.1} s", book.names.of(client))
+        });
+    }
+}
+
+/// Who of those that are there is not said to be, and who is said to be and is not. Of many only some are named. Whether
+/// a client is told of itself, `me`, does not matter.
+pub(super) fn difference(
+    expected: &BTreeSet<Name>,
+    present: &BTreeSet<Name>,
+    me: Option<Name>,
+) -> (Vec<Name>, Vec<Name>) {
+    let is_other = |name: &&Name| Some(**name) != me;
+    let extra = present.difference(expected).filter(is_other).copied().collect();
+    let is_cut_short = expected.len() >= LISTED;
+    let missing = expected.difference(present).filter(is_other).filter(|_| !is_cut_short);
+    (missing.copied().collect(), extra)
+}
+
+/// Compares who is said to be in a room with who is there.
+pub(super) fn compare(
+    book: &mut Book,
+    place: Place,
+    room: Name,
+    expected: &BTreeSet<Name>,
+    present: &BTreeSet<Name>,
+    who: impl FnOnce(&Book) -> String,
+) {
+    let (missing, mut extra) = difference(expected, present, None);
+    extra.retain(|member| !book.strangers || book.owners.contains_key(member));
+    if missing.is_empty() && extra.is_empty() {
+        return;
+    }
+    book.note_at(Anomaly::Presence, place, |book| {
+        let (missing, extra) = (book.owned_by(&missing), book.owned_by(&extra));
+        let (room, who) = (book.names.of(room), who(book));
+        format!("{who} of {room}: lacks {missing}, has too many: {extra}")
+    });
+}
+
+fn find_unseen(
+    book: &mut Book,
+    logs: &Logs,
+    entries: &Entries,
+    healed: Place,
+    seat: Seat,
+    view: &View,
+) {
+    let Some(log) = logs.of(seat.room) else { return };
+    let missed = unheard(log, entries, view);
+    for id in &missed {
+        book.note_at(Anomaly::Unseen, healed, |book| {
+            let (client, first) = (book.names.of(seat.client), view.first);
+            let what = entries.find(seat.room, *id).map(|entry| book.describe_entry(entry));
+            format!("{client}, there since {first}, never got {}", what.unwrap_or_default())
+        });
+    }
+    if missed.is_empty() {
+        find_astray(book, log, healed, seat, view);
+    }
+}
+
+fn note_unseen(book: &mut Book, entries: &Entries, seat: Seat, id: Id, at: Place) {
+    book.note_at(Anomaly::Unseen, at, |book| {
+        let client = book.names.of(seat.client);
+        let what = entries.find(seat.room, id).map(|entry| book.describe_entry(entry));
+        format!("{client} never got {}, since destroyed", what.unwrap_or_default())
+    });
+}
+
+/// What of a log a client has neither been given nor been told to be trimmed.
+fn unheard(log: &Log, entries: &Entries, view: &View) -> Vec<Id> {
+    let oldest = log.ids.first().copied().unwrap_or_default();
+    let heard = view.heard.iter().map(|index| entries.get(*index).id);
+    let mut heard: Vec<Id> = heard.filter(|id| *id >= oldest).collect();
+    heard.sort_unstable();
+    let told = |id: &Id| view.gaps.iter().any(|(after, resumes_at)| after < id && id <= resumes_at);
+    let mut missed = log.after(view.first).to_vec();
+    missed.retain(|id| heard.binary_search(id).is_err() && !told(id));
+    missed
+}
+
+/// With all heard, a client stands on the log's last entry.
+///
+/// Further, and nobody told it of a cut within the lease that a quiet room may take for that; or not as far,
+/// and who was sent back is due what follows, again.
+fn find_astray(book: &mut Book, log: &Log, healed: Place, seat: Seat, view: &View) {
+    let Some(last) = log.ids.last().copied().filter(|last| *last != view.cursor()) else { return };
+    let anomaly = match view.silence(book, healed) {
+        Anomaly::SilentLoss => Anomaly::SilentLoss,
+        _ => Anomaly::Unseen,
+    };
+    book.note_at(anomaly, healed, |book| {
+        let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
+        format!("{client} stands at {} in {room}, whose log ends at {last}", view.cursor())
+    });
+}

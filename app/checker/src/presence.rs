@@ -1,0 +1,81 @@
+//! The members that clients believe to be here, while it is calm. At the very end everybody is compared once more, and
+//! without patience ([`super::clients`]); here a view has to be wrong for a while.
+
+use std::collections::HashMap;
+
+use super::{
+    anomaly::{Anomaly, Place},
+    book::Book,
+    clients::{Clients, Role, difference},
+    names::Name,
+    view::{Seat, Stay},
+};
+use crate::history::Gone;
+
+/// From one look to the next, microseconds.
+const EVERY: u64 = 5_000_000;
+/// A view that was wrong at looks so far apart is wrong. What changed is told within a second.
+const PATIENCE: u64 = 10_000_000;
+/// Until whoever vanished is said to be gone: it is given up after 2.5 heartbeats, and its lease runs out after that.
+const GHOST: u64 = 60_000_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    next: u64,
+    /// Views that were wrong when they were last looked at, since when, and whether that was said.
+    wrong: HashMap<Seat, (u64, bool)>,
+}
+
+impl Looks {
+    /// Looks at every view, if it is time to.
+    pub fn look(&mut self, book: &mut Book, clients: &Clients) {
+        let at = book.place.at;
+        if at < self.next {
+            return;
+        }
+        self.next = at + EVERY;
+        if !book.faults.is_calm(at) {
+            return self.wrong.clear();
+        }
+        let here = clients.here();
+        let mut wrong = HashMap::new();
+        for (seat, view) in &clients.views {
+            let client = clients.all.get(&seat.client);
+            let Some(client) = client.filter(|it| !it.is_gone() && it.role != Role::Slow) else {
+                continue;
+            };
+            let (Some(me), Stay::In) = (client.member, view.stay) else { continue };
+            let Some(expected) = here.get(&seat.room) else { continue };
+            let (missing, extra) = difference(expected, &view.present, Some(me));
+            let extra = extra.into_iter().filter(|it| is_ghost(book, clients, *it));
+            let extra: Vec<Name> = extra.collect();
+            if missing.is_empty() && extra.is_empty() {
+                continue;
+            }
+            let (since, told) = self.wrong.get(seat).copied().unwrap_or((at, false));
+            let due = at.saturating_sub(since) >= PATIENCE;
+            if due && !told {
+                note(book, *seat, &missing, &extra);
+            }
+            wrong.insert(*seat, (since, told || due));
+        }
+        self.wrong = wrong;
+    }
+}
+
+/// Whether it is of ours, and ought not to be seen any more.
+fn is_ghost(book: &Book, clients: &Clients, member: Name) -> bool {
+    let owner = book.owners.get(&member).and_then(|owner| clients.all.get(owner));
+    owner.is_some_and(|owner| match owner.gone {
+        Some((Gone::Vanished, Place { at, .. })) => book.place.at > at + GHOST,
+        _ => true,
+    })
+}
+
+fn note(book: &mut Book, seat: Seat, missing: &[Name], extra: &[Name]) {
+    book.note(Anomaly::Presence, |book| {
+        let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
+        let (missing, extra) = (book.owned_by(missing), book.owned_by(extra));
+        format!("{client}'s view of {room}, in peace: lacks {missing}, has too many: {extra}")
+    });
+}

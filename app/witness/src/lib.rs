@@ -1,0 +1,139 @@
+//! Writes into a history what the client library tells. It judges nothing.
+
+use rollcall_checker::history::{Entered, Recorder, What};
+use rollcall_client::Event;
+use rollcall_protocol::{JoinStatus, Member, PresenceEvent, Why};
+use sha2::{Digest, Sha256};
+
+/// What a text is known by in a history: 64 bits of its SHA-256, in hex.
+#[must_use]
+pub fn hash(text: &str) -> String {
+    hex(text)
+}
+
+/// The public ID of who has this key: the first 16 hex digits of its SHA-256.
+#[must_use]
+pub fn member_of(key: &str) -> String {
+    hex(key)
+}
+
+fn hex(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let digits = digest.iter().take(8).flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+}
+
+/// Writes down an event, and the names that it tells. What a participant itself has to say, as that an operation was
+/// acknowledged, it leaves out.
+pub fn record(recorder: &Recorder, client: &str, event: &Event) {
+    for (member, name) in names_in(event) {
+        recorder.named(client, member, name);
+    }
+    let Some(what) = what(client, event) else { return };
+    match event {
+        Event::Message { received, .. } => recorder.record_at(*received, what),
+        _ => recorder.record(what),
+    }
+}
+
+fn names_in(event: &Event) -> Vec<(&str, &str)> {
+    match event {
+        Event::Message { message, .. } => vec![(&message.member, &message.name)],
+        Event::Presence { member, name, .. } => vec![(member, name)],
+        Event::Joined { members, .. } | Event::Members { members, .. } => {
+            members.iter().map(|it| (it.member.as_str(), it.name.as_str())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What a history says of an event; none for what it leaves out.
+#[must_use]
+pub fn what(client: &str, event: &Event) -> Option<What> {
+    let client = client.to_owned();
+    Some(match event {
+        Event::Connected { member, replica, release, why } => What::Connected {
+            client,
+            member: member.clone(),
+            replica: replica.clone(),
+            release: release.clone(),
+            why: why_name(*why).to_owned(),
+        },
+        Event::Joined { room, cursor, status, members, .. } => What::Joined {
+            client,
+            room: room.clone(),
+            how: match status {
+                JoinStatus::Fresh => Entered::Fresh,
+                JoinStatus::Resumed => Entered::Resumed,
+                JoinStatus::Gap => Entered::Gap,
+            },
+            cursor: (*cursor).into(),
+            present: names(members),
+        },
+        Event::Live { room } => What::Live { client, room: room.clone() },
+        Event::Message { message, .. } => What::Message {
+            client,
+            room: message.room.clone(),
+            id: message.id.into(),
+            prev: message.prev.into(),
+            member: message.member.clone(),
+            n: message.n,
+            hash: hash(&message.text),
+        },
+        Event::Gap { .. } | Event::Broken { .. } | Event::Repeated { .. } => {
+            return wrong(client, event);
+        }
+        Event::Presence { room, event, member, .. } => What::Presence {
+            client,
+            room: room.clone(),
+            member: member.clone(),
+            here: *event == PresenceEvent::Join,
+        },
+        Event::Members { room, members, .. } => {
+            What::Members { client, room: room.clone(), present: names(members) }
+        }
+        Event::Disconnected { replica, loss, abrupt } => {
+            What::Lost { client, replica: replica.clone(), how: loss.to_string(), abrupt: *abrupt }
+        }
+        Event::Silence { lasted } => {
+            What::Silence { client, ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX) }
+        }
+        _ => return None,
+    })
+}
+
+/// The same of what should not be.
+fn wrong(client: String, event: &Event) -> Option<What> {
+    Some(match event {
+        Event::Gap { room, after, resumes_at, reason } => What::Gap {
+            client,
+            room: room.clone(),
+            after: (*after).into(),
+            resumes_at: (*resumes_at).into(),
+            reason: reason.as_str().to_owned(),
+        },
+        Event::Broken { room, id: it, expected, got } => What::Broken {
+            client,
+            room: room.clone(),
+            id: (*it).into(),
+            expected: (*expected).into(),
+            got: (*got).into(),
+        },
+        Event::Repeated { room, id: it, after } => {
+            What::Repeated { client, room: room.clone(), id: (*it).into(), after: (*after).into() }
+        }
+        _ => return None,
+    })
+}
+
+fn names(members: &[Member]) -> Vec<String> {
+    members.iter().map(|member| member.member.clone()).collect()
+}
+
+fn why_name(why: Why) -> &'static str {
+    match why {
+        Why::Fresh => "fresh",
+        Why::Resume => "resume",
+        Why::Move => "move",
+    }
+}
