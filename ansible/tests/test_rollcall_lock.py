@@ -92,7 +92,8 @@ def test_o13_a_lock_from_another_pid_namespace_is_never_taken_over(path, run, na
 def test_o13_a_real_process_in_another_pid_namespace_keeps_its_lock(path, run):
     """It lives, its number here is another's, and both read the same host name."""
     script = "import sys, conftest; conftest.load('rollcall_lock').take(sys.argv[1], 'rolling to 1.1.0', {}); input()"
-    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", script, str(path)]
+    # The shell stands for the playbook that a module has above it.
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", '"$@"; :', "sh", sys.executable, "-c", script, str(path)]
     if os.geteuid() != 0:
         command.insert(1, "--map-root-user")
     with subprocess.Popen(command, cwd=Path(__file__).parent, stdin=subprocess.PIPE) as other:
