@@ -1,6 +1,7 @@
 # A release that is wrong in one way, for a drill or the chaos harness to deploy. Never pushed anywhere.
 #   docker build --tag rollcall-server:no-dedup --build-arg MUTANT=no-dedup - <docker/mutant.Dockerfile
-FROM rollcall-server:mutant
+ARG IMAGES=rollcall
+FROM ${IMAGES}-server:mutant
 ARG MUTANT
 # Its own, unless said.
 ARG DOSE=0

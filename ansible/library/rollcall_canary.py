@@ -38,8 +38,8 @@ attributes:
 EXAMPLES = r"""
 - name: Compare the new slot with the others
   rollcall_canary:
-    canary: {server: r1-green, address: 172.31.90.111}
-    controls: [{server: r2-blue, address: 172.31.90.12}, {server: r3-blue, address: 172.31.90.13}]
+    canary: {server: r1-green, address: 172.30.90.111}
+    controls: [{server: r2-blue, address: 172.30.90.12}, {server: r3-blue, address: 172.30.90.13}]
 """
 
 RETURN = r"""

@@ -6,12 +6,13 @@ DOCUMENTATION = r"""
 module: rollcall_drain
 short_description: Move a slot's clients off it and take it out of HAProxy, or undo that
 description:
-  - HAProxy sends the slot nobody new, the replica sends its clients elsewhere, each at its own moment, and when none
+  - The replica sends its clients elsewhere, each at its own moment, HAProxy sends the slot nobody new, and when no client
     is left HAProxy forgets the slot (MAINT).
   - A replica that dies meanwhile has no clients to move any more; those it had count as forced. One that only does not
     answer is asked again, as long as HAProxy has connections to it, and is taken for dead some seconds after its deadline.
+  - A replica that answers anything but 200 is alive and has its clients, so the drain fails, before HAProxy is told anything.
   - What only HAProxy still has after that, the far end of a client that vanished, it is told to close.
-  - C(state=ready) ends a drain and sends clients to the slot again; who moved stays moved.
+  - C(state=ready) ends a drain and sends clients to the slot again; clients that moved stay where they are.
 options:
   socket: {description: Path of HAProxy's runtime socket., type: path, required: true}
   backend: {description: HAProxy's backend., type: str, default: replicas}
@@ -19,8 +20,8 @@ options:
   address: {description: Address of the slot., type: str, required: true}
   port: {description: Port of its admin listener., type: int, default: 8090}
   state: {description: Wanted state., type: str, default: drained, choices: [drained, ready]}
-  spread_ms: {description: The clients' moments are spread over so long., type: int, default: 3000}
-  deadline_ms: {description: After so long the replica closes what is left., type: int, default: 20000}
+  spread_ms: {description: The clients' moments are spread over this long., type: int, default: 3000}
+  deadline_ms: {description: After this long the replica closes what is left., type: int, default: 20000}
   timeout: {description: Seconds to wait for HAProxy each time it is told something., type: float, default: 20}
   state_file: {description: Where to keep all servers' state after a change., type: path}
 author: [Rollcall]
@@ -30,7 +31,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Move every client to another replica
-  rollcall_drain: {socket: /path/haproxy.sock, server: r1-blue, address: 172.31.90.11}
+  rollcall_drain: {socket: /path/haproxy.sock, server: r1-blue, address: 172.30.90.11}
 """
 
 RETURN = r"""
@@ -45,7 +46,7 @@ note: {description: What an operator should know., type: str, returned: when the
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rollcall_admin import Admin, AdminError, AdminSilence
+from ansible.module_utils.rollcall_admin import Admin, AdminError, AdminRefusal, AdminSilence
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime, Server
 
 POLL_SECONDS = 0.05
@@ -68,12 +69,26 @@ class Drain:
         self.state = look(admin, server)
         self.progress = []
         self.note = ""
+        self.begun, self.body = False, None
 
-    def empty(self, spread_ms, deadline_ms):
-        """Start it and wait for its end."""
-        last, limit = self.state, deadline_ms / 1000 + GRACE_SECONDS
+    def begin(self, spread_ms, deadline_ms):
+        """Start it. No answer at all is for `empty` to deal with; one that is not 200 is an error."""
+        self.body = {"spread_ms": spread_ms, "deadline_ms": deadline_ms}
         try:
-            self._ask(time.monotonic() + limit, "POST", {"spread_ms": spread_ms, "deadline_ms": deadline_ms})
+            self._saw(self.admin.call("POST", "/drain", self.body))
+            self.begun = True
+        except AdminRefusal:
+            raise
+        except AdminError as error:
+            self.note = f"{self.admin.address}: {error}"
+
+    def empty(self):
+        """Wait for its end, and start it first if nobody has answered yet."""
+        last, limit = self.state, self.body["deadline_ms"] / 1000 + GRACE_SECONDS
+        self.note = ""
+        try:
+            if not self.begun:
+                self._ask(time.monotonic() + limit, "POST", self.body)
             # Its deadline counts from when it hears of it.
             until = time.monotonic() + limit
             while self.state["connections"] > 0:
@@ -82,13 +97,15 @@ class Drain:
                     raise StuckError(f"{self.admin.address} still has {last['connections']} connections after {limit:.0f} s")
                 time.sleep(POLL_SECONDS)
                 self._ask(until, "GET")
+        except AdminRefusal:
+            raise
         except AdminError as error:
             # Not a failure of the drain: nobody can be left on a replica that is no more.
             self.state = GONE | {"moved": last["moved"], "forced": last["forced"] + last["connections"]}
             self.note = f"{self.admin.address} went away in its drain, with {last['connections']} connections: {error}"
 
     def _ask(self, until, method, body=None):
-        """Again while no answer comes: who is starved or frozen for some seconds still has its clients."""
+        """Again while no answer comes: a replica that is starved or frozen for some seconds still has its clients."""
         while True:
             try:
                 self._saw(self.admin.call(method, "/drain", body))
@@ -112,6 +129,8 @@ def look(admin, server):
     """The drain as the replica tells it."""
     try:
         return admin.get("/drain")
+    except AdminRefusal:
+        raise
     except AdminSilence:
         return SILENT if server.connections() > 0 else GONE
     except AdminError:
@@ -119,10 +138,19 @@ def look(admin, server):
 
 
 def take_out(drain, server, params):
-    """HAProxy first, or the clients that leave could come straight back."""
+    """The replica first, since it may refuse. A client whose moment is now finds the slot in HAProxy for a few milliseconds more, but
+    not the emptiest there; and should it come straight back, the replica answers 503, and HAProxy tries another."""
+    going = drain.state["phase"] != "gone"
+    if going:
+        drain.begin(params["spread_ms"], params["deadline_ms"])
     server.converge("drain", False, 0)
-    if drain.state["phase"] != "gone":
-        drain.empty(params["spread_ms"], params["deadline_ms"])
+    try:
+        if going:
+            drain.empty()
+    except AdminRefusal:
+        # It was silent when it was asked first, and refuses now: its clients stay, and so does the slot.
+        server.converge("ready", False, 0)
+        raise
     server.converge("maint", True, 0)
     if server.wait_until_empty(REQUESTS_SECONDS):
         return

@@ -8,7 +8,8 @@ short_description: A lock that names its owner, and knows when that owner is gon
 description:
   - The lock names who holds it, where, since when, what for, and the C(ansible-playbook) process it belongs to.
   - If that process ran on this host and is gone, the deploy was interrupted. The lock is then taken over, and said so.
-    Whether a process of another host lives cannot be known here, so such a lock stays.
+    Whether a process of another host lives cannot be known here, nor one of another PID namespace, as of a container that has this
+    host's name, so such a lock stays.
 options:
   path: {description: The lock file., type: path, required: true}
   state:
@@ -89,6 +90,7 @@ def take(path, purpose, interrupted):
         "interrupted": interrupted,
         "pid": pid,
         "process": identity(pid),
+        "namespace": namespace(),
     }
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(owner, file)
@@ -107,15 +109,27 @@ def at_work(held):
 
 
 def ran_here(held):
-    return held["host"] == socket.gethostname() and bool(held.get("process"))
+    """Whether this process would see that one, if it lived."""
+    if held["host"] != socket.gethostname() or not held.get("process"):
+        return False
+    boot = held["process"].partition(" ")[0]
+    return boot != boot_id() or held.get("namespace") == namespace()
+
+
+def namespace():
+    """The PID namespace of this process: in another one its numbers mean other processes."""
+    return os.readlink("/proc/self/ns/pid")
+
+
+def boot_id():
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+        return file.read().strip()
 
 
 def identity(pid):
     """What tells a process from a later one with its number; nothing if there is no such process."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
-            boot = file.read().strip()
-        return f"{boot} {_status(pid)[19]}"
+        return f"{boot_id()} {_status(pid)[19]}"
     except (OSError, TypeError):
         return ""
 

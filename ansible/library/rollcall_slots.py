@@ -24,7 +24,7 @@ EXAMPLES = r"""
   rollcall_slots:
     project: rollcall
     socket: /path/haproxy.sock
-    slots: {r1: {blue: 172.31.90.11, green: 172.31.90.111}}
+    slots: {r1: {blue: 172.30.90.11, green: 172.30.90.111}}
 """
 
 RETURN = r"""
@@ -35,7 +35,7 @@ replicas:
       C(up) (whether the first really serves), C(unproven) (whether the second holds something a roll had not finished
       with), C(needs_repair) (that, or the first runs and does not serve, or the second runs or gets clients), C(kept)
       (the release of the second), C(kept_before) (whether its container is older than the first's), of the first
-      C(server), C(address), C(release), C(spec) and C(deploy), and C(slots).
+      C(server), C(address), C(release), C(spec), C(deploy) and C(connections), and C(slots).
     - A slot has C(server), C(address), C(container), C(running), C(release), C(spec), C(deploy), C(aside) (the release
       set aside), C(created), C(started), C(admin), C(status), C(phase) and C(connections).
   type: dict
@@ -46,7 +46,7 @@ import json
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rollcall_admin import Admin, AdminError
+from ansible.module_utils.rollcall_admin import Admin, AdminError, AdminRefusal
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 
 # How long to look again for what was not there. Docker has started a HAProxy or a replica that died again by then.
@@ -93,6 +93,9 @@ def lifecycle(address, running):
         return {"phase": "stopped", "connections": 0}
     try:
         state = Admin(address, timeout=2).get("/drain")
+    except AdminRefusal:
+        # It lives, so starting it anew would cut clients for nothing.
+        return {"phase": "refuses", "connections": 0}
     except AdminError:
         # Running, but no answer: a fact about the slot, not a failure to find out.
         return {"phase": "silent", "connections": 0}
@@ -125,7 +128,7 @@ def replica(slots):
         "needs_repair": asleep or stray or unproven,
         "kept": slots[idle]["release"],
         "kept_before": slots[idle]["created"] < slots[serving]["created"],
-        **{fact: slots[serving][fact] for fact in ("server", "address", "release", "spec", "deploy")},
+        **{fact: slots[serving][fact] for fact in ("server", "address", "release", "spec", "deploy", "connections")},
         "slots": slots,
     }
 

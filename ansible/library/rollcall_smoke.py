@@ -22,7 +22,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Try the new slot
-  rollcall_smoke: {address: 172.31.90.111, release: 1.1.0}
+  rollcall_smoke: {address: 172.30.90.111, release: 1.1.0}
 """
 
 RETURN = r"""

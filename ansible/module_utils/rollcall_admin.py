@@ -6,11 +6,15 @@ import json
 
 
 class AdminError(Exception):
-    """The admin listener cannot be reached, or answered an error."""
+    """The admin listener cannot be reached, or did not answer as it should."""
 
 
 class AdminSilence(AdminError):
     """No answer came in time: of one that is starved or frozen, and also of an address where nobody is any more."""
+
+
+class AdminRefusal(AdminError):
+    """An answer, but not the one that was asked for: what answers is alive."""
 
 
 class Admin:
@@ -50,7 +54,7 @@ class Admin:
         finally:
             connection.close()
         if response.status != 200:
-            raise AdminError(f"{where}: status {response.status}")
+            raise AdminRefusal(f"{where}: status {response.status}")
         return where, content
 
 
@@ -58,4 +62,4 @@ def _parse(where, content):
     try:
         return json.loads(content or b"{}")
     except ValueError as error:
-        raise AdminError(f"{where}: not JSON: {content[:80]!r}") from error
+        raise AdminRefusal(f"{where}: not JSON: {content[:80]!r}") from error

@@ -81,6 +81,16 @@ class Runtime:
         if reply:
             raise HaproxyError(f"HAProxy refused {state} for {backend}/{name}: {reply}")
 
+    def weights(self, backend):
+        """Name -> weight of each server, as it was told; 1 unless somebody said otherwise."""
+        return {row["srv_name"]: int(row["srv_uweight"]) for row in self._states(backend)}
+
+    def set_weight(self, backend, name, weight):
+        """How much a server is preferred, from 0 to 256."""
+        reply = self.ask(f"set server {backend}/{name} weight {weight}").strip()
+        if reply:
+            raise HaproxyError(f"HAProxy refused weight {weight} for {backend}/{name}: {reply}")
+
     def save(self, path):
         """Keep all servers' state for HAProxy's next start; in one step, so that it never reads half a file."""
         state = self.ask("show servers state")
@@ -90,10 +100,13 @@ class Runtime:
         os.replace(file.name, path)
 
     def _admin_states(self, backend):
+        return {row["srv_name"]: _admin(int(row["srv_admin_state"])) for row in self._states(backend)}
+
+    def _states(self, backend):
         # The first line is a version, the second the header.
         lines = self.ask("show servers state").splitlines()[1:]
         rows = csv.DictReader((line.removeprefix("# ") for line in lines if line), delimiter=" ")
-        return {row["srv_name"]: _admin(int(row["srv_admin_state"])) for row in rows if row["be_name"] == backend}
+        return [row for row in rows if row["be_name"] == backend]
 
 
 class Server:
@@ -125,7 +138,7 @@ class Server:
             self.wait_for(state, hold, deadline)
 
     def wait_for(self, state, hold, deadline):
-        """Until the status is exact for `hold` seconds on end; a flap starts them anew, and who goes on flapping is given up."""
+        """Until the status is exact for `hold` seconds on end; a flap starts them anew, and a server that goes on flapping is given up."""
         since, downs, before = None, None, None
         while True:
             row = self.row()

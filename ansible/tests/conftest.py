@@ -82,6 +82,10 @@ class Toy:
         self.bodies = {}
         # Paths that it answers with 503, as a draining replica does.
         self.refuse = set()
+        # Paths at which it ends the connection without an answer, as one that dies does.
+        self.dead = set()
+        # (method, path) -> the status that it answers instead of 200.
+        self.statuses = {}
         # Paths whose answer, announced as longer, stops in the middle.
         self.endless = set()
         self.hold = threading.Event()
@@ -96,10 +100,13 @@ class Toy:
                 toy.asked.append((self.command, self.path))
                 toy.headers[self.path] = self.headers
                 toy.bodies[self.path] = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.path in toy.dead:
+                    self.close_connection = True
+                    return
                 if self.path == "/slow":
                     toy.hold.wait(10)
                 refused = self.path in toy.refuse or (self.path == "/readyz" and not toy.ready)
-                status = 503 if refused else 200
+                status = 503 if refused else toy.statuses.get((self.command, self.path), 200)
                 body = json.dumps(toy.answers.get((self.command, self.path), lambda: {})()).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body) + (self.path in toy.endless)))

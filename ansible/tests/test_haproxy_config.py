@@ -1,13 +1,16 @@
 """The one haproxy.cfg, rendered by Ansible and run in our image, with toy replicas behind it."""
 
 import http.client
+import json
 import shutil
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.rollcall_haproxy import Runtime
 from conftest import ROOT, Toy, free_port, wait_until
 
 SLOTS = ["r1-blue", "r1-green", "r2-blue", "r2-green", "r3-blue", "r3-green"]
@@ -47,11 +50,11 @@ class Stack:
     """HAProxy with the real configuration, but for addresses: the toys are on loopback."""
 
     def __init__(self, directory):
-        config, self.port = render(directory), free_port()
-        config = config.replace("bind :8080", f"bind 127.0.0.1:{self.port}")
+        self.directory, self.port = directory, free_port()
+        config = render(directory, f"rollcall_port={self.port}")
         self.toys = {name: Toy(free_port()) for name in SLOTS if name.endswith("blue")}
         for number, toy in enumerate(self.toys.values(), 11):
-            config = config.replace(f"172.31.90.{number}:8080", f"127.0.0.1:{toy.port}")
+            config = config.replace(f"172.30.90.{number}:8080", f"127.0.0.1:{toy.port}")
             toy.start()
         config = config.replace("set-timeout server 12500ms", "set-timeout server 500ms")
         (directory / "haproxy.cfg").write_text(config)
@@ -169,6 +172,62 @@ def test_an_event_stream_that_fell_silent_is_ended(stack, path, error):
     with pytest.raises(error):
         response.read()
     connection.close()
+
+
+def test_o6_a_failed_request_is_logged_as_json_and_no_other(stack):
+    for toy in stack.toys.values():
+        toy.refuse.add('/fails"?')
+    assert stack.request("GET", "/is-fine")[0] == 200
+    assert stack.request("GET", '/fails"?')[0] == 503
+
+    def lines():
+        logs = subprocess.run(["docker", "logs", stack.container], check=True, capture_output=True, text=True).stdout
+        return [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
+
+    wait_until(lambda: any("fails" in line["uri"] for line in lines()))
+    for toy in stack.toys.values():
+        toy.refuse.clear()
+    failed = next(line for line in lines() if "fails" in line["uri"])
+    assert (failed["method"], failed["status"], failed["client"]) == ("GET", 503, "127.0.0.1")
+    assert failed["server"] in SLOTS and failed["retries"] and failed["time"] and "total_ms" in failed
+    assert not any("is-fine" in line["uri"] for line in lines())
+
+
+class Deaf:
+    """A replica whose kernel drops what it has no room for: it listens, with a backlog of one, and accepts nothing until told to."""
+
+    def __init__(self, port):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", port))
+        self.listener.listen(0)
+        # Fills the backlog, so that the next first packet is dropped.
+        self.first = socket.create_connection(("127.0.0.1", port))
+
+    def close(self):
+        self.first.close()
+        self.listener.close()
+
+
+def test_s17_one_lost_packet_takes_no_healthy_replica_down(stack):
+    """A full backlog drops a connect's first packet, and TCP sends it again after a second: that is not a dead replica."""
+    toy, runtime = stack.toys["r1-blue"], Runtime(str(stack.directory / "haproxy.sock"))
+    wait_until(lambda: runtime.server("replicas", "r1-blue")["status"] == "UP")
+    before = runtime.server("replicas", "r1-blue")["chkdown"]
+    for other in ("r2-blue", "r3-blue"):
+        runtime.set_state("replicas", other, "drain")
+    toy.stop()
+    deaf = Deaf(toy.port)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(stack.request, "GET", "/late")
+        wait_until(lambda: runtime.server("replicas", "r1-blue")["scur"] != "0")
+        deaf.close()
+        toy.start()
+        answer = asked.result()
+    for other in ("r2-blue", "r3-blue"):
+        runtime.set_state("replicas", other, "ready")
+    row = runtime.server("replicas", "r1-blue")
+    assert answer[0] == 200 and row["chkdown"] == before, row
 
 
 def test_a_reload_closes_no_idle_connection_under_a_request(stack):

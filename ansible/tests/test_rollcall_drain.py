@@ -51,6 +51,11 @@ def drain_of(module, toy, connections):
     return module.Drain(admin, SimpleNamespace(connections=lambda: connections))
 
 
+def drain_to_its_end(drain, spread_ms, deadline_ms):
+    drain.begin(spread_ms, deadline_ms)
+    drain.empty()
+
+
 @pytest.fixture
 def blue(haproxy):
     """Arguments for the slot that serves."""
@@ -66,17 +71,49 @@ def test_waits_until_the_last_connection_has_moved(haproxy, run, blue):
     assert haproxy.status("r1-blue") == "MAINT" and "r1-blue" in haproxy.state_file.read_text()
 
 
-def test_haproxy_sends_nobody_new_before_the_replica_lets_go(haproxy, run, blue):
+def test_haproxy_sends_nobody_new_as_soon_as_the_replica_drains(haproxy, run, blue):
+    """And not only when its clients have moved, or those could come straight back."""
     seen = []
-    state = replica(haproxy.blue, left=1)
+    state = replica(haproxy.blue, left=3)
+    look = haproxy.blue.answers["GET", "/drain"]
+    haproxy.blue.answers["GET", "/drain"] = lambda: seen.append((state["phase"], haproxy.status("r1-blue"))) or look()
+    run("rollcall_drain", **blue)
+    assert seen[0] == ("ready", "UP") and {status for phase, status in seen[1:] if phase == "draining"} == {"DRAIN"}
+
+
+@pytest.mark.parametrize("status", [404, 422, 500])
+def test_o2_a_replica_that_refuses_to_drain_keeps_its_clients(haproxy, run, blue, status):
+    """It is alive, and so are they: HAProxy is told nothing, and closes nothing."""
+    replica(haproxy.blue, left=3)
+    haproxy.blue.statuses["POST", "/drain"] = status
+    with socket.create_connection(("127.0.0.1", haproxy.front)) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: ("GET", "/slow") in haproxy.blue.asked)
+        result = run("rollcall_drain", **blue)
+        assert result["failed"] and f"status {status}" in result["msg"]
+        assert haproxy.status("r1-blue") == "UP"
+        haproxy.blue.hold.set()
+        client.settimeout(5)
+        assert b" 200 " in client.recv(4096)
+
+
+def test_o2_a_replica_without_a_drain_is_not_dead(haproxy, run, blue):
+    haproxy.blue.statuses["GET", "/drain"] = 404
+    result = run("rollcall_drain", **blue)
+    assert result["failed"] and "status 404" in result["msg"] and haproxy.status("r1-blue") == "UP"
+
+
+def test_o2_a_refusal_in_the_middle_of_a_drain_is_no_death(haproxy, run, blue):
+    """Also one that comes late, from a replica that was silent when it was asked first: it gets clients again."""
+    state = replica(haproxy.blue, left=3)
 
     def begin():
-        seen.append(haproxy.status("r1-blue"))
-        return state | {"phase": "draining"}
+        haproxy.blue.statuses["GET", "/drain"] = 500
+        return state
 
     haproxy.blue.answers["POST", "/drain"] = begin
-    run("rollcall_drain", **blue)
-    assert seen == ["DRAIN"]
+    result = run("rollcall_drain", **blue)
+    assert result["failed"] and "status 500" in result["msg"] and haproxy.status("r1-blue") == "UP"
 
 
 def test_a_request_that_is_on_its_way_gets_its_answer(haproxy, run, blue):
@@ -126,7 +163,7 @@ def test_a_replica_that_keeps_its_connections_past_the_deadline_is_an_error(toy,
     module = load("rollcall_drain")
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
     with pytest.raises(module.StuckError, match="still has 2 connections"):
-        drain_of(module, toy, 2).empty(0, 100)
+        drain_to_its_end(drain_of(module, toy, 2), 0, 100)
 
 
 def test_a_replica_that_dies_in_its_drain_has_nobody_left_to_move(toy):
@@ -134,8 +171,8 @@ def test_a_replica_that_dies_in_its_drain_has_nobody_left_to_move(toy):
     state["moved"] = 2
     toy.answers["GET", "/drain"] = lambda: state
     drain = drain_of(load("rollcall_drain"), toy, 5)
-    toy.answers["POST", "/drain"] = lambda: toy.refuse.add("/drain") or state
-    drain.empty(0, 1000)
+    toy.answers["POST", "/drain"] = lambda: toy.dead.add("/drain") or state
+    drain_to_its_end(drain, 0, 1000)
     assert (drain.state["moved"], drain.state["forced"], drain.state["connections"]) == (2, 5, 0)
     assert "went away in its drain" in drain.note
 
@@ -145,7 +182,7 @@ def test_one_answer_that_does_not_come_is_no_death(toy):
     # The first look, the first POST and the first poll, and so on.
     starve(toy, comes=lambda ask: ask % 3 == 2)
     drain = drain_of(load("rollcall_drain"), toy, 4)
-    drain.empty(0, 10_000)
+    drain_to_its_end(drain, 0, 10_000)
     assert (drain.state["moved"], drain.state["forced"], drain.state["connections"]) == (4, 0, 0)
     assert not drain.note
 
@@ -156,7 +193,7 @@ def test_a_replica_that_is_frozen_in_its_drain_is_given_up_after_the_deadline(to
     module = load("rollcall_drain")
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
     drain, began = drain_of(module, toy, 4), time.monotonic()
-    drain.empty(0, 500)
+    drain_to_its_end(drain, 0, 500)
     assert 0.6 < time.monotonic() - began < 3
     assert (drain.state["phase"], drain.state["moved"], drain.state["forced"]) == ("gone", 1, 3)
     assert "timed out" in drain.note
@@ -166,7 +203,7 @@ def test_a_silent_replica_on_which_haproxy_has_nobody_is_not_waited_for(toy):
     replica(toy, left=0)
     starve(toy, comes=lambda ask: ask == 0)
     drain, began = drain_of(load("rollcall_drain"), toy, 0), time.monotonic()
-    drain.empty(0, 20_000)
+    drain_to_its_end(drain, 0, 20_000)
     assert time.monotonic() - began < 3
     assert (drain.state["phase"], drain.state["forced"]) == ("gone", 0)
 

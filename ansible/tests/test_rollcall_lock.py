@@ -1,9 +1,11 @@
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from conftest import load
+from conftest import load, wait_until
 
 
 @pytest.fixture
@@ -73,6 +75,38 @@ def test_a_lock_from_another_host_is_never_taken_over(path, run):
     held_by(path, host="elsewhere", pid=2**22, process="another start")
     result = run("rollcall_lock", path=str(path))
     assert result["failed"] and "@elsewhere" in result["msg"]
+
+
+@pytest.mark.parametrize("namespace", ["pid:[1]", None])
+def test_o13_a_lock_from_another_pid_namespace_is_never_taken_over(path, run, namespace):
+    """A container may have this host's name and kernel. Its processes have other numbers here, or none that can be seen."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    before = held_by(path, pid=gone.pid, namespace=namespace)
+    result = run("rollcall_lock", path=str(path), purpose="rolling to 1.1.0")
+    assert result["failed"] and "unlock.yml" in result["msg"]
+    assert json.loads(path.read_text())["deploy"] == before["deploy"]
+    assert run("rollcall_lock", path=str(path), state="free")["changed"]
+
+
+def test_o13_a_real_process_in_another_pid_namespace_keeps_its_lock(path, run):
+    """It lives, its number here is another's, and both read the same host name."""
+    script = "import sys, conftest; conftest.load('rollcall_lock').take(sys.argv[1], 'rolling to 1.1.0', {}); input()"
+    # The shell stands for the playbook that a module has above it.
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", '"$@"; :', "sh", sys.executable, "-c", script, str(path)]
+    if os.geteuid() != 0:
+        command.insert(1, "--map-root-user")
+    with subprocess.Popen(command, cwd=Path(__file__).parent, stdin=subprocess.PIPE) as other:
+        wait_until(path.exists)
+        result = run("rollcall_lock", path=str(path), purpose="rolling to 1.1.0")
+        other.stdin.close()
+    assert result["failed"] and "has held the lock since" in result["msg"]
+
+
+def test_a_lock_from_before_this_boot_is_taken_over(path, run):
+    """No process of it can be left, whatever namespace it had."""
+    held_by(path, process="another-boot 1", namespace="pid:[1]")
+    assert "failed" not in run("rollcall_lock", path=str(path))
 
 
 def test_a_lock_that_names_no_process_is_never_taken_over(path, run):

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from ansible.module_utils.rollcall_admin import Admin as module_admin
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 from conftest import load
 
@@ -12,6 +13,7 @@ ABSENT = {
     "admin": "maint",
     "status": "MAINT",
     "phase": "stopped",
+    "connections": 0,
 }
 KEPT = ABSENT | {"release": "1.0.0", "created": "2026-01-01T10:00:00Z"}
 SERVES = ABSENT | {
@@ -66,7 +68,17 @@ def test_what_a_roll_had_not_finished_with_is_told():
     assert not load("rollcall_slots").replica(slots)["unproven"]
 
 
-def test_a_silent_slot_is_looked_at_again_by_who_would_start_it_anew():
+def test_o2_an_answer_that_is_an_error_is_no_silence(toy, monkeypatch):
+    """What is silent is started anew, and its clients cut."""
+    module = load("rollcall_slots")
+    monkeypatch.setattr(module, "Admin", lambda address, timeout: module_admin(address, toy.port, timeout))
+    toy.statuses["GET", "/drain"] = 500
+    assert module.lifecycle("127.0.0.1", True)["phase"] == "refuses"
+    toy.stop()
+    assert module.lifecycle("127.0.0.1", True)["phase"] == "silent"
+
+
+def test_a_silent_slot_is_looked_at_again_before_it_is_started_anew():
     module = load("rollcall_slots")
     frozen = SERVES | {"phase": "silent", "status": "DOWN"}
     well, hangs, empty = ({"r1": module.replica({"blue": slot, "green": KEPT})} for slot in (SERVES, frozen, ABSENT))

@@ -118,6 +118,12 @@ class CallbackModule(Default):
     def v2_runner_on_skipped(self, result):
         self._quiet("v2_runner_on_skipped", result)
 
+    def v2_runner_item_on_ok(self, result):
+        self._quiet("v2_runner_item_on_ok", result)
+
+    def v2_runner_item_on_skipped(self, result):
+        self._quiet("v2_runner_item_on_skipped", result)
+
     def _quiet(self, event, *arguments):
         if not self.phased:
             getattr(super(), event)(*arguments)

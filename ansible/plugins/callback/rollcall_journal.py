@@ -118,7 +118,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result):
         values = result.result
         if self._action(result) == "rollcall_lock" and "deploy_id" in values.get("ansible_facts", {}):
-            self._begin(values)
+            self._begin(values, result.task)
         if self.deploy:
             facts = values.get("ansible_facts", {})
             self.deploy["release"] = facts.get("replica_release", self.deploy["release"])
@@ -126,7 +126,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         if self._action(result) == "rollcall_lock" and not self.deploy:
-            self._begin(result.result)
+            self._begin(result.result, result.task)
         if not ignore_errors and self.outcome == "done":
             phase = result.task.get_vars().get("replica_phase")
             self.outcome = "failed" if phase or self.turns else "refused"
@@ -147,9 +147,10 @@ class CallbackModule(CallbackBase):
     def _action(result):
         return result.task.action.rpartition(".")[2]
 
-    def _begin(self, values):
+    def _begin(self, values, task):
         arguments = values["invocation"]["module_args"]
-        if arguments["state"] != "held":
+        # A teardown holds the lock too, and takes the journal away.
+        if arguments["state"] != "held" or not task.get_vars().get("journal", True):
             return
         self.deploy = {
             "deploy": values.get("owner", {}).get("deploy", ""),

@@ -28,11 +28,11 @@ pub struct Place {
     /// Name of the stack: prefix of its containers, and their label.
     #[arg(long, default_value = "rollcall-chaos")]
     pub project: String,
-    /// Port that HAProxy is published on, on 127.0.0.1.
+    /// Port that HAProxy binds, on 127.0.0.1.
     #[arg(long, default_value_t = 18090)]
     pub port: u16,
     /// First three numbers of its network.
-    #[arg(long, default_value = "172.31.92")]
+    #[arg(long, default_value = "172.30.92")]
     pub network: String,
 }
 
@@ -49,6 +49,14 @@ pub struct Stack {
     root: PathBuf,
     /// What the control machine keeps of it.
     run_dir: PathBuf,
+}
+
+/// As the playbooks check it: paths and filters are made of it.
+fn is_name(project: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=40).contains(&project.len())
+        && project.starts_with(plain)
+        && project.chars().all(|c| plain(c) || "-_".contains(c))
 }
 
 /// A place for one server process of a replica.
@@ -77,6 +85,7 @@ impl Stack {
             "no ansible/playbooks here; run it through scripts/"
         );
         let home = PathBuf::from(env::var_os("HOME").context("no HOME")?);
+        ensure!(is_name(&place.project), "{} is no name for a stack", place.project);
         let run_dir = home.join(".rollcall").join(&place.project);
         Ok(Self { place, env: BTreeMap::new(), redis_image: None, root, run_dir })
     }
@@ -111,13 +120,7 @@ impl Stack {
         format!("{}.2", self.place.network)
     }
 
-    /// HAProxy, in the stack's network.
-    #[must_use]
-    pub fn haproxy_address(&self) -> String {
-        format!("{}.3", self.place.network)
-    }
-
-    /// This machine, in the stack's network.
+    /// This machine, in the stack's network, and with it HAProxy, which runs in the machine's own.
     #[must_use]
     pub fn gateway_address(&self) -> String {
         format!("{}.1", self.place.network)
@@ -138,13 +141,14 @@ impl Stack {
         self.playbook("site").set("release", release).succeed().await.map(drop)
     }
 
-    /// Removes everything of the stack.
+    /// Removes everything of the stack, room logs included.
     ///
     /// # Errors
     ///
     /// If the playbook fails; with what it printed.
     pub async fn down(&self) -> anyhow::Result<()> {
-        self.playbook("teardown").succeed().await.map(drop)
+        let teardown = self.playbook("teardown").set("keep_logs", "false").set("yes", "true");
+        teardown.succeed().await.map(drop)
     }
 
     /// Removes everything of the stack after some work, and hands on what the work came to.
@@ -260,5 +264,19 @@ impl Stack {
             container: container.to_owned(),
             address: format!("{}.{host}", self.place.network),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn o10_a_name_that_would_lead_elsewhere_is_none() {
+        assert!(is_name("rollcall-chaos") && is_name("r_2"));
+        let too_long = "x".repeat(41);
+        for name in ["", "..", "a/b", "-a", "A", "a b", "a\n", "ä", &too_long] {
+            assert!(!is_name(name), "{name:?}");
+        }
     }
 }

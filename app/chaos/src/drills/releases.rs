@@ -55,6 +55,28 @@ pub async fn beside_each_other(scene: &Scene) -> anyhow::Result<String> {
     back.line("done: ")
 }
 
+/// The release before this one, as an image of its own commit: `scripts/build --before`.
+const BEFORE: &str = "before";
+
+/// From the release before to this one, and back to the kept containers. The roll there stops after the first
+/// replica, so that for a while clients of one room are on both, and some move from either to the other.
+pub async fn from_the_one_before(scene: &Scene) -> anyhow::Result<String> {
+    let new = scene.release().await?;
+    scene.roll(BEFORE).succeed().await?;
+    scene.expect_serving(BEFORE).await?;
+    scene.roll(new).arg("--limit").arg("r1").succeed().await?;
+    sleep(BESIDE).await;
+    scene.roll(new).succeed().await?;
+    scene.expect_serving(new).await?;
+    let back = scene.stack.playbook("rollback").run().await?;
+    back.expect_success()?;
+    scene.expect_serving(BEFORE).await?;
+    sleep(BESIDE).await;
+    scene.roll(new).succeed().await?;
+    scene.expect_serving(new).await?;
+    back.line("done: ")
+}
+
 async fn expect_hook_to_refuse_the_way_back(scene: &Scene) -> anyhow::Result<()> {
     let before = scene.containers().await?;
     let hooks = scene.hooks(&[("pre-deploy", &not_on_a_friday("rolling back"))])?;

@@ -8,22 +8,26 @@ use tokio::time::{Instant, sleep};
 use super::Scene;
 use crate::cluster::{
     forward::Forwarder,
-    network::{Fate, Way, cut, detour, mend},
+    network::{Fate, Peer, Way, cut, detour, mend},
     redis::command,
 };
 
+/// The port of a replica that HAProxy sends clients to.
+const PUBLIC: u16 = 8080;
 /// From one attempt to reach a Redis that is down to the next.
 const AGAIN: Duration = Duration::from_millis(200);
 
 pub async fn cut_redis(scene: &Scene<'_>, way: Way, fate: Fate) -> anyhow::Result<()> {
-    cut_from(scene, &scene.stack.redis_address(), way, fate).await
+    let address = scene.stack.redis_address();
+    cut_from(scene, Peer { address: &address, port: None }, way, fate).await
 }
 
 pub async fn cut_haproxy(scene: &Scene<'_>, way: Way, fate: Fate) -> anyhow::Result<()> {
-    cut_from(scene, &scene.stack.haproxy_address(), way, fate).await
+    let address = scene.stack.gateway_address();
+    cut_from(scene, Peer { address: &address, port: Some(PUBLIC) }, way, fate).await
 }
 
-async fn cut_from(scene: &Scene<'_>, peer: &str, way: Way, fate: Fate) -> anyhow::Result<()> {
+async fn cut_from(scene: &Scene<'_>, peer: Peer<'_>, way: Way, fate: Fate) -> anyhow::Result<()> {
     let container = scene.container().await?;
     cut(&container, peer, way, fate).await?;
     scene.hold().await;

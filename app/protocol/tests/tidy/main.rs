@@ -161,6 +161,7 @@ fn is_hard_to_read(line: &str) -> bool {
     (subject
         && verb
         && !is_question
+        && !names_a_thing
         && line.trim_start_matches([' ', '/', '!', '#', '-', '*']).starts_with('W'))
         || HARD_TO_READ.iter().any(|phrase| lower.contains(phrase))
 }

@@ -1,0 +1,65 @@
+"""What cannot be right is refused before anything is built from it, by every playbook."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PLAYBOOKS = ["site", "rolling-update", "rollback", "status", "unlock", "teardown"]
+INVENTORY = """
+all:
+  vars: {{ ansible_connection: local }}
+  children: {{ replicas: {{ hosts: {hosts} }} }}
+"""
+
+
+def play(playbook, settings, *arguments, **environment):
+    command = [Path(sys.executable).with_name("ansible-playbook"), f"playbooks/{playbook}.yml", "-e", json.dumps(settings), *arguments]
+    played = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | environment)
+    return played.returncode, " ".join((played.stdout + played.stderr).split())
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_o10_a_project_that_would_lead_elsewhere_is_refused(playbook, tmp_path):
+    """`..` would be the home directory, and with an empty one every stack's files are this one's."""
+    (tmp_path / ".rollcall").mkdir()
+    (tmp_path / "precious").touch()
+    code, words = play(playbook, {"rollcall_project": ".."}, HOME=str(tmp_path))
+    assert code != 0 and "rollcall_project names paths" in words
+    assert (tmp_path / "precious").exists() and (tmp_path / ".rollcall").exists()
+
+
+@pytest.mark.parametrize("project", ["", "a/b"])
+def test_o10_what_is_no_name_is_refused(project, tmp_path):
+    code, words = play("teardown", {"rollcall_project": project}, HOME=str(tmp_path))
+    assert code != 0 and "rollcall_project names paths" in words
+
+
+def test_o10_the_home_directory_is_no_stacks_own(tmp_path):
+    code, words = play("teardown", {"rollcall_project": "rollcall-pytest-none", "rollcall_run_dir": str(tmp_path)}, HOME=str(tmp_path))
+    assert code != 0 and "rollcall_run_dir" in words
+
+
+@pytest.mark.parametrize("playbook", ["site", "rolling-update"])
+def test_o16_a_release_that_is_a_number_is_refused(playbook, tmp_path):
+    code, words = play(playbook, {"rollcall_project": "rollcall-pytest-none", "release": 1.10}, HOME=str(tmp_path))
+    assert code != 0 and "1.1 is a number" in words and "quotes" in words
+
+
+@pytest.mark.parametrize(
+    ("hosts", "fault"),
+    [
+        ({"r1": {"rollcall_number": 1}, "r2": {"rollcall_number": 1}}, "the same rollcall_number"),
+        ({"r1": {"rollcall_number": 100}, "r2": {}}, "from 1 to 99"),
+    ],
+)
+def test_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_path):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(INVENTORY.format(hosts=json.dumps(hosts)))
+    (tmp_path / "group_vars").symlink_to(ROOT / "inventories" / "local" / "group_vars")
+    code, words = play("status", {"rollcall_project": "rollcall-pytest-none"}, "-i", str(inventory), HOME=str(tmp_path))
+    assert code != 0 and fault in words
