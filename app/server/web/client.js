@@ -109,7 +109,7 @@ export class Client {
   /** Ends our presence at once, for good. */
   leave() {
     if (this.current) this.current.send(frames.bye());
-    this.#finish();
+    this.stop();
   }
 
   // Opening and closing
@@ -145,7 +145,7 @@ export class Client {
     // A refusal of the second connection is a move that failed: the first one goes on.
     const failedMove = connection === this.next && this.current !== null;
     if (isFinal(code) && !failedMove) {
-      this.#finish();
+      this.stop();
       this.on.ended(code, connection.lastError);
     } else if (connection === this.next) {
       this.next = null;
@@ -169,7 +169,8 @@ export class Client {
     else this.#openIn(backoff(this.attempt++, this.random));
   }
 
-  #finish() {
+  /** Closes everything, without a word. */
+  stop() {
     this.over = true;
     this.#unplan();
     this.current?.close();

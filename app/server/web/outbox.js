@@ -1,5 +1,6 @@
 // @ts-check
 import { Window } from "./window.js";
+import { wellFormed } from "./words.js";
 
 /**
  * @typedef {{ n: number, text: string, trace: Trace, onItsWay: boolean }} Item one message of ours
@@ -29,7 +30,8 @@ export class Outbox {
   constructor({ next = 1, pending = [], seen = 0 } = {}) {
     this.next = next;
     /** @type {Item[]} what an older page saved has no trace: it may have been sent */
-    this.pending = pending.map(({ n, text, trace = "sent" }) => ({ n, text, trace, onItsWay: false }));
+    this.pending = pending.map(({ n, text, trace = "sent" }) =>
+      ({ n, text: wellFormed(text), trace, onItsWay: false }));
     /** Our highest number that was seen in the log. */
     this.seen = seen;
     this.reset();
@@ -53,7 +55,7 @@ export class Outbox {
   /** @param {string} text @returns {Item} */
   add(text) {
     /** @type {Item} */
-    const item = { n: this.next, text, trace: "", onItsWay: false };
+    const item = { n: this.next, text: wellFormed(text), trace: "", onItsWay: false };
     this.next += 1;
     this.pending.push(item);
     return item;
