@@ -44,9 +44,13 @@ export async function claimByAsking(key, lost, { patience = OBJECTION_MS, now = 
   const me = Math.random();
   let owned = false;
   const channel = new BroadcastChannel(`rollcall.${key}`);
-  globalThis.addEventListener?.("pagehide", () => channel.close());
+  let left = false;
+  globalThis.addEventListener?.("pagehide", () => (left = true));
+  // Kept for the back button, and back.
+  globalThis.addEventListener?.("pageshow", () => (left = false));
   const objected = await new Promise((resolve) => {
     channel.onmessage = ({ data: { to, from, at } }) => {
+      if (left) return;
       if (to !== undefined) return to === me && resolve(true);
       const object = () => channel.postMessage({ to: from });
       // Of two that ask at the same time the one with the lower number goes first.
