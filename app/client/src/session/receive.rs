@@ -48,7 +48,6 @@ impl Session {
             }
             ServerFrame::Typing { .. }
             | ServerFrame::Pong { .. }
-            | ServerFrame::Status { .. }
             | ServerFrame::Welcome { .. }
             | ServerFrame::Unknown => {}
         }

@@ -162,7 +162,6 @@ impl Session {
             why,
             moves: true,
             rooms,
-            moves: true,
         }));
     }
 
