@@ -31,7 +31,7 @@ pub enum Event {
         status: JoinStatus,
         /// How many are here.
         present: usize,
-        /// Who is here, at most 200.
+        /// The people here, at most 200 of them.
         members: Vec<Member>,
     },
     /// Catch-up in one room is done, on one connection.
@@ -141,7 +141,7 @@ pub enum Event {
         /// Their name.
         name: String,
     },
-    /// Who is here, anew.
+    /// The people here, told anew.
     Members {
         /// The room.
         room: String,

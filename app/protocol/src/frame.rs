@@ -109,7 +109,7 @@ pub struct Message {
     pub id: EntryId,
     /// The entry before it in the room log: a client whose cursor is not `prev` missed something.
     pub prev: EntryId,
-    /// Who said it.
+    /// The member that said it.
     pub member: String,
     /// Their name when they said it.
     pub name: String,
@@ -275,7 +275,7 @@ pub enum ServerFrame {
         status: JoinStatus,
         /// How many are here.
         present: usize,
-        /// Who is here: at most 200 of them.
+        /// The people here, at most 200 of them.
         members: Vec<Member>,
     },
     /// A message.
@@ -338,7 +338,7 @@ pub enum ServerFrame {
         /// Their name.
         name: String,
     },
-    /// Who is here, anew: sent when `presence` frames had to be skipped.
+    /// The people here, told anew: sent when `presence` frames had to be skipped.
     Members {
         /// The room's name.
         room: String,

@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use rollcall_client::{Config, Event, Events};
+use rollcall_client::{Client, Config, Event, Events, Handle};
 use rollcall_protocol::{
     ClientFrame, EntryId, ErrorCode, ISOLATED, JoinStatus, Limits, Message, RoomCursor,
     ServerFrame, Why,
@@ -225,4 +225,33 @@ pub async fn messages(events: &mut Events, count: usize) -> Vec<u64> {
         numbers.push(n.await);
     }
     numbers
+}
+
+/// A client that is live on replica r1 at entry `head`.
+pub async fn live_at(script: &Script, head: u64) -> (Handle, Events, Peer) {
+    let (handle, mut events) = Client::start(script.config());
+    let mut peer = script.accept().await;
+    assert_eq!((peer.why, peer.after()), (Why::Fresh, None));
+    peer.serve("r1", head).await;
+    assert!(soon(events.all_live()).await);
+    (handle, events, peer)
+}
+
+pub fn moved(event: Event) -> Option<(String, String, Duration)> {
+    match event {
+        Event::Moved { from, to, silence } => Some((from, to, silence)),
+        Event::Disconnected { loss, .. } => panic!("{loss}"),
+        _ => None,
+    }
+}
+
+pub fn told(event: Event) -> Option<&'static str> {
+    match event {
+        Event::Rejected { retried: true, .. } => Some("again"),
+        Event::Rejected { retried: false, .. } => Some("dropped"),
+        Event::Refused { .. } => Some("refused"),
+        Event::Gap { .. } => Some("gap"),
+        Event::Disconnected { loss, .. } => panic!("{loss}"),
+        _ => None,
+    }
 }
