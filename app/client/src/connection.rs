@@ -173,8 +173,8 @@ fn broke(error: Error) -> Loss {
 
 fn dial_error(error: Error) -> DialError {
     match error {
-        // A foreign origin: the same answer would come every time.
-        Error::Http(response) if response.status() == 403 => {
+        // A foreign origin, or a request that is no upgrade: the same answer would come every time.
+        Error::Http(response) if matches!(response.status().as_u16(), 403 | 426) => {
             DialError::Final(Final::Handshake(response.status().as_u16()))
         }
         Error::Url(error) => DialError::Final(Final::BadUrl(error.to_string())),

@@ -31,7 +31,7 @@ pub enum Event {
         status: JoinStatus,
         /// How many are here.
         present: usize,
-        /// Who is here, at most 200.
+        /// The people here, at most 200 of them.
         members: Vec<Member>,
     },
     /// Catch-up in one room is done, on one connection.
@@ -93,7 +93,7 @@ pub enum Event {
         n: u64,
         /// Its entry, if the server still knew.
         id: Option<EntryId>,
-        /// An earlier try had put it there.
+        /// An earlier try had put it there, as the server says or catch-up showed.
         duplicate: bool,
         /// From `send` to here.
         took: Duration,
@@ -113,6 +113,23 @@ pub enum Event {
         /// The client sends it again; otherwise it is dropped and not in the log.
         retried: bool,
     },
+    /// Whether a message of this client is in the log cannot be known: the answer was lost with a connection, and the
+    /// place of the log where it would be could not be seen. It is there once or not at all, and is not sent again.
+    Unknown {
+        /// The room.
+        room: String,
+        /// What `send` returned.
+        ticket: u64,
+        /// Its number at that time.
+        n: u64,
+    },
+    /// The serving replica has lost the log, or has it again. While it is away nothing goes out.
+    Log {
+        /// Which.
+        up: bool,
+        /// Messages that are not acknowledged now; they go out when the log is back.
+        kept: usize,
+    },
     /// Someone came or left. During a move both connections may tell.
     Presence {
         /// The room.
@@ -124,7 +141,7 @@ pub enum Event {
         /// Their name.
         name: String,
     },
-    /// Who is here, anew.
+    /// The people here, told anew.
     Members {
         /// The room.
         room: String,
@@ -157,6 +174,8 @@ pub enum Event {
         replica: String,
         /// This client's moment, from now.
         wait: Duration,
+        /// As the server says it.
+        reason: String,
     },
     /// The move is done: the new connection is live in all rooms.
     Moved {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use backoff::Backoff;
 pub use event::{Event, Final, Loss};
-pub use outbox::{Outbox, Pending, Refusal};
+pub use outbox::{CaughtUp, Outbox, Pending, Refusal};
 pub use resume::{Cursor, Seen};
 use rollcall_protocol::{EntryId, RoomCursor};
 use tokio::sync::{mpsc, oneshot};

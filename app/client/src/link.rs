@@ -37,6 +37,10 @@ pub(crate) struct Link {
     pub ping_at: Instant,
     /// When the replica wants this client gone.
     pub leave_at: Option<Instant>,
+    /// It wants so because it cannot deliver, which may pass.
+    pub isolated: bool,
+    /// The replica has lost the log: what is sent waits for it.
+    pub log_away: bool,
     /// The caller knows that this connection is live in all rooms.
     pub told_live: bool,
     /// The last `error`, which explains a close.
@@ -45,12 +49,20 @@ pub(crate) struct Link {
 
 impl Link {
     pub fn new(id: LinkId, welcome: Welcome, rooms: Vec<RoomCursor>, now: Instant) -> Self {
-        let ping_at = now + welcome.heartbeat;
-        let (stages, asked, told) = Default::default();
-        let (leave_at, told_live, refusal) = (None, false, None);
-        let heard = now;
-        let mut link =
-            Self { id, welcome, stages, asked, told, heard, ping_at, leave_at, told_live, refusal };
+        let mut link = Self {
+            id,
+            ping_at: now + welcome.heartbeat,
+            welcome,
+            stages: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            told: BTreeMap::new(),
+            heard: now,
+            leave_at: None,
+            isolated: false,
+            log_away: false,
+            told_live: false,
+            refusal: None,
+        };
         rooms.into_iter().for_each(|it| link.ask(it.room, it.after));
         link
     }
@@ -93,6 +105,11 @@ impl Link {
 
     pub fn is_live(&self, room: &str) -> bool {
         self.stages.get(room) == Some(&Stage::Live)
+    }
+
+    /// Whether the room's messages may go out here.
+    pub fn sends_in(&self, room: &str) -> bool {
+        self.is_live(room) && !self.log_away
     }
 
     /// Whether a `join` is due.

@@ -1,20 +1,23 @@
 //! The messages of one room that the client has not seen acknowledged. No I/O.
+//!
+//! The log may have forgotten a member's number, and would then take any, so a number alone is no proof against a second
+//! copy. What proves it is the room log itself: a connection tells every message after the cursor before it says `live`,
+//! and among them those of this member that got there. So nothing is sent before `live`, at whatever age.
+
+mod window;
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use rollcall_protocol::RejectCode;
+use rollcall_protocol::{EntryId, GapReason, RejectCode};
+
+use window::Window;
 
 /// Pause before everything is sent again a second time in a row, so that a server that keeps
 /// refusing is not asked in a hot loop.
 const STUBBORN: Duration = Duration::from_millis(100);
-
-/// How long after an `ack` the log surely remembers this member's number (the protocol keeps it for
-/// a day). A log that remembers nothing takes any number, so until then messages go one by one:
-/// were the first refused and the second taken, the first would count as taken too.
-const REMEMBERED: Duration = Duration::from_secs(12 * 3600);
 
 /// A message on its way into the room log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,27 @@ pub struct Pending {
     pub queued: Instant,
     /// The current connection carries it and has not answered.
     on_its_way: bool,
+    trace: Trace,
+}
+
+impl Pending {
+    /// It is in the log, and no answer to it is to come.
+    fn is_seen(&self) -> bool {
+        !self.on_its_way && matches!(self.trace, Trace::Seen(_))
+    }
+}
+
+/// What the client knows of a message whose answer it never got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trace {
+    /// No connection was lost with it.
+    None,
+    /// A connection was lost with it: it may be in the log.
+    Sent,
+    /// And the client could not see the place of the log where it would be.
+    Skipped,
+    /// It is in the log.
+    Seen(EntryId),
 }
 
 /// What a `reject` meant.
@@ -40,6 +64,23 @@ pub enum Refusal {
     Dropped(Pending),
     /// It answers no message that is on its way.
     Stale,
+}
+
+/// What catch-up settled: messages that are out of the outbox now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CaughtUp {
+    /// They were seen in the log.
+    pub taken: Vec<(Pending, EntryId)>,
+    /// Nobody can tell whether they are in the log. They are not sent again, or they could be there twice.
+    pub unknown: Vec<Pending>,
+}
+
+/// The number that the log waits for, as a refusal told.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    n: u64,
+    /// Lower numbers are other texts': whatever is pending gets this one or a higher one.
+    taken_below: bool,
 }
 
 /// One room's unacknowledged messages, in order.
@@ -55,12 +96,16 @@ pub struct Outbox {
     next: u64,
     /// Messages ever queued.
     tickets: u64,
-    /// The log's due number, as a refusal told; settled once nothing is on its way.
-    due: Option<u64>,
+    /// The connection was live in the room, so what the log has of this member was seen.
+    open: bool,
+    /// This member's highest number that was seen in the log.
+    seen: u64,
+    window: Window,
+    /// Settled once nothing is on its way.
+    due: Option<Due>,
     /// A refusal stands between the messages on their way and the next one.
     settling: bool,
     hold_until: Option<Instant>,
-    acked_at: Option<Instant>,
     /// Times that everything was to be sent again since the last `ack`.
     refused_rounds: u32,
 }
@@ -74,10 +119,12 @@ impl Outbox {
             capacity,
             next: 1,
             tickets: 0,
+            open: false,
+            seen: 0,
+            window: Window::default(),
             due: None,
             settling: false,
             hold_until: None,
-            acked_at: None,
             refused_rounds: 0,
         }
     }
@@ -90,20 +137,41 @@ impl Outbox {
         self.tickets += 1;
         let (n, ticket) = (self.next, self.tickets);
         self.next += 1;
-        self.pending.push_back(Pending { n, ticket, text, queued: now, on_its_way: false });
+        let (on_its_way, trace) = (false, Trace::None);
+        self.pending.push_back(Pending { n, ticket, text, queued: now, on_its_way, trace });
         Some(ticket)
+    }
+
+    /// The connection that carries the sends is live in the room, as it may have been before.
+    pub fn live(&mut self) -> CaughtUp {
+        let first = !std::mem::replace(&mut self.open, true);
+        let mut settled = CaughtUp::default();
+        if !first && !self.pending.iter().any(Pending::is_seen) {
+            return settled;
+        }
+        for pending in std::mem::take(&mut self.pending) {
+            match pending.trace {
+                Trace::Seen(id) if pending.is_seen() => settled.taken.push((pending, id)),
+                Trace::Skipped if first => settled.unknown.push(pending),
+                _ => self.pending.push_back(pending),
+            }
+        }
+        // The log has our number, but not this text under it: its turn comes after that.
+        if first && self.pending.front().map_or(self.next, |front| front.n) <= self.seen {
+            self.renumber(self.seen + 1);
+        }
+        settled
     }
 
     /// Takes the messages to send now, at most `room_for`, in order.
     pub fn take_due(&mut self, room_for: usize, now: Instant) -> Vec<(u64, String)> {
         self.settle(now);
-        if self.settling || self.hold_until.is_some_and(|until| now < until) {
+        let held = self.hold_until.is_some_and(|until| now < until);
+        if !self.open || self.settling || held {
             return Vec::new();
         }
         self.hold_until = None;
-        let is_remembered = self.acked_at.is_some_and(|at| now < at + REMEMBERED);
-        let alone = 1usize.saturating_sub(self.on_its_way());
-        let room_for = if is_remembered { room_for } else { room_for.min(alone) };
+        let room_for = room_for.min(self.window.size().saturating_sub(self.on_its_way()));
         let waiting = self.pending.iter_mut().filter(|pending| !pending.on_its_way);
         waiting
             .take(room_for)
@@ -115,10 +183,10 @@ impl Outbox {
     }
 
     /// The log took `n`. Returns the message, unless it was settled before.
-    pub fn ack(&mut self, n: u64, now: Instant) -> Option<Pending> {
+    pub fn ack(&mut self, n: u64) -> Option<Pending> {
         let index = self.position(n)?;
         self.refused_rounds = 0;
-        self.acked_at = Some(now);
+        self.window.acked();
         self.pending.remove(index)
     }
 
@@ -131,31 +199,72 @@ impl Outbox {
         retry: Option<Duration>,
         now: Instant,
     ) -> Refusal {
-        let Some(index) = self.position(n).filter(|index| self.pending[*index].on_its_way) else {
-            return Refusal::Stale;
-        };
+        let Some(index) = self.position(n) else { return Refusal::Stale };
         self.settling = true;
-        let refusal = if code != RejectCode::OutOfOrder && retry.is_none() {
-            self.due = Some(n);
+        self.window.refused(code);
+        let numbering = matches!(code, RejectCode::OutOfOrder | RejectCode::NumberTaken);
+        let refusal = if !numbering && retry.is_none() {
+            self.due = Some(Due { n, taken_below: false });
             self.pending.remove(index).map_or(Refusal::Stale, Refusal::Dropped)
         } else {
-            if code == RejectCode::OutOfOrder {
-                self.due = expected;
+            self.expect(n, code, expected);
+            let pending = &mut self.pending[index];
+            pending.on_its_way = false;
+            if pending.trace == Trace::Skipped {
+                pending.trace = Trace::Sent; // this try was answered
             }
-            self.pending[index].on_its_way = false;
             self.hold_until = retry.map(|wait| now + wait).max(self.hold_until);
-            Refusal::Retry(self.pending[index].ticket)
+            Refusal::Retry(pending.ticket)
         };
         self.settle(now);
         refusal
     }
 
-    /// The connection that carried the messages is gone, and with it the answers: everything
-    /// unacknowledged goes again, with the same numbers.
+    /// This member's own message came, on whichever connection.
+    pub fn seen(&mut self, n: u64, text: &str, id: EntryId) {
+        self.seen = self.seen.max(n);
+        // A text alone can be said twice; a number alone can be that of a message given up as unknown.
+        let own = |pending: &&mut Pending| pending.n == n && pending.text == text;
+        if let Some(pending) = self.pending.iter_mut().find(own) {
+            pending.trace = Trace::Seen(id);
+        }
+    }
+
+    /// The log does not continue where the client was.
+    pub fn gap(&mut self, reason: GapReason) {
+        if reason == GapReason::Rewound {
+            // What was lost is not in the log any more: that goes again.
+            self.seen = 0;
+            for pending in &mut self.pending {
+                if matches!(pending.trace, Trace::Seen(_)) {
+                    pending.trace = Trace::Sent;
+                }
+            }
+        } else {
+            self.skipped();
+        }
+    }
+
+    /// Part of the log passes unseen: it may hold what has no answer.
+    pub fn skipped(&mut self) {
+        for pending in &mut self.pending {
+            let unanswered = pending.on_its_way || pending.trace == Trace::Sent;
+            if unanswered && !matches!(pending.trace, Trace::Seen(_)) {
+                pending.trace = Trace::Skipped;
+            }
+        }
+    }
+
+    /// The connection that carried the messages is gone, and with it the answers: everything that
+    /// is not in the log by the next `live` goes again, with the same numbers.
     pub fn connection_lost(&mut self) {
         for pending in &mut self.pending {
-            pending.on_its_way = false;
+            if std::mem::take(&mut pending.on_its_way) && pending.trace == Trace::None {
+                pending.trace = Trace::Sent;
+            }
         }
+        self.open = false;
+        self.window = Window::default();
         // A due number that was not settled is forgotten: the log will name it again.
         self.due = None;
         self.settling = false;
@@ -166,7 +275,7 @@ impl Outbox {
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
         // After a refusal first the answers to the others have to come.
-        self.hold_until.filter(|_| !self.settling && !self.pending.is_empty())
+        self.hold_until.filter(|_| self.open && !self.settling && !self.pending.is_empty())
     }
 
     /// Messages that the current connection carries.
@@ -187,6 +296,23 @@ impl Outbox {
         self.pending.is_empty()
     }
 
+    fn expect(&mut self, n: u64, code: RejectCode, expected: Option<u64>) {
+        let known = self.due.filter(|due| due.taken_below);
+        match (code, expected, known) {
+            (RejectCode::NumberTaken, expected, _) => {
+                let n = expected.unwrap_or(n + 1);
+                self.due = Some(Due { n, taken_below: true });
+            }
+            (RejectCode::OutOfOrder, Some(n), Some(known)) => {
+                self.due = Some(Due { n: n.max(known.n), ..known });
+            }
+            (RejectCode::OutOfOrder, expected, None) => {
+                self.due = expected.map(|n| Due { n, taken_below: false });
+            }
+            _ => {}
+        }
+    }
+
     /// After a refusal, once nothing is on its way: gives the number that is due to the first
     /// message if no message has it, and the numbers after it to the rest.
     fn settle(&mut self, now: Instant) {
@@ -198,20 +324,24 @@ impl Outbox {
         if self.refused_rounds > 1 {
             self.hold_until = self.hold_until.max(Some(now + STUBBORN));
         }
-        let Some(due) = self.due.take() else { return };
-        // With the front at or below `due`, what the log waits for is in the outbox (what is
-        // below was taken, and will be acknowledged as a duplicate).
-        if self.pending.front().is_none_or(|front| front.n > due) {
-            self.next = due;
-            for pending in &mut self.pending {
-                pending.n = self.next;
-                self.next += 1;
-            }
+        let Some(Due { n, taken_below }) = self.due.take() else { return };
+        // With the front at or below `due`, what the log waits for is in the outbox: what is below was taken, and
+        // will be acknowledged as a duplicate. Lower than the front, perhaps acknowledged once: the log lost its end.
+        if taken_below || self.pending.front().is_none_or(|front| front.n > n) {
+            self.renumber(n);
+        }
+    }
+
+    fn renumber(&mut self, from: u64) {
+        self.next = from;
+        for pending in &mut self.pending {
+            pending.n = self.next;
+            self.next += 1;
         }
     }
 
     fn position(&self, n: u64) -> Option<usize> {
-        self.pending.iter().position(|pending| pending.n == n)
+        self.pending.iter().position(|pending| pending.n == n && pending.on_its_way)
     }
 }
 

@@ -83,6 +83,10 @@ pub struct Session {
     silent_since: Option<Instant>,
     /// The replica that is being left, until the new connection is live.
     moving_from: Option<String>,
+    /// What the newest `welcome` allowed.
+    limits: Limits,
+    /// The caller knows that the log is away.
+    told_away: bool,
     bye_until: Option<Instant>,
     started: Instant,
     last_link: LinkId,
@@ -118,6 +122,8 @@ impl Session {
             was_live: false,
             silent_since: None,
             moving_from: None,
+            limits: USUAL_LIMITS,
+            told_away: false,
             bye_until: None,
             started: now,
             last_link: 0,
@@ -132,11 +138,21 @@ impl Session {
         let dial = self.dial.take()?;
         let welcome = match result {
             Ok(welcome) => welcome,
+            // Of two connections the first one serves still.
+            Err(DialError::Final(end)) if self.current.is_some() => {
+                return self.dial_failed(end.to_string(), now);
+            }
             Err(DialError::Final(end)) => return self.end(Err(end)),
-            Err(DialError::Retry(loss)) => return self.dial_failed(&loss, now),
+            Err(DialError::Retry(loss)) => return self.dial_failed(loss.to_string(), now),
         };
         self.last_link += 1;
+        if self.stays() {
+            // Its reason has gone while it was being opened.
+            self.effects.push_back(Effect::Close(self.last_link));
+            return Some(self.last_link);
+        }
         self.welcomed = true;
+        self.limits = welcome.limits.clone();
         self.emit(Event::Connected {
             member: welcome.member.clone(),
             replica: welcome.replica.clone(),
@@ -186,23 +202,23 @@ impl Session {
     /// When [`Self::tick`] is due.
     pub fn wake_at(&self) -> Option<Instant> {
         let links = self.current.iter().chain(&self.next).map(Link::wake_at);
-        // In a room that is not joined nothing is sent, whatever the clock says.
-        let joined = |name: &String| self.current.as_ref().is_some_and(|link| link.is_joined(name));
-        let rooms = self.rooms.iter().filter(|(name, _)| joined(name));
+        // In a room that is not live nothing is sent, whatever the clock says.
+        let sends = |name: &String| self.current.as_ref().is_some_and(|link| link.sends_in(name));
+        let rooms = self.rooms.iter().filter(|(name, _)| sends(name));
         let outboxes = rooms.filter_map(|(_, room)| room.outbox.wake_at());
         links.chain(outboxes).chain(self.dial_at()).chain(self.bye_until).min()
     }
 
     /// Queues a message; its ticket, or why not.
     pub fn send(&mut self, name: &str, text: String, now: Instant) -> Result<u64, SendError> {
-        let limits = self.current.as_ref().map_or(USUAL_LIMITS, |link| link.welcome.limits.clone());
+        let Limits { text_bytes, frame_bytes: most_bytes, .. } = self.limits;
         let room =
             self.rooms.get_mut(name).filter(|room| room.wanted).ok_or(SendError::NotInRoom)?;
         // A frame beyond the limit would cost the connection, for good.
         let frame = ClientFrame::Send { room: name.to_owned(), n: u64::MAX, text };
         let frame_bytes = serde_json::to_string(&frame).map_or(usize::MAX, |json| json.len());
         let ClientFrame::Send { text, .. } = frame else { return Err(SendError::TooLong) };
-        if text.len() > limits.text_bytes || frame_bytes > limits.frame_bytes {
+        if text.len() > text_bytes || frame_bytes > most_bytes {
             return Err(SendError::TooLong);
         }
         let ticket = room.outbox.push(text, now).ok_or(SendError::Full)?;
@@ -238,6 +254,8 @@ impl Session {
         if let Some(room) = self.rooms.get_mut(name) {
             room.wanted = false;
             room.cursor = Cursor::default();
+            // Whatever comes until the return is never seen.
+            room.outbox.skipped();
         }
         self.settle(now);
     }
@@ -275,10 +293,15 @@ impl Session {
         None
     }
 
-    fn dial_failed(&mut self, loss: &Loss, now: Instant) -> Option<LinkId> {
+    /// Whether a move that was begun is not wanted any more.
+    fn stays(&self) -> bool {
+        self.current.as_ref().is_some_and(|link| link.leave_at.is_none())
+    }
+
+    fn dial_failed(&mut self, error: String, now: Instant) -> Option<LinkId> {
         let retry_in = self.backoff.next(&mut self.rng);
         self.retry_at = now + retry_in;
-        self.emit(Event::ConnectFailed { error: loss.to_string(), retry_in });
+        self.emit(Event::ConnectFailed { error, retry_in });
         None
     }
 
@@ -296,7 +319,9 @@ impl Session {
         }
         self.plan_return(&loss, now);
         let abrupt = matches!(loss, Loss::Broke(_) | Loss::Silent(_));
-        let end = final_end(&loss, link.refusal);
+        // A refusal of the second connection is a move that failed: the first one goes on.
+        let alone = is_current || self.current.is_none();
+        let end = final_end(&loss, link.refusal).filter(|_| alone);
         self.emit(Event::Disconnected { replica: link.welcome.replica, loss, abrupt });
         if let Some(end) = end {
             self.end(Err(end));

@@ -1,35 +1,15 @@
 //! The client against a server that plays scripts: moves, losses, refusals.
 #![allow(missing_docs)]
 
+#[allow(dead_code, reason = "each test uses its part")]
 mod script;
 
 use std::time::Duration;
 
-use rollcall_client::{Client, Event, Final, Loss, SendError};
+use rollcall_client::{Client, Config, Event, Final, Loss, SendError};
 use rollcall_protocol::{ClientFrame, ErrorCode, GapReason, RejectCode, ServerFrame, Why};
-use script::{Peer, ROOM, Script, ack, entry, goaway, id, messages, seen, soon};
+use script::{ROOM, Script, ack, entry, goaway, id, live_at, messages, moved, seen, soon, told};
 use serde_json::json;
-
-/// A client that is live on replica r1 at entry `head`.
-async fn live_at(
-    script: &Script,
-    head: u64,
-) -> (rollcall_client::Handle, rollcall_client::Events, Peer) {
-    let (handle, mut events) = Client::start(script.config());
-    let mut peer = script.accept().await;
-    assert_eq!((peer.why, peer.after()), (Why::Fresh, None));
-    peer.serve("r1", head).await;
-    assert!(soon(events.all_live()).await);
-    (handle, events, peer)
-}
-
-fn moved(event: Event) -> Option<(String, String, Duration)> {
-    match event {
-        Event::Moved { from, to, silence } => Some((from, to, silence)),
-        Event::Disconnected { loss, .. } => panic!("{loss}"),
-        _ => None,
-    }
-}
 
 fn disconnected(event: Event) -> Option<(Loss, bool)> {
     match event {
@@ -38,13 +18,9 @@ fn disconnected(event: Event) -> Option<(Loss, bool)> {
     }
 }
 
-fn told(event: Event) -> Option<&'static str> {
+fn acked(event: Event) -> Option<(u64, bool)> {
     match event {
-        Event::Rejected { retried: true, .. } => Some("again"),
-        Event::Rejected { retried: false, .. } => Some("dropped"),
-        Event::Refused { .. } => Some("refused"),
-        Event::Gap { .. } => Some("gap"),
-        Event::Disconnected { loss, .. } => panic!("{loss}"),
+        Event::Acked { ticket, duplicate, .. } => Some((ticket, duplicate)),
         _ => None,
     }
 }
@@ -89,11 +65,7 @@ async fn the_new_connection_takes_over_only_when_live_in_every_room() {
     new.live(5).await;
     assert_eq!(new.receive_send().await, (1, "before".to_owned()), "unacknowledged: again");
     new.send(ack(1)).await;
-    let acked = seen(&mut events, |event| match event {
-        Event::Acked { ticket, .. } => Some(ticket),
-        _ => None,
-    });
-    assert_eq!(acked.await, 1);
+    assert_eq!(seen(&mut events, acked).await.0, 1);
 }
 
 #[tokio::test]
@@ -165,6 +137,7 @@ async fn an_abrupt_loss_is_told_and_resumed_with_everything_unacknowledged() {
     assert_eq!((peer.why, peer.after()), (Why::Resume, Some(id(5))));
     peer.serve("r2", 5).await;
     assert_eq!(peer.receive_send().await, (2, "two".to_owned()));
+    peer.send(ack(2)).await;
     assert_eq!(peer.receive_send().await, (3, "three".to_owned()));
     let silence = seen(&mut events, |event| match event {
         Event::Silence { lasted } => Some(lasted),
@@ -346,7 +319,7 @@ async fn a_silent_server_is_given_up_after_two_and_a_half_heartbeats() {
 #[tokio::test]
 async fn a_slow_caller_stops_the_reading_and_misses_nothing() {
     let script = Script::listen().await;
-    let config = rollcall_client::Config { events: 1, ..script.config() };
+    let config = Config { events: 1, ..script.config() };
     let (handle, mut events) = Client::start(config);
     let mut peer = script.accept().await;
     peer.serve("r1", 5).await;

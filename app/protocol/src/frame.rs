@@ -2,6 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::EntryId;
 
+/// The `goaway.reason` of a replica that cannot deliver: the client keeps its connection until another replica takes it.
+pub const ISOLATED: &str = "isolated";
+
 /// Why a client says `hello`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,12 +44,13 @@ pub enum ClientFrame {
         name: String,
         /// Why this connection exists.
         why: Why,
+        /// The client obeys `goaway`. A connection without this is closed with 1012 shortly after its own moment, so
+        /// that it does not hold up a roll.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        moves: bool,
         /// The rooms to be in from the start.
         #[serde(default)]
         rooms: Vec<RoomCursor>,
-        /// This client obeys `goaway`: it opens another connection at its moment.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        moves: bool,
     },
     /// Enter one more room.
     Join {
@@ -105,7 +109,7 @@ pub struct Message {
     pub id: EntryId,
     /// The entry before it in the room log: a client whose cursor is not `prev` missed something.
     pub prev: EntryId,
-    /// Who said it.
+    /// The member that said it.
     pub member: String,
     /// Their name when they said it.
     pub name: String,
@@ -217,13 +221,13 @@ pub enum ErrorCode {
     Other,
 }
 
-/// Whether a replica reaches the room logs.
+/// Whether messages can be taken and delivered now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogStatus {
-    /// It does.
+    /// They can.
     Up,
-    /// It does not: what is sent is kept by clients until it does.
+    /// The replica has lost the log: clients keep what they send until it is up.
     Away,
     /// One that this version does not know.
     #[serde(other)]
@@ -271,7 +275,7 @@ pub enum ServerFrame {
         status: JoinStatus,
         /// How many are here.
         present: usize,
-        /// Who is here: at most 200 of them.
+        /// The people here, at most 200 of them.
         members: Vec<Member>,
     },
     /// A message.
@@ -334,7 +338,7 @@ pub enum ServerFrame {
         /// Their name.
         name: String,
     },
-    /// Who is here, anew: sent when `presence` frames had to be skipped.
+    /// The people here, told anew: sent when `presence` frames had to be skipped.
     Members {
         /// The room's name.
         room: String,
@@ -373,12 +377,12 @@ pub enum ServerFrame {
         in_ms: u64,
         /// When the server closes what is left, ms from now.
         deadline_ms: u64,
-        /// Why, for people.
+        /// `drain`, `rebalance` or [`ISOLATED`]; whatever else it is, the client moves as for a drain.
         reason: String,
     },
-    /// Whether what is said is taken now, and arrives: sent when that changes, and after `welcome` if it is not so.
+    /// The log went away or came back: told after `welcome` if it is away, and whenever it changes.
     Status {
-        /// How the room logs stand.
+        /// Which.
         log: LogStatus,
     },
     /// A type this version does not know.

@@ -11,7 +11,7 @@ mod id;
 
 pub use close::CloseCode;
 pub use frame::{
-    ClientFrame, ErrorCode, GapReason, JoinStatus, Limits, LogStatus, Member, Message,
+    ClientFrame, ErrorCode, GapReason, ISOLATED, JoinStatus, Limits, LogStatus, Member, Message,
     PresenceEvent, RejectCode, RoomCursor, ServerFrame, Why,
 };
 pub use id::{EntryId, ParseEntryIdError};

@@ -63,7 +63,7 @@ fn server_frames_round_trip() {
     }
     let all = [
         "ack", "error", "gap", "goaway", "joined", "live", "members", "message", "pong",
-        "presence", "reject", "typing", "welcome",
+        "presence", "reject", "status", "typing", "welcome",
     ];
     assert_eq!(types(&fixtures), all.map(String::from).into());
 }
@@ -111,7 +111,8 @@ fn unknown_fields_are_ignored_and_unknown_types_are_recognised() {
 /// Whatever the code of a later release, what follows from the rest of the frame stays the same.
 #[test]
 fn a_code_of_a_later_release_is_no_protocol_error() {
-    for (name, field) in [("error", "code"), ("reject_rate", "code"), ("gap", "reason")] {
+    let coded = [("error", "code"), ("reject_rate", "code"), ("gap", "reason"), ("status", "log")];
+    for (name, field) in coded {
         let path = golden().join(format!("server_{name}.json"));
         let text = fs::read_to_string(path).expect("readable");
         let mut frame: Value = serde_json::from_str(&text).expect("valid JSON");

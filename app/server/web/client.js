@@ -5,6 +5,7 @@ import { Connection } from "./connection.js";
 import * as frames from "./frame.js";
 import { afterGap, afterJoined, judge } from "./resume.js";
 import { Roster } from "./roster.js";
+import { Sending } from "./sending.js";
 
 /**
  * @typedef {import("./connection.js").Clock} Clock
@@ -19,16 +20,26 @@ import { Roster } from "./roster.js";
  *   gap(gap: import("./frame.js").Gap): void,
  *   acked(room: string, item: Item): void,
  *   refused(room: string, item: Item, detail: string): void,
+ *   unknown(room: string, item: Item): void,
+ *   shut(room: string, detail: string): void,
  *   people(room: string, roster: Roster): void,
  *   typing(frame: { room: string, member: string, name: string }): void,
  *   serving(welcome: Welcome): void,
  *   interrupted(): void,
+ *   waiting(retryAt: number | null): void,
+ *   log(away: boolean): void,
  *   ended(code: number, detail: string): void,
  *   broken(message: Message, cursor: string): void,
  *   changed(): void,
- * }} Listener `serving`: live in every room, on this replica; `interrupted`: not any more;
- *   `changed`: the participant is to be saved before anything leaves this machine
+ * }} Listener `unknown`: it is in the log or not, and will not be sent again; `shut`: a room that
+ *   cannot be entered; `serving`: live in every room, on this replica; `interrupted`: not any more,
+ *   and then `waiting`: until the next try, by `clock`, or for one that is under way; `log`: whether
+ *   the replica has lost the log; `changed`: the participant is to be saved before anything leaves
+ *   this machine
  */
+
+/** A socket that takes longer than this to open was perhaps begun on a network that has gone. */
+const STALE_MS = 1_000;
 
 /**
  * A participant's way to the rooms, over as many connections as it takes.
@@ -53,6 +64,9 @@ export class Client {
     this.next = null;
     this.attempt = 0;
     this.over = false;
+    /** What the newest `welcome` allowed. */
+    this.limits = frames.USUAL_LIMITS;
+    this.sending = new Sending({ participant, clock, on: () => this.on, carrier: () => this.current });
     /** Cancels the planned opening of `next`, if there is one. @type {(() => void) | null} */
     this.planned = null;
   }
@@ -74,12 +88,7 @@ export class Client {
 
   /** @param {string} room @param {string} text @returns {Item | null} null: too much is waiting */
   send(room, text) {
-    const { outbox } = this.participant.room(room);
-    if (this.over || outbox.isFull) return null;
-    const item = outbox.add(text);
-    this.on.changed();
-    this.#flush();
-    return item;
+    return this.over ? null : this.sending.send(room, text);
   }
 
   /** @param {string} room */
@@ -87,15 +96,20 @@ export class Client {
     if (this.current?.rosters.has(room)) this.current.send(frames.typing(room));
   }
 
-  /** The network may be back: a planned try is made now. */
-  nudge() {
-    if (!this.current && this.planned) this.#open("resume");
+  /** There is reason to doubt the connection, or to hope for one: see now instead of in a while. */
+  probe() {
+    if (this.over) return;
+    if (this.current) return this.current.probe();
+    const stale = this.next && !this.next.welcome && this.clock.now() - this.next.openedAt > STALE_MS;
+    if (stale) this.next?.close();
+    if (stale || this.planned) this.#open("resume");
+    else this.next?.probe();
   }
 
   /** Ends our presence at once, for good. */
   leave() {
     if (this.current) this.current.send(frames.bye());
-    this.#finish();
+    this.stop();
   }
 
   // Opening and closing
@@ -106,16 +120,18 @@ export class Client {
     const { key, name } = this.participant;
     this.next = new Connection(this.openSocket(), this.clock, {
       // Made when the socket opens, because the cursors move on until then.
-      hello: () => frames.hello(key, name, why, this.participant.cursors()),
+      hello: () => frames.fitting(frames.hello(key, name, why, this.participant.cursors()), this.limits),
       frame: (connection, frame) => this.#frame(connection, frame),
       closed: (connection, code) => this.#closed(connection, code),
     });
+    if (!this.current) this.on.waiting(null);
   }
 
   /** @param {number} ms */
   #openIn(ms) {
     this.#unplan();
     this.planned = this.clock.after(ms, () => this.#open(this.current ? "move" : "resume"));
+    if (!this.current) this.on.waiting(this.clock.now() + ms);
   }
 
   #unplan() {
@@ -126,8 +142,10 @@ export class Client {
   /** @param {Connection} connection @param {number} code */
   #closed(connection, code) {
     if (this.over) return;
-    if (isFinal(code)) {
-      this.#finish();
+    // A refusal of the second connection is a move that failed: the first one goes on.
+    const failedMove = connection === this.next && this.current !== null;
+    if (isFinal(code) && !failedMove) {
+      this.stop();
       this.on.ended(code, connection.lastError);
     } else if (connection === this.next) {
       this.next = null;
@@ -151,7 +169,8 @@ export class Client {
     else this.#openIn(backoff(this.attempt++, this.random));
   }
 
-  #finish() {
+  /** Closes everything, without a word. */
+  stop() {
     this.over = true;
     this.#unplan();
     this.current?.close();
@@ -164,10 +183,11 @@ export class Client {
     this.current?.close();
     this.current = connection;
     this.next = null;
-    for (const { outbox } of this.participant.rooms.values()) outbox.reset();
+    this.sending.startOver();
     for (const [room, roster] of connection.rosters) this.on.people(room, roster);
     if (connection.leaveAt !== null) this.#openIn(connection.leaveAt - this.clock.now());
-    this.#flush();
+    this.on.log(connection.logAway);
+    this.sending.flush();
   }
 
   // Frames
@@ -180,7 +200,8 @@ export class Client {
       case "message": return this.#message(connection, frame);
       case "live": return this.#live(connection, frame.room);
       case "gap": return this.#gap(frame);
-      case "goaway": return this.#goaway(connection, frame.in_ms);
+      case "goaway": return this.#goaway(connection, frame);
+      case "status": return this.#status(connection, frame.log);
       case "presence": return this.#people(connection, frame.room, (roster) => roster.apply(frame));
       case "members": return this.#roster(connection, frame);
       case "error": return this.#error(connection, frame);
@@ -188,8 +209,8 @@ export class Client {
     // What is left concerns only the connection that serves: the sends of the other one are void.
     if (connection !== this.current) return;
     switch (frame.type) {
-      case "ack": return this.#ack(frame);
-      case "reject": return this.#reject(frame);
+      case "ack": return this.sending.ack(frame);
+      case "reject": return this.sending.reject(frame);
       case "typing": return this.on.typing(frame);
     }
   }
@@ -197,9 +218,8 @@ export class Client {
   /** @param {Connection} connection @param {Welcome} welcome */
   #welcomed(connection, welcome) {
     this.participant.member = welcome.member;
-    for (const room of this.participant.rooms.keys()) {
-      if (!connection.rooms.has(room)) this.join(room);
-    }
+    this.limits = welcome.limits;
+    for (const [room] of this.participant.cursors()) this.join(room);
     if (!this.current) this.#adopt(connection);
     this.#served(connection);
   }
@@ -209,7 +229,6 @@ export class Client {
     const place = this.participant.room(joined.room);
     place.cursor = afterJoined(place.cursor, joined);
     this.#roster(connection, joined);
-    this.#flush();
   }
 
   /** @param {Connection} connection @param {Message} message */
@@ -223,13 +242,17 @@ export class Client {
       return this.#closed(connection, BROKEN);
     }
     place.cursor = message.id;
+    const own = message.member === this.participant.member;
+    if (own) place.outbox.own(message);
     this.on.message(message);
+    if (own) this.sending.flush();
   }
 
   /** @param {Connection} connection @param {string} room */
   #live(connection, room) {
     connection.rooms.set(room, true);
     this.#served(connection);
+    this.sending.flush();
   }
 
   /** @param {Connection} connection */
@@ -246,14 +269,38 @@ export class Client {
     const resumed = afterGap(place.cursor ?? gap.after, gap);
     if (resumed === null) return;
     place.cursor = resumed;
+    place.outbox.gap(gap.reason);
     this.on.gap(gap);
   }
 
-  /** @param {Connection} connection @param {number} inMs */
-  #goaway(connection, inMs) {
-    if (connection.leaveAt !== null) return;
-    connection.leaveAt = this.clock.now() + inMs;
-    if (connection === this.current && !this.next) this.#openIn(inMs);
+  /** @param {Connection} connection @param {any} goaway */
+  #goaway(connection, { in_ms, reason }) {
+    const isolated = reason === "isolated";
+    // A replica that cannot deliver may be drained as well, and then does close at a deadline.
+    if (connection.leaveAt !== null && (isolated || !connection.isolated)) return;
+    connection.leaveAt = this.clock.now() + in_ms;
+    connection.isolated = isolated;
+    if (connection === this.current && !this.next) this.#openIn(in_ms);
+  }
+
+  /** @param {Connection} connection @param {string} log */
+  #status(connection, log) {
+    connection.logAway = log === "away";
+    if (!connection.logAway && connection.isolated) this.#stay(connection);
+    if (connection !== this.current) return;
+    this.on.log(connection.logAway);
+    this.sending.flush();
+  }
+
+  /** Its replica delivers again: there is no reason to move any more. @param {Connection} connection */
+  #stay(connection) {
+    connection.leaveAt = null;
+    connection.isolated = false;
+    if (connection !== this.current) return;
+    this.#unplan();
+    this.next?.close();
+    this.next = null;
+    this.attempt = 0;
   }
 
   /**
@@ -262,13 +309,17 @@ export class Client {
    * @param {Connection} connection
    * @param {any} error
    */
-  #error(connection, { code, room }) {
+  #error(connection, { code, room, detail }) {
     if (room === undefined || connection.rooms.get(room) !== false) return;
-    if (code === "unavailable") {
+    const failedMove = connection !== this.current && this.current?.rosters.has(room);
+    if (code === "unavailable" || failedMove) {
       connection.close();
       this.#closed(connection, BROKEN);
     } else {
       connection.rooms.delete(room);
+      this.participant.room(room).refused = true;
+      this.on.shut(room, detail);
+      this.on.changed();
       this.#served(connection);
     }
   }
@@ -291,41 +342,5 @@ export class Client {
     if (!roster) return;
     change(roster);
     if (connection === this.current) this.on.people(room, roster);
-  }
-
-  // Sending
-
-  /** Puts on the wire what may go: only where we are in, and never more than the server takes. */
-  #flush() {
-    const connection = this.current;
-    if (!connection?.welcome) return;
-    let free = connection.welcome.limits.pending;
-    for (const { outbox } of this.participant.rooms.values()) free -= outbox.inFlight.length;
-    for (const room of connection.rosters.keys()) {
-      const { outbox } = this.participant.room(room);
-      for (let item; free > 0 && (item = outbox.take(this.clock.now())); free -= 1) {
-        connection.send(frames.send(room, item.n, item.text));
-      }
-    }
-  }
-
-  /** @param {any} ack */
-  #ack({ room, n }) {
-    const item = this.participant.room(room).outbox.ack(n);
-    if (item) {
-      this.on.changed();
-      this.on.acked(room, item);
-    }
-    this.#flush();
-  }
-
-  /** @param {any} reject */
-  #reject(reject) {
-    const { outbox } = this.participant.room(reject.room);
-    const dropped = outbox.reject(reject, this.clock.now());
-    this.on.changed();
-    if (dropped) this.on.refused(reject.room, dropped, reject.detail);
-    if (reject.retry_ms !== undefined) this.clock.after(reject.retry_ms, () => this.#flush());
-    this.#flush();
   }
 }

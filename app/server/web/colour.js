@@ -1,6 +1,6 @@
 // @ts-check
 
-/** Who is named after a colour gets that colour. Hues of OKLCH, in degrees. */
+/** A person who is named after a colour gets that colour. Hues of OKLCH, in degrees. */
 const NAMED = new Map(Object.entries({
   crimson: 20, scarlet: 28, rust: 45, copper: 55, amber: 75, gold: 88, ochre: 80, olive: 112,
   lime: 125, moss: 135, green: 145, jade: 160, emerald: 158, mint: 168, teal: 190, cyan: 205,

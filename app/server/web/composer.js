@@ -5,6 +5,12 @@ import { bytesOf, cleanText } from "./words.js";
 /** The text's length is nobody's business until it comes near the limit. */
 const CLOSE_BYTES = 200;
 
+/** While composing, Enter belongs to the input method. Safari ends the composition before it tells
+ * of the key, which then has this code. @param {KeyboardEvent} event */
+export function isComposing({ isComposing, keyCode }) {
+  return isComposing || keyCode === 229;
+}
+
 /** Where one writes. */
 export class Composer {
   /** @param {{ send(text: string): boolean, typing(): void }} on `send`: whether it was taken */
@@ -36,14 +42,22 @@ export class Composer {
     if (matchMedia("(hover: hover)").matches) this.input.focus();
   }
 
+  get draft() {
+    return this.input.value;
+  }
+
+  set draft(text) {
+    this.input.value = text;
+    this.#measure();
+  }
+
   disable() {
     this.form.hidden = true;
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    // While composing, Enter belongs to the input method.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
     event.preventDefault();
     this.#send();
   }

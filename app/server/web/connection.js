@@ -19,6 +19,9 @@ import * as frames from "./frame.js";
 /** A socket that takes longer to be welcomed is worth no more waiting. */
 const OPENING_MS = 8_000;
 
+/** How long an answer may take when there is reason to doubt that anybody is there. */
+const PROBE_MS = 2_000;
+
 /** How many heartbeats of silence mean that nobody is there. */
 const PATIENCE = 2.5;
 
@@ -41,9 +44,16 @@ export class Connection {
     this.rosters = new Map();
     /** When its `goaway` wants us gone, by `clock`. @type {number | null} */
     this.leaveAt = null;
+    /** It wants so because its replica cannot deliver, which may pass. */
+    this.isolated = false;
+    /** The replica has lost the log: what is sent waits for it. */
+    this.logAway = false;
+    this.openedAt = clock.now();
     /** The `error` before a refusal says why. */
     this.lastError = "";
     this.heardAt = clock.now();
+    this.probing = false;
+    this.cancelProbe = () => {};
     this.cancelPing = () => {};
     this.cancelWatch = clock.after(OPENING_MS, () => this.#end(BROKEN));
     socket.onopen = () => this.#open();
@@ -58,6 +68,14 @@ export class Connection {
   /** @param {Frame} frame */
   send(frame) {
     this.socket.send(JSON.stringify(frame));
+  }
+
+  /** Asks for a sign of life at once, instead of at the next heartbeat. */
+  probe() {
+    if (!this.welcome || this.probing) return;
+    this.probing = true;
+    this.send(frames.ping(Math.floor(this.clock.now())));
+    this.cancelProbe = this.clock.after(PROBE_MS, () => this.#end(BROKEN));
   }
 
   /** Ends it from this side; the owner hears nothing more of it. */
@@ -75,6 +93,8 @@ export class Connection {
   /** @param {unknown} data */
   #heard(data) {
     this.heardAt = this.clock.now();
+    this.probing = false;
+    this.cancelProbe();
     let frame;
     try {
       frame = frames.decode(String(data));
@@ -119,6 +139,7 @@ export class Connection {
   }
 
   #detach() {
+    this.cancelProbe();
     this.cancelPing();
     this.cancelWatch();
     this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;

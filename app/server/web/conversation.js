@@ -15,7 +15,7 @@ const ROWS = 500;
 const TOGETHER_MS = 5 * 60_000;
 
 /** A state for those who cannot see the tick. */
-const STATES = { pending: "sending", sent: "sent", refused: "not sent" };
+const STATES = { pending: "sending", sent: "sent", refused: "not sent", unknown: "perhaps not sent" };
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -42,7 +42,7 @@ export class Conversation {
   /** @param {Message} message */
   add(message) {
     const own = message.member === this.me();
-    const awaited = own ? this.#awaited(message.n) : null;
+    const awaited = own ? this.#awaited(message) : null;
     const row = awaited ?? this.#row(own, message.text);
     if (awaited) this.#mark(awaited, "sent");
     else if (own) row.append(this.#state("sent"));
@@ -71,11 +71,21 @@ export class Conversation {
 
   /** @param {Item} item @param {string} detail */
   refused(item, detail) {
+    this.#settle(item, "refused", `Not sent: ${detail}`);
+  }
+
+  /** @param {Item} item */
+  unknown(item) {
+    this.#settle(item, "unknown", "Part of the log is missing, so nobody knows whether this was sent");
+  }
+
+  /** It will not go out any more. @param {Item} item @param {keyof typeof STATES} state @param {string} why */
+  #settle(item, state, why) {
     const row = this.rows.get(item);
     if (!row) return;
     this.rows.delete(item);
-    this.#mark(row, "refused");
-    row.append(make("p", "why", `Not sent: ${detail}`));
+    this.#mark(row, state);
+    row.append(make("p", "why", why));
     this.#append(row);
   }
 
@@ -90,10 +100,10 @@ export class Conversation {
     this.follower.arrived(false);
   }
 
-  /** @param {number} n */
-  #awaited(n) {
+  /** @param {Message} message */
+  #awaited({ n, text }) {
     for (const [item, row] of this.rows) {
-      if (item.n !== n) continue;
+      if (item.n !== n || item.text !== text) continue;
       this.rows.delete(item);
       return row;
     }

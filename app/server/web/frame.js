@@ -59,6 +59,7 @@ const SERVER = {
   pong: { t: isCount },
   error: { code: isText, detail: isText, room: optional(isText) },
   goaway: { in_ms: isCount, deadline_ms: isCount, reason: isText },
+  status: { log: isText },
 };
 
 /**
@@ -96,7 +97,26 @@ function place(room, after) {
  */
 export function hello(client, name, why, rooms) {
   const places = Array.from(rooms, ([room, after]) => place(room, after));
-  return { type: "hello", v: VERSION, client, name, why, rooms: places };
+  return { type: "hello", v: VERSION, client, name, why, moves: true, rooms: places };
+}
+
+/** What a server allows as long as it has not said otherwise. @type {Limits} */
+export const USUAL_LIMITS = { text_bytes: 4096, frame_bytes: 16_384, rooms: 64, pending: 1 };
+
+/**
+ * A `hello` within the limits: it names as many rooms as fit, in this order. The others are joined
+ * after `welcome`.
+ *
+ * @param {Frame} hello
+ * @param {Limits} limits
+ * @returns {Frame}
+ */
+export function fitting(hello, limits) {
+  const bytes = (/** @type {unknown} */ value) => new TextEncoder().encode(JSON.stringify(value)).length;
+  let left = limits.frame_bytes - bytes({ ...hello, rooms: [] });
+  const rooms = hello.rooms.slice(0, limits.rooms);
+  const over = rooms.findIndex((/** @type {unknown} */ place) => (left -= bytes(place) + 1) < 0);
+  return { ...hello, rooms: over < 0 ? rooms : rooms.slice(0, over) };
 }
 
 /** @param {string} room @param {string | null} after @returns {Frame} */

@@ -1,6 +1,7 @@
 // @ts-check
 import { Client } from "./client.js";
 import { Composer } from "./composer.js";
+import { onJump } from "./clock.js";
 import { Conversation } from "./conversation.js";
 import { find } from "./element.js";
 import { history } from "./history.js";
@@ -17,6 +18,11 @@ import { ending, roomOf, ROOMS, typingLine } from "./words.js";
  * @typedef {import("./client.js").Listener} Listener
  */
 
+const SAVE_MS = 1_000;
+
+/** The release that this page is of, as the server wrote it into the page. */
+const RELEASE = /** @type {HTMLMetaElement} */ (document.querySelector("meta[name=release]")).content;
+
 /** The chat, from the moment that one has a name: what the client tells goes into the views. */
 export class Page {
   /** @param {Participant} participant @param {Clock} clock */
@@ -29,7 +35,8 @@ export class Page {
     /** @type {Map<string, import("./roster.js").Roster>} */
     this.rosters = new Map();
     this.me = () => participant.member;
-    this.status = new Status(clock);
+    this.status = new Status(clock, () => participant.kept);
+    this.cancelSave = () => {};
     this.people = new People(this.me);
     this.tabs = new RoomTabs();
     this.typists = new Typists(clock, (room) => this.#showTyping(room));
@@ -44,27 +51,51 @@ export class Page {
 
   /** @param {import("./frame.js").Why} why */
   async start(why) {
-    this.status.waiting("connecting…");
+    this.status.interrupted();
+    // Whoever asks for a room by its address may ask again.
+    if (this.participant.rooms.has(this.room)) this.participant.room(this.room).refused = false;
     const rooms = new Set([...ROOMS, ...this.participant.rooms.keys(), this.room]);
+    for (const [room, { refused }] of this.participant.rooms) if (refused) rooms.delete(room);
     const entered = [...rooms].map((room) => this.#enter(room));
     this.#show(this.room);
     await Promise.all(entered);
     this.client.start(why);
     this.composer.enable();
+    this.composer.draft = session.draft();
     this.#listen();
   }
 
   #listen() {
     addEventListener("hashchange", () => this.#goTo(roomOf(location.hash)));
-    addEventListener("online", () => this.client.nudge());
-    addEventListener("visibilitychange", () => document.hidden || this.client.nudge());
+    const probe = () => this.client.probe();
+    for (const event of ["online", "offline", "pageshow"]) addEventListener(event, probe);
+    onJump(this.clock, Date.now, probe);
     // No `bye` here: nothing tells a reload, or a page kept for the back button, from the end, and
     // everybody would see us leave and come back. Who closes the tab leaves when the lease ends;
     // the Leave button is the way to go at once.
-    addEventListener("pagehide", () => this.client.over || session.save(this.participant));
+    for (const event of ["pagehide", "freeze"]) addEventListener(event, () => this.#save());
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.#save() : probe()));
+    session.whenLost(() => this.#lost());
+    find("retry").addEventListener("click", probe);
+    find("reload").addEventListener("click", () => location.reload());
     find("leave").addEventListener("click", () => this.#leave());
     find("news").addEventListener("click", () => this.#conversation(this.room).follower.jump());
     find("again").addEventListener("click", () => location.reload());
+  }
+
+  /** Everything that a reload goes on from. */
+  #save() {
+    this.cancelSave();
+    if (this.client.over) return;
+    session.save(this.participant);
+    session.keepDraft(this.composer.draft);
+  }
+
+  /** A tab that is discarded, or whose process dies, says nothing before: what it has seen is saved
+   * a moment later at most. */
+  #saveSoon() {
+    this.cancelSave();
+    this.cancelSave = this.clock.after(SAVE_MS, () => this.#save());
   }
 
   /**
@@ -131,7 +162,9 @@ export class Page {
     const item = this.client.send(this.room, text);
     if (!item) return false;
     this.#conversation(this.room).pending(item);
+    session.keepDraft("");
     this.typists.said();
+    this.status.show();
     return true;
   }
 
@@ -142,12 +175,20 @@ export class Page {
 
   #leave() {
     this.client.leave();
+    session.forget();
     this.#end(ending(1000, ""));
+  }
+
+  /** Another tab has our key, having found this one asleep. */
+  #lost() {
+    this.client.stop();
+    session.forget();
+    this.#end("You go on in another tab.");
   }
 
   /** @param {string} sentence */
   #end(sentence) {
-    session.forget();
+    this.cancelSave();
     this.status.ended();
     this.people.end();
     this.composer.disable();
@@ -163,10 +204,16 @@ export class Page {
         this.#conversation(message.room).add(message);
         this.typists.stopped(message.room, message.member);
         if (message.room !== this.room) this.tabs.unread(message.room);
+        this.#saveSoon();
       },
       gap: ({ room }) => this.#conversation(room).note("Some messages could not be recovered"),
-      acked: (room, item) => this.#conversation(room).acked(item),
+      acked: (room, item) => {
+        this.#conversation(room).acked(item);
+        this.status.show();
+      },
       refused: (room, item, detail) => this.#conversation(room).refused(item, detail),
+      unknown: (room, item) => this.#conversation(room).unknown(item),
+      shut: (room, detail) => this.#conversation(room).note(`This room cannot be entered: ${detail}`),
       people: (room, roster) => {
         this.rosters.set(room, roster);
         if (room === this.room) this.people.show(roster);
@@ -175,9 +222,15 @@ export class Page {
       serving: (welcome) => {
         this.composer.limit = welcome.limits.text_bytes;
         this.status.serving(welcome);
+        find("renewed").hidden = RELEASE === "" || welcome.release === RELEASE;
       },
-      interrupted: () => this.status.waiting("reconnecting…"),
-      ended: (code, detail) => this.#end(ending(code, detail)),
+      interrupted: () => this.status.interrupted(),
+      waiting: (retryAt) => this.status.waiting(retryAt),
+      log: (away) => this.status.log(away),
+      ended: (code, detail) => {
+        session.forget();
+        this.#end(ending(code, detail));
+      },
       broken: ({ room, id, prev }, cursor) =>
         console.error(`${room}: ${id} follows ${prev}, and ${cursor} was the last one here`),
       changed: () => session.save(this.participant),

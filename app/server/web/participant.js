@@ -12,20 +12,27 @@ export class Participant {
     this.name = name;
     /** Our public ID, once a server told it. @type {string | null} */
     this.member = null;
-    /** @type {Map<string, { cursor: string | null, outbox: Outbox }>} */
+    /** Where we are, or were refused, and so do not ask again; the numbers stay with the key.
+     * @type {Map<string, { cursor: string | null, outbox: Outbox, refused: boolean }>} */
     this.rooms = new Map();
   }
 
   /** @param {string} room */
   room(room) {
     let place = this.rooms.get(room);
-    if (!place) this.rooms.set(room, (place = { cursor: null, outbox: new Outbox() }));
+    if (!place) this.rooms.set(room, (place = { cursor: null, outbox: new Outbox(), refused: false }));
     return place;
   }
 
-  /** @returns {Iterable<[string, string | null]>} rooms with their cursors */
+  /** @returns {[string, string | null][]} rooms to be in, with their cursors */
   cursors() {
-    return Array.from(this.rooms, ([room, { cursor }]) => [room, cursor]);
+    const rooms = Array.from(this.rooms).filter(([, { refused }]) => !refused);
+    return rooms.map(([room, { cursor }]) => [room, cursor]);
+  }
+
+  /** How many messages wait for their ack. */
+  get kept() {
+    return Array.from(this.rooms.values()).reduce((sum, { outbox }) => sum + outbox.pending.length, 0);
   }
 
   toJSON() {
@@ -37,8 +44,8 @@ export class Participant {
   static from(saved) {
     const participant = new Participant(saved.key, saved.name);
     participant.member = saved.member;
-    for (const [room, { cursor, outbox }] of Object.entries(saved.rooms)) {
-      participant.rooms.set(room, { cursor, outbox: new Outbox(outbox) });
+    for (const [room, { cursor, outbox, refused = false }] of Object.entries(saved.rooms)) {
+      participant.rooms.set(room, { cursor, outbox: new Outbox(outbox), refused });
     }
     return participant;
   }

@@ -6,7 +6,7 @@ import { find, make } from "./element.js";
 
 const ORDER = new Intl.Collator(undefined, { numeric: true });
 
-/** Who is here, in the room on the screen. */
+/** The people in the room on the screen. */
 export class People {
   /** @param {() => string | null} me */
   constructor(me) {

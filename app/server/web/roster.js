@@ -2,7 +2,7 @@
 /** @typedef {import("./frame.js").Member} Member */
 
 /**
- * Who is in a room, as one connection tells it. The server names at most 200 people, so the count
+ * The people in a room, as one connection tells it. The server names at most 200 people, so the count
  * can be higher than the number of names.
  */
 export class Roster {

@@ -1,5 +1,8 @@
 // @ts-check
+import { claim } from "./claim.js";
 import { newKey, Participant } from "./participant.js";
+import { browser, tab } from "./storage.js";
+import { cleanName } from "./words.js";
 
 /**
  * Where a participant lives: in the tab's own storage, so that a reload goes on as the same one,
@@ -8,35 +11,24 @@ import { newKey, Participant } from "./participant.js";
 
 const STORE = "rollcall";
 const NAME = "rollcall.name";
+const DRAFT = "rollcall.draft";
 
-/** How long a reloaded page waits for its former self to let go of the key. */
-const HANDOVER_MS = 1_500;
+/** Called when another page has taken our key. */
+let lost = () => {};
 
-/**
- * A duplicated tab starts with a copy of this storage, and two pages with one key would use up
- * each other's numbers. A lock per key tells them apart. Without locks (they need a secure context)
- * nobody can tell, and a new key is always right, so that is what the page gets then.
- *
- * @param {string} key
- * @returns {Promise<boolean>} whether this page alone has the key, for as long as it lives
- */
-function claim(key) {
-  return new Promise((resolve) => {
-    if (!navigator.locks) return resolve(false);
-    const held = () => {
-      resolve(true);
-      return new Promise(() => {});
-    };
-    const signal = AbortSignal.timeout(HANDOVER_MS);
-    navigator.locks.request(`${STORE}.${key}`, { signal }, held).catch(() => resolve(false));
-  });
+/** @param {() => void} run */
+export function whenLost(run) {
+  lost = run;
 }
 
 /** @returns {Promise<Participant | null>} who this tab was before a reload */
 export async function restore() {
   try {
-    const participant = Participant.from(JSON.parse(sessionStorage.getItem(STORE) ?? "null"));
-    return (await claim(participant.key)) ? participant : null;
+    const participant = Participant.from(JSON.parse(tab.get(STORE) ?? "null"));
+    // The rules for names may have become stricter since.
+    participant.name = cleanName(participant.name);
+    const known = participant.name !== "" && (await claim(participant.key, () => lost()));
+    return known ? participant : null;
   } catch {
     return null;
   }
@@ -45,22 +37,32 @@ export async function restore() {
 /** @param {string} name @returns {Participant} */
 export function create(name) {
   const participant = new Participant(newKey(), name);
-  localStorage.setItem(NAME, name);
-  void claim(participant.key);
+  browser.set(NAME, name);
+  claim(participant.key, () => lost()).catch(console.warn);
   save(participant);
   return participant;
 }
 
-/** @param {Participant} participant */
+/** @param {Participant} participant @returns {boolean} whether a reload will find it */
 export function save(participant) {
-  sessionStorage.setItem(STORE, JSON.stringify(participant));
+  return tab.set(STORE, JSON.stringify(participant));
 }
 
 export function forget() {
-  sessionStorage.removeItem(STORE);
+  tab.set(STORE, null);
+  tab.set(DRAFT, null);
+}
+
+/** What was typed and not sent yet. @param {string} text */
+export function keepDraft(text) {
+  tab.set(DRAFT, text || null);
+}
+
+export function draft() {
+  return tab.get(DRAFT) ?? "";
 }
 
 /** The name that was used last in this browser. */
 export function lastName() {
-  return localStorage.getItem(NAME) ?? "";
+  return browser.get(NAME) ?? "";
 }

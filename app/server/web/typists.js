@@ -6,7 +6,7 @@ const FADE_MS = 5_000;
 /** How often we say so ourselves. */
 const REPEAT_MS = 3_000;
 
-/** Who is typing, per room; and when to tell others that we are. */
+/** The people who are typing, per room; and when to tell others that we are. */
 export class Typists {
   /** @param {Clock} clock @param {(room: string) => void} changed */
   constructor(clock, changed) {

@@ -8,16 +8,33 @@ export const ROOMS = ["lobby", "the-plan", "the-van", "the-roof"];
 const NAME_LENGTH = 32;
 const ROOM_LENGTH = 64;
 
-/** Control characters, and those that reorder or hide the text around them. */
-const FORBIDDEN = /[\p{Cc}\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/gu;
+/** Characters that reorder or hide the text around them, or are nothing to be seen: names have none.
+ * The server's list, which `app/protocol/fixtures/names.json` holds for both. */
+const HIDDEN = "\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b\\u200e\\u200f" +
+  "\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0\\ufff9-\\ufffb";
+/** They join or choose a form of what stands beside them, and alone are nothing to be seen either. */
+const JOINING = "\\u200c\\u200d\\ufe00-\\ufe0f\\u{e0020}-\\u{e007f}";
+
+const FORBIDDEN = new RegExp(`[\\p{Cc}${HIDDEN}]`, "gu");
+const VISIBLE = new RegExp(`[^\\p{Cc}\\p{White_Space}${HIDDEN}${JOINING}]`, "u");
 
 /** What a message may not have; a pasted one brings such things along. */
 const UNPRINTABLE = /(?![\n\t])\p{Cc}/gu;
 
-/** @param {string} text @param {number} length */
+/** Half a character, which is no text to any server: U+FFFD in its place. @param {string} text */
+export function wellFormed(text) {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
+/**
+ * Stripped first and normalised then: what stood apart may be one character now.
+ *
+ * @param {string} text @param {number} length
+ */
 function clean(text, length) {
-  const plain = text.normalize("NFC").replace(FORBIDDEN, "").trim();
-  return Array.from(plain).slice(0, length).join("").trim();
+  const plain = wellFormed(text).replace(FORBIDDEN, "").normalize("NFC").trim();
+  const short = Array.from(plain).slice(0, length).join("").trim();
+  return VISIBLE.test(short) ? short : "";
 }
 
 /** @param {string} typed */
@@ -25,9 +42,10 @@ export function cleanName(typed) {
   return clean(typed, NAME_LENGTH);
 }
 
-/** @param {string} typed */
+/** @param {string} typed @returns {string} empty if there is nothing to be seen */
 export function cleanText(typed) {
-  return typed.replace(UNPRINTABLE, "").trim();
+  const plain = wellFormed(typed).replace(UNPRINTABLE, "").trim();
+  return VISIBLE.test(plain) ? plain : "";
 }
 
 /** @param {string} hash of the page's address @returns {string} a room */
@@ -74,4 +92,16 @@ export function typingLine(names) {
   if (names.length === 1) return `${names[0]} is typing…`;
   if (names.length === 2) return `${names[0]} and ${names[1]} are typing…`;
   return "Several people are typing…";
+}
+
+/** @param {number} kept how many messages wait */
+export function keptLine(kept) {
+  if (kept === 0) return "The log is away: what you write is kept and goes out when it is back.";
+  if (kept === 1) return "The log is away: 1 message is kept and goes out when it is back.";
+  return `The log is away: ${kept} messages are kept and go out when it is back.`;
+}
+
+/** @param {number | null} seconds until the next try; null: it is under way */
+export function waitingLine(seconds) {
+  return seconds === null || seconds < 1 ? "connecting…" : `no connection; next try in ${seconds} s`;
 }

@@ -1,7 +1,110 @@
+//! The outbox by the scenarios that the page's outbox is tested with too, against a token bucket, and at random.
+
+use std::{fs, path::Path};
+
 use proptest::prelude::*;
 use rollcall_protocol::RejectCode::{BadText, OutOfOrder, RateLimited};
+use serde_json::Value;
 
 use super::*;
+
+/// One scenario under way.
+struct Scenario {
+    outbox: Outbox,
+    limit: usize,
+    now: Instant,
+    told: Value,
+}
+
+impl Scenario {
+    fn tell(&mut self, what: &str, item: impl Into<Value>) {
+        self.told
+            .as_object_mut()
+            .expect("an object")
+            .entry(what)
+            .or_insert_with(|| Value::Array(Vec::new()));
+        self.told[what].as_array_mut().expect("a list").push(item.into());
+    }
+
+    /// Carries out one event, then sends what is due; what came of it.
+    fn step(&mut self, event: &str, value: &Value) -> Value {
+        self.told = Value::Object(serde_json::Map::new());
+        match event {
+            "say" => {
+                self.outbox.push(text(value), self.now).expect("room in the outbox");
+            }
+            "live" => {
+                let settled = self.outbox.live();
+                settled.taken.into_iter().for_each(|(it, _)| self.tell("acked", it.text));
+                settled.unknown.into_iter().for_each(|it| self.tell("unknown", it.text));
+            }
+            "ack" => {
+                let taken = self.outbox.ack(value.as_u64().expect("a number"));
+                taken.into_iter().for_each(|it| self.tell("acked", it.text));
+            }
+            "reject" => self.reject(value),
+            "own" => {
+                let id = text(&value["id"]).parse().expect("an ID");
+                self.outbox.seen(value["n"].as_u64().expect("a number"), &text(&value["text"]), id);
+            }
+            "gap" => self.outbox.gap(named(value)),
+            "lost" => self.outbox.connection_lost(),
+            "pass_ms" => self.now += Duration::from_millis(value.as_u64().expect("ms")),
+            other => panic!("no such event: {other}"),
+        }
+        let free = self.limit - self.outbox.on_its_way();
+        for (n, text) in self.outbox.take_due(free, self.now) {
+            self.tell("sends", serde_json::json!([n, text]));
+        }
+        self.told.take()
+    }
+
+    fn reject(&mut self, reject: &Value) {
+        let n = reject["n"].as_u64().expect("a number");
+        let retry = reject["retry_ms"].as_u64().map(Duration::from_millis);
+        let code = named(&reject["code"]);
+        match self.outbox.reject(n, code, reject["expected"].as_u64(), retry, self.now) {
+            Refusal::Dropped(it) => self.tell("refused", it.text),
+            Refusal::Retry(_) | Refusal::Stale => {}
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+/// A code or reason as it stands on the wire.
+fn named<T: serde::de::DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).expect("a name")
+}
+
+/// S5, S24, S28: the page's outbox passes the same.
+#[test]
+fn the_shared_scenarios() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/fixtures/outbox");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the scenarios") {
+        let path = entry.expect("readable").path();
+        let json = fs::read_to_string(&path).expect("readable");
+        let scenario: Value = serde_json::from_str(&json).expect("valid JSON");
+        let limit = scenario["pending"].as_u64().map_or(32, |limit| limit as usize);
+        let outbox = Outbox::new(256);
+        let mut run = Scenario { outbox, limit, now: Instant::now(), told: Value::Null };
+        for (number, step) in scenario["steps"].as_array().expect("steps").iter().enumerate() {
+            let mut due = step.as_object().expect("a step").clone();
+            let event =
+                due.keys().find(|key| !OUTCOMES.contains(&key.as_str())).expect("an event").clone();
+            let value = due.remove(&event).expect("its value");
+            let told = run.step(&event, &value);
+            assert_eq!(told, Value::Object(due), "{}: step {}: {step}", path.display(), number + 1);
+        }
+        count += 1;
+    }
+    assert!(count >= 14, "{count} scenarios");
+}
+
+const OUTCOMES: [&str; 4] = ["sends", "acked", "refused", "unknown"];
 
 /// An outbox whose member the log remembers (message 1 is acknowledged), with these texts queued.
 fn filled(texts: &[&str], now: Instant) -> Outbox {
@@ -9,8 +112,9 @@ fn filled(texts: &[&str], now: Instant) -> Outbox {
     for text in ["hello"].iter().chain(texts) {
         assert!(outbox.push((*text).to_owned(), now).is_some());
     }
+    outbox.live();
     assert_eq!(due(&mut outbox, now), numbered(&[(1, "hello")]), "the first goes alone");
-    assert!(outbox.ack(1, now).is_some());
+    assert!(outbox.ack(1).is_some());
     outbox
 }
 
@@ -23,16 +127,6 @@ fn numbered(texts: &[(u64, &str)]) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn sends_each_once_and_settles_each_once() {
-    let now = Instant::now();
-    let mut outbox = filled(&["a", "b"], now);
-    assert_eq!(due(&mut outbox, now), numbered(&[(2, "a"), (3, "b")]));
-    assert_eq!(due(&mut outbox, now), []);
-    assert_eq!(outbox.ack(2, now).map(|taken| taken.ticket), Some(2));
-    assert_eq!(outbox.ack(2, now), None, "a second ack of the same number is no news");
-}
-
-#[test]
 fn a_full_outbox_takes_nothing() {
     let now = Instant::now();
     let mut outbox = Outbox::new(1);
@@ -41,63 +135,104 @@ fn a_full_outbox_takes_nothing() {
 }
 
 #[test]
-fn after_a_lost_connection_everything_goes_again_with_the_same_numbers() {
+fn a_ticket_stays_when_a_number_changes() {
     let now = Instant::now();
-    let mut outbox = filled(&["a", "b", "c"], now);
-    due(&mut outbox, now);
-    outbox.ack(2, now);
-    outbox.connection_lost();
-    assert_eq!(due(&mut outbox, now), numbered(&[(3, "b"), (4, "c")]));
-}
-
-#[test]
-fn a_dropped_text_gives_its_number_to_the_next() {
-    let now = Instant::now();
-    let mut outbox = filled(&["bad", "b", "c"], now);
+    let mut outbox = filled(&["bad", "b"], now);
     due(&mut outbox, now);
     assert!(matches!(outbox.reject(2, BadText, None, None, now), Refusal::Dropped(_)));
-    assert_eq!(due(&mut outbox, now), [], "two are still on their way");
     assert_eq!(outbox.reject(3, OutOfOrder, Some(2), None, now), Refusal::Retry(3));
-    assert_eq!(outbox.reject(4, OutOfOrder, Some(2), None, now), Refusal::Retry(4));
-    assert_eq!(due(&mut outbox, now), numbered(&[(2, "b"), (3, "c")]));
-    assert_eq!(outbox.push("d".to_owned(), now), Some(5));
-    assert_eq!(due(&mut outbox, now), numbered(&[(4, "d")]));
+    assert_eq!(due(&mut outbox, now), numbered(&[(2, "b")]));
+    assert_eq!(outbox.ack(2).map(|it| it.ticket), Some(3));
 }
 
 #[test]
-fn a_log_that_may_have_forgotten_gets_one_message_at_a_time() {
-    let now = Instant::now();
-    let mut outbox = filled(&["a", "b"], now);
-    let later = now + REMEMBERED;
-    assert_eq!(due(&mut outbox, later), numbered(&[(2, "a")]));
-    assert_eq!(due(&mut outbox, later), []);
-    outbox.ack(2, later);
-    assert_eq!(due(&mut outbox, later), numbered(&[(3, "b")]));
-}
-
-#[test]
-fn a_refusal_for_now_holds_the_room_for_as_long_as_it_says() {
+fn a_refusal_for_now_says_when_to_wake_up() {
     let now = Instant::now();
     let wait = Duration::from_millis(300);
     let mut outbox = filled(&["a", "b"], now);
     due(&mut outbox, now);
     outbox.reject(2, RateLimited, None, Some(wait), now);
+    assert_eq!(outbox.wake_at(), None, "an answer is still to come");
     outbox.reject(3, OutOfOrder, Some(2), None, now);
-    assert_eq!(due(&mut outbox, now), []);
     assert_eq!(outbox.wake_at(), Some(now + wait));
-    assert_eq!(due(&mut outbox, now + wait), numbered(&[(2, "a"), (3, "b")]));
 }
 
+/// A server that lets `burst` sends through at once and then one every `every`, as [`Duration`]s after the start.
+struct Bucket {
+    every: Duration,
+    burst: u32,
+    /// When it is full again.
+    full_at: Duration,
+}
+
+impl Bucket {
+    /// Whether a send may pass at `now`; otherwise after how long one may.
+    fn check(&mut self, now: Duration) -> Result<(), Duration> {
+        let full_at = self.full_at.max(now) + self.every;
+        let earliest = full_at.saturating_sub(self.every * self.burst);
+        if earliest > now {
+            return Err(earliest - now);
+        }
+        self.full_at = full_at;
+        Ok(())
+    }
+}
+
+/// How many frames `count` sends take that are queued at once; acks come `delay` after their send.
+fn frames_for(count: usize, mut bucket: Bucket, delay: Duration) -> usize {
+    let (start, mut passed) = (Instant::now(), Duration::ZERO);
+    let mut outbox = Outbox::new(count);
+    (0..count).for_each(|it| assert!(outbox.push(it.to_string(), start).is_some()));
+    outbox.live();
+    let mut frames = 0;
+    while !outbox.is_empty() {
+        assert!(passed < Duration::from_secs(600), "never done");
+        let sent = outbox.take_due(32 - outbox.on_its_way(), start + passed);
+        frames += sent.len();
+        let mut refused = None;
+        let answers: Vec<_> = sent
+            .iter()
+            .map(|(n, _)| match refused {
+                Some(due) => (*n, OutOfOrder, Some(due), None),
+                None => match bucket.check(passed) {
+                    Ok(()) => (*n, RejectCode::Other, None, None),
+                    Err(wait) => {
+                        refused = Some(*n);
+                        (*n, RateLimited, None, Some(wait))
+                    }
+                },
+            })
+            .collect();
+        passed += delay;
+        for (n, code, expected, retry) in answers {
+            match code {
+                RejectCode::Other => drop(outbox.ack(n)),
+                code => drop(outbox.reject(n, code, expected, retry, start + passed)),
+            }
+        }
+        if let Some(at) = outbox.wake_at() {
+            passed = passed.max(at - start);
+        }
+    }
+    frames
+}
+
+/// 643 frames were seen for 60 sends.
 #[test]
-fn a_server_that_keeps_refusing_is_not_asked_in_a_hot_loop() {
-    let now = Instant::now();
-    let mut outbox = filled(&["a"], now);
-    due(&mut outbox, now);
-    outbox.reject(2, OutOfOrder, None, None, now);
-    assert_eq!(due(&mut outbox, now).len(), 1, "the first time at once");
-    outbox.reject(2, OutOfOrder, None, None, now);
-    assert_eq!(due(&mut outbox, now), []);
-    assert_eq!(due(&mut outbox, now + STUBBORN).len(), 1);
+fn s29_a_client_that_obeys_makes_at_most_three_frames_per_message() {
+    for rate in [1, 5, 10, 20, 50, 100] {
+        for burst in [1, 2, 5, 10, 20, 40] {
+            for delay_ms in [0, 1, 10, 100] {
+                let every = Duration::from_secs(1) / rate;
+                let bucket = Bucket { every, burst, full_at: Duration::ZERO };
+                let frames = frames_for(60, bucket, Duration::from_millis(delay_ms));
+                assert!(
+                    frames <= 180,
+                    "{frames} frames at {rate}/s, {burst} at once, {delay_ms} ms"
+                );
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -116,6 +251,8 @@ enum Step {
     LoseConnection {
         handled: usize,
     },
+    /// The log's memory of this member's number ends.
+    Forget,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -125,6 +262,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => prop::bool::weighted(0.1).prop_map(|overloaded| Step::Serve { overloaded }),
         4 => Just(Step::Answer),
         1 => (0usize..4).prop_map(|handled| Step::LoseConnection { handled }),
+        1 => Just(Step::Forget),
     ];
     prop::collection::vec(step, 1..150)
 }
@@ -134,10 +272,16 @@ enum Answer {
     Reject(u64, RejectCode, Option<u64>, Option<Duration>),
 }
 
-/// The `append` rules of the room log and an outbox that talks to it over a pipe.
+/// The `append` rules of the room log and of one connection, and an outbox that talks to them over a pipe.
 #[derive(Default)]
 struct Model {
     log: Vec<(u64, String)>,
+    /// The member's last number, as long as the log remembers it.
+    last: Option<u64>,
+    /// What the connection refused: higher numbers wait until it comes again.
+    barred: Option<u64>,
+    /// Entries that the client has seen.
+    seen: usize,
     requests: VecDeque<(u64, String)>,
     answers: VecDeque<Answer>,
     said: Vec<String>,
@@ -147,17 +291,28 @@ struct Model {
 impl Model {
     fn serve(&mut self, overloaded: bool) {
         let Some((n, text)) = self.requests.pop_front() else { return };
-        let last = self.log.last().map(|(n, _)| *n);
-        let answer = if overloaded {
-            Answer::Reject(n, RateLimited, None, Some(Duration::from_secs(2)))
+        let expected = self.last.map(|last| last + 1);
+        let refuse = |code, expected, retry| Answer::Reject(n, code, expected, retry);
+        let answer = if let Some(barred) = self.barred.filter(|barred| n > *barred) {
+            refuse(OutOfOrder, Some(barred), None)
+        } else if overloaded {
+            self.barred = Some(n);
+            refuse(RateLimited, None, Some(Duration::from_secs(2)))
         } else if text.starts_with("bad") {
-            Answer::Reject(n, BadText, None, None)
-        } else if let Some((_, taken)) = self.log.iter().find(|(taken, _)| *taken == n) {
-            Answer::Ack(n, taken.clone())
-        } else if last.is_some_and(|last| n > last + 1) {
-            Answer::Reject(n, OutOfOrder, last.map(|last| last + 1), None)
+            self.barred = Some(n);
+            refuse(BadText, None, None)
+        } else if expected.is_some_and(|expected| n > expected) {
+            refuse(OutOfOrder, expected, None)
+        } else if expected.is_some_and(|expected| n < expected) {
+            self.barred = None;
+            Answer::Ack(
+                n,
+                self.log.iter().find(|(taken, _)| *taken == n).expect("it was taken").1.clone(),
+            )
         } else {
             // Nothing remembered takes any number.
+            self.barred = None;
+            self.last = Some(n);
             self.log.push((n, text.clone()));
             Answer::Ack(n, text)
         };
@@ -168,7 +323,7 @@ impl Model {
         match self.answers.pop_front() {
             None => {}
             Some(Answer::Ack(n, taken)) => {
-                if let Some(pending) = outbox.ack(n, now) {
+                if let Some(pending) = outbox.ack(n) {
                     assert_eq!(pending.text, taken, "the ack of another message");
                     self.acked.push(taken);
                 }
@@ -177,6 +332,16 @@ impl Model {
                 outbox.reject(n, code, expected, retry, now);
             }
         }
+    }
+
+    fn catch_up(&mut self, outbox: &mut Outbox) {
+        for (index, (n, text)) in self.log.iter().enumerate().skip(self.seen) {
+            outbox.seen(*n, text, EntryId::new(index as u64, 0));
+        }
+        self.seen = self.log.len();
+        let settled = outbox.live();
+        assert!(settled.unknown.is_empty(), "there was no gap");
+        self.acked.extend(settled.taken.into_iter().map(|(it, _)| it.text));
     }
 
     fn step(&mut self, outbox: &mut Outbox, step: &Step, now: Instant) {
@@ -194,8 +359,11 @@ impl Model {
                 (0..*handled).for_each(|_| self.serve(false));
                 self.requests.clear();
                 self.answers.clear();
+                self.barred = None;
                 outbox.connection_lost();
+                self.catch_up(outbox);
             }
+            Step::Forget => self.last = None,
         }
     }
 }
@@ -207,6 +375,7 @@ proptest! {
     fn the_log_gets_every_good_text_once_in_order(steps in steps()) {
         let mut now = Instant::now();
         let (mut outbox, mut model) = (Outbox::new(64), Model::default());
+        outbox.live();
         let last_word = [Step::Push { bad: false }];
         let drain = [Step::Flush { room_for: 9 }, Step::Serve { overloaded: false }, Step::Answer];
         let drain = drain.iter().cycle().take(3 * 600);

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use rollcall_protocol::{
-    ClientFrame, EntryId, ErrorCode, JoinStatus, Message, RejectCode, ServerFrame,
+    ClientFrame, EntryId, ErrorCode, ISOLATED, JoinStatus, LogStatus, Message, RejectCode,
+    ServerFrame,
 };
 
 use super::{Effect, Session};
@@ -30,9 +31,10 @@ impl Session {
             ServerFrame::Live { room, id: head } => self.live(id, room, head, now),
             ServerFrame::Gap { .. } => self.gap(id, frame),
             ServerFrame::Ack { .. } | ServerFrame::Reject { .. } => self.answer(frame, now),
-            ServerFrame::Goaway { in_ms, .. } => {
-                self.goaway(id, Duration::from_millis(in_ms), now);
+            ServerFrame::Goaway { in_ms, reason, .. } => {
+                self.goaway(id, Duration::from_millis(in_ms), reason, now);
             }
+            ServerFrame::Status { log } => self.status(id, log, now),
             ServerFrame::Error { code, detail, room } => self.error(id, code, detail, room, now),
             ServerFrame::Presence { room, event, member, name } => {
                 self.emit(Event::Presence { room, event, member, name });
@@ -46,19 +48,23 @@ impl Session {
             }
             ServerFrame::Typing { .. }
             | ServerFrame::Pong { .. }
-            | ServerFrame::Status { .. }
             | ServerFrame::Welcome { .. }
             | ServerFrame::Unknown => {}
         }
     }
 
     fn message(&mut self, id: LinkId, message: Message, now: Instant) {
-        let had = self.link(id).and_then(|link| link.brings(&message.room, message.id));
+        let Some(link) = self.link(id) else { return };
+        let had = link.brings(&message.room, message.id);
+        let member = link.welcome.member.clone();
         let Some(room) = self.rooms.get_mut(&message.room).filter(|room| room.wanted) else {
             return;
         };
         let had = had.filter(|_| room.cursor.at().is_some());
         let seen = room.cursor.message(message.id, message.prev);
+        if seen == Seen::Deliver && message.member == member {
+            room.outbox.seen(message.n, &message.text, message.id);
+        }
         if let Some(after) = had {
             let (room, id) = (message.room.clone(), message.id);
             self.emit(Event::Repeated { room, id, after });
@@ -135,7 +141,14 @@ impl Session {
             link.goes_on(&room, Some(resumes_at));
         }
         let known = self.rooms.get_mut(&room).filter(|known| known.wanted);
-        if known.is_some_and(|known| known.cursor.gap(after, resumes_at, reason)) {
+        let news = known.is_some_and(|known| {
+            let news = known.cursor.gap(after, resumes_at, reason);
+            if news {
+                known.outbox.gap(reason);
+            }
+            news
+        });
+        if news {
             self.emit(Event::Gap { room, after, resumes_at, reason });
         }
     }
@@ -154,7 +167,7 @@ impl Session {
     }
 
     fn ack(&mut self, room: String, n: u64, id: Option<EntryId>, duplicate: bool, now: Instant) {
-        let taken = self.rooms.get_mut(&room).and_then(|room| room.outbox.ack(n, now));
+        let taken = self.rooms.get_mut(&room).and_then(|room| room.outbox.ack(n));
         if let Some(taken) = taken {
             let took = now.duration_since(taken.queued);
             self.emit(Event::Acked { room, ticket: taken.ticket, n, id, duplicate, took });
@@ -179,11 +192,33 @@ impl Session {
         self.emit(Event::Rejected { room, ticket, n, code, detail, retried });
     }
 
-    fn goaway(&mut self, id: LinkId, wait: Duration, now: Instant) {
+    fn goaway(&mut self, id: LinkId, wait: Duration, reason: String, now: Instant) {
         let Some(link) = self.link(id) else { return };
-        link.leave_at.get_or_insert(now + wait);
+        let isolated = reason == ISOLATED;
+        // A replica that cannot deliver may be drained as well, and then does close at a deadline.
+        if link.leave_at.is_none() || (link.isolated && !isolated) {
+            link.leave_at = Some(now + wait);
+            link.isolated = isolated;
+        }
         let replica = link.welcome.replica.clone();
-        self.emit(Event::Goaway { replica, wait });
+        self.emit(Event::Goaway { replica, wait, reason });
+    }
+
+    /// With the log back, a replica that was isolated delivers again: the client stays where it is.
+    fn status(&mut self, id: LinkId, log: LogStatus, now: Instant) {
+        let Some(link) = self.link(id) else { return };
+        link.log_away = log == LogStatus::Away;
+        if link.log_away || !std::mem::take(&mut link.isolated) {
+            return;
+        }
+        link.leave_at = None;
+        if self.is_current(id) {
+            self.backoff.reset();
+            self.retry_at = now;
+            if let Some(next) = self.next.take() {
+                self.effects.push_back(Effect::Close(next.id));
+            }
+        }
     }
 
     fn error(
@@ -195,12 +230,19 @@ impl Session {
         now: Instant,
     ) {
         let later = self.later(now);
+        // The room that the second connection of a move may not enter is one that the first is in.
+        let in_room = |link: &Link| room.as_deref().is_some_and(|room| link.is_joined(room));
+        let elsewhere = !self.is_current(id) && self.current.as_ref().is_some_and(in_room);
+        let mut move_failed = false;
         if let Some(link) = self.link(id) {
             link.refusal = Some(detail.clone());
             if let Some(name) = room.as_deref().filter(|name| !link.is_live(name)) {
                 match code {
                     ErrorCode::Unavailable => {
                         link.stages.insert(name.to_owned(), Stage::Later(later));
+                    }
+                    ErrorCode::BadRoom | ErrorCode::TooManyRooms if elsewhere => {
+                        move_failed = true;
                     }
                     ErrorCode::BadRoom | ErrorCode::TooManyRooms => {
                         link.stages.remove(name);
@@ -211,6 +253,10 @@ impl Session {
                     _ => {}
                 }
             }
+        }
+        if move_failed {
+            self.effects.push_back(Effect::Close(id));
+            self.lose(id, Loss::Protocol(format!("a room refused: {detail}")), now, now);
         }
         self.emit(Event::Refused { code, detail, room });
     }

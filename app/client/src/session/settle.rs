@@ -5,7 +5,14 @@ use std::time::Instant;
 use rollcall_protocol::{ClientFrame, RoomCursor, VERSION, Why};
 
 use super::{Dial, Effect, Room, Session};
-use crate::{event::Event, link::Link};
+use crate::{
+    event::Event,
+    link::Link,
+    outbox::{CaughtUp, Pending},
+};
+
+/// More than a `hello` without rooms takes: a name of 32 characters may be 384 bytes of escapes.
+const HELLO_BYTES: usize = 1024;
 
 impl Session {
     /// Asks for whatever stands between what is and what should be.
@@ -14,7 +21,9 @@ impl Session {
             return;
         }
         self.promote();
+        self.note_log();
         self.enter_rooms(now);
+        self.catch_up(now);
         self.flush(now);
         self.note_live(now);
         self.start_dial(now);
@@ -61,12 +70,40 @@ impl Session {
         }
     }
 
-    /// Sends what is due in every room that is joined, within the server's limit.
+    /// Tells what catch-up settled of the messages that had no answer.
+    fn catch_up(&mut self, now: Instant) {
+        let Some(link) = &self.current else { return };
+        let mut events = Vec::new();
+        for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.is_live(name)) {
+            let CaughtUp { taken, unknown } = room.outbox.live();
+            events.extend(taken.into_iter().map(|(Pending { ticket, n, queued, .. }, id)| {
+                let took = now.duration_since(queued);
+                Event::Acked { room: name.clone(), ticket, n, id: Some(id), duplicate: true, took }
+            }));
+            events.extend(unknown.into_iter().map(|Pending { ticket, n, .. }| Event::Unknown {
+                room: name.clone(),
+                ticket,
+                n,
+            }));
+        }
+        events.into_iter().for_each(|event| self.emit(event));
+    }
+
+    /// Tells that the log went away or came back, and how much is kept until then.
+    fn note_log(&mut self) {
+        let Some(away) = self.current.as_ref().map(|link| link.log_away) else { return };
+        if std::mem::replace(&mut self.told_away, away) != away {
+            let kept = self.rooms.values().map(|room| room.outbox.len()).sum();
+            self.emit(Event::Log { up: !away, kept });
+        }
+    }
+
+    /// Sends what is due in every room that is live, within the server's limit.
     fn flush(&mut self, now: Instant) {
         let Some(link) = &self.current else { return };
         let on_its_way: usize = self.rooms.values().map(|room| room.outbox.on_its_way()).sum();
         let mut room_for = link.welcome.limits.pending.max(1).saturating_sub(on_its_way);
-        for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.is_joined(name)) {
+        for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.sends_in(name)) {
             for (n, text) in room.outbox.take_due(room_for, now) {
                 room_for -= 1;
                 let send = ClientFrame::Send { room: name.clone(), n, text };
@@ -115,14 +152,7 @@ impl Session {
             (None, true) => Why::Resume,
             (None, false) => Why::Fresh,
         };
-        let cursors = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| room.wanted)
-            .map(|(name, room)| RoomCursor { room: name.clone(), after: room.cursor.at() });
-        // See `enter_rooms` for why a room without a cursor waits.
-        let rooms: Vec<_> =
-            cursors.filter(|room| why != Why::Move || room.after.is_some()).collect();
+        let rooms = self.rooms_of_hello(why);
         self.dial = Some(Dial { why, asked: rooms.clone() });
         let (client, name) = (self.key.clone(), self.name.clone());
         self.effects.push_back(Effect::Dial(ClientFrame::Hello {
@@ -130,8 +160,34 @@ impl Session {
             client,
             name,
             why,
-            rooms,
             moves: true,
+            rooms,
         }));
+    }
+
+    /// The rooms that a `hello` may name. What is left out is entered by `join` afterwards; first come the rooms that
+    /// the client is in.
+    fn rooms_of_hello(&self, why: Why) -> Vec<RoomCursor> {
+        let cursors = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.wanted)
+            .map(|(name, room)| RoomCursor { room: name.clone(), after: room.cursor.at() });
+        // See `enter_rooms` for why a room without a cursor waits.
+        let mut rooms: Vec<_> =
+            cursors.filter(|room| why != Why::Move || room.after.is_some()).collect();
+        rooms.sort_by_key(|room| room.after.is_none());
+        rooms.truncate(self.limits.rooms);
+        let bytes =
+            |room: &RoomCursor| serde_json::to_string(room).map_or(usize::MAX, |it| it.len() + 1);
+        let mut left = self.limits.frame_bytes.saturating_sub(HELLO_BYTES);
+        rooms
+            .into_iter()
+            .take_while(|room| {
+                let fits = bytes(room) <= left;
+                left = left.saturating_sub(bytes(room));
+                fits
+            })
+            .collect()
     }
 }

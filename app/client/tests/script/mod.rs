@@ -3,11 +3,13 @@
 use std::{future::Future, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
-use rollcall_client::{Config, Event, Events};
+use rollcall_client::{Client, Config, Event, Events, Handle};
 use rollcall_protocol::{
-    ClientFrame, EntryId, JoinStatus, Limits, Message, RoomCursor, ServerFrame, Why,
+    ClientFrame, EntryId, ErrorCode, ISOLATED, JoinStatus, Limits, Message, RoomCursor,
+    ServerFrame, Why,
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -27,9 +29,26 @@ pub fn id(n: u64) -> EntryId {
 
 /// The room log's entry `n`, which follows entry `n - 1`.
 pub fn entry(n: u64) -> ServerFrame {
-    let (room, member, name) = (ROOM.to_owned(), "m".to_owned(), "Teal".to_owned());
-    let text = format!("line {n}");
-    ServerFrame::Message(Message { room, id: id(n), prev: id(n - 1), member, name, n, text, at: n })
+    ServerFrame::Message(Message {
+        room: ROOM.to_owned(),
+        id: id(n),
+        prev: id(n - 1),
+        member: "another".to_owned(),
+        name: "Plum".to_owned(),
+        n,
+        text: format!("line {n}"),
+        at: n,
+    })
+}
+
+/// The entry `at`, which is the client's message `n`.
+pub fn own_entry(at: u64, n: u64, text: &str) -> ServerFrame {
+    let ServerFrame::Message(message) = entry(at) else { unreachable!("an entry is a message") };
+    ServerFrame::Message(Message { member: "m".to_owned(), n, text: text.to_owned(), ..message })
+}
+
+pub fn isolated() -> ServerFrame {
+    ServerFrame::Goaway { in_ms: 0, deadline_ms: 0, reason: ISOLATED.to_owned() }
 }
 
 pub fn goaway(in_ms: u64) -> ServerFrame {
@@ -58,11 +77,23 @@ impl Script {
     pub async fn accept(&self) -> Peer {
         let (stream, _) = soon(self.listener.accept()).await.expect("a connection");
         let socket = accept_async(stream).await.expect("an upgrade");
-        let mut peer = Peer { socket, why: Why::Fresh, rooms: Vec::new() };
-        let ClientFrame::Hello { why, rooms, .. } = peer.receive().await else {
-            panic!("anything before hello");
+        let mut peer = Peer { socket, why: Why::Fresh, rooms: Vec::new(), hello_bytes: 0 };
+        let frame = peer.receive().await;
+        let hello_bytes = serde_json::to_string(&frame).expect("a frame is JSON").len();
+        let ClientFrame::Hello { why, rooms, moves: true, .. } = frame else {
+            panic!("{frame:?} instead of a hello");
         };
-        Peer { why, rooms, ..peer }
+        Peer { why, rooms, hello_bytes, ..peer }
+    }
+
+    /// Answers the next handshake with this status.
+    pub async fn answer(&self, status: u16) {
+        let (mut stream, _) = soon(self.listener.accept()).await.expect("a connection");
+        let mut request = [0; 2048];
+        soon(stream.read(&mut request)).await.expect("a request");
+        let answer =
+            format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        stream.write_all(answer.as_bytes()).await.expect("an open connection");
     }
 
     /// Takes the next connection and drops it before any answer.
@@ -75,6 +106,7 @@ pub struct Peer {
     socket: WebSocketStream<TcpStream>,
     pub why: Why,
     pub rooms: Vec<RoomCursor>,
+    pub hello_bytes: usize,
 }
 
 impl Peer {
@@ -117,6 +149,19 @@ impl Peer {
         self.welcome(replica, 60_000).await;
         self.joined(head).await;
         self.live(head).await;
+    }
+
+    /// `joined` and `live` in a room with nothing to catch up.
+    pub async fn enter(&mut self, room: &str) {
+        let (room, head, status) = (room.to_owned(), id(5), JoinStatus::Fresh);
+        let again = room.clone();
+        self.send(ServerFrame::Joined { room, head, status, present: 0, members: vec![] }).await;
+        self.send(ServerFrame::Live { room: again, id: head }).await;
+    }
+
+    pub async fn refuse(&mut self, room: &str) {
+        let (code, detail) = (ErrorCode::TooManyRooms, "too many".to_owned());
+        self.send(ServerFrame::Error { code, detail, room: Some(room.to_owned()) }).await;
     }
 
     pub async fn receive(&mut self) -> ClientFrame {
@@ -180,4 +225,33 @@ pub async fn messages(events: &mut Events, count: usize) -> Vec<u64> {
         numbers.push(n.await);
     }
     numbers
+}
+
+/// A client that is live on replica r1 at entry `head`.
+pub async fn live_at(script: &Script, head: u64) -> (Handle, Events, Peer) {
+    let (handle, mut events) = Client::start(script.config());
+    let mut peer = script.accept().await;
+    assert_eq!((peer.why, peer.after()), (Why::Fresh, None));
+    peer.serve("r1", head).await;
+    assert!(soon(events.all_live()).await);
+    (handle, events, peer)
+}
+
+pub fn moved(event: Event) -> Option<(String, String, Duration)> {
+    match event {
+        Event::Moved { from, to, silence } => Some((from, to, silence)),
+        Event::Disconnected { loss, .. } => panic!("{loss}"),
+        _ => None,
+    }
+}
+
+pub fn told(event: Event) -> Option<&'static str> {
+    match event {
+        Event::Rejected { retried: true, .. } => Some("again"),
+        Event::Rejected { retried: false, .. } => Some("dropped"),
+        Event::Refused { .. } => Some("refused"),
+        Event::Gap { .. } => Some("gap"),
+        Event::Disconnected { loss, .. } => panic!("{loss}"),
+        _ => None,
+    }
 }

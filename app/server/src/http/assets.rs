@@ -1,11 +1,16 @@
 //! The page, embedded in the binary.
 
+use std::borrow::Cow;
+
 use axum::{
-    extract::Path,
+    extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use rust_embed::{Embed, EmbeddedFile};
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
 
 /// `connect-src` names the WebSocket schemes, since older browsers do not count them as `'self'`.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -21,27 +26,37 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 #[exclude = "*/*"]
 struct Web;
 
+/// The page's own release, so that it can tell when another one serves it.
+const RELEASE: &str = r#"<meta name="release" content="">"#;
+
 /// `/`
-pub async fn page() -> Response {
-    serve("index.html")
+pub async fn page(State(app): State<App>) -> Response {
+    serve("index.html", |page| {
+        let release = app.config.release.replace('&', "&amp;").replace('"', "&quot;");
+        let told = RELEASE.replace(r#""""#, &format!(r#""{release}""#));
+        String::from_utf8_lossy(&page).replace(RELEASE, &told).into_bytes().into()
+    })
 }
 
 /// `/web/<path>`
 pub async fn asset(Path(path): Path<String>) -> Response {
-    serve(&path)
+    serve(&path, |file| file)
 }
 
-fn serve(path: &str) -> Response {
-    let Some(EmbeddedFile { data, metadata }) = Web::get(path) else {
+type Bytes = Cow<'static, [u8]>;
+
+fn serve(path: &str, finish: impl FnOnce(Bytes) -> Bytes) -> Response {
+    let Some(EmbeddedFile { data, .. }) = Web::get(path) else {
         return (StatusCode::NOT_FOUND, "not found\n").into_response();
     };
+    let data = finish(data);
     let kind = match path.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         _ => "image/svg+xml",
     };
-    let tag = metadata.sha256_hash().iter().take(8).map(|b| format!("{b:02x}")).collect::<String>();
+    let tag = Sha256::digest(&data).iter().take(8).map(|b| format!("{b:02x}")).collect::<String>();
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_SECURITY_POLICY, CSP.to_owned()),

@@ -108,7 +108,7 @@ class Chat:
         return self.driver.execute_script(f"return window.seen.{what}")
 
     def participant(self):
-        self.driver.execute_script("dispatchEvent(new Event('pagehide'))")
+        self.driver.execute_script("document.dispatchEvent(new Event('freeze', { bubbles: true }))")
         return json.loads(self.driver.execute_script("return sessionStorage.getItem('rollcall')"))
 
     def console_errors(self):

@@ -38,10 +38,14 @@ def browser(request, tmp_path):
     """Opens browsers, each a person of their own; keeps a picture of each if the test fails."""
     drivers = []
 
-    def open_browser():
+    def open_browser(*flags, cookies=None):
         options = webdriver.ChromeOptions()
         options.binary_location = CHROMIUM
-        for flag in (*FLAGS, f"--user-data-dir={tmp_path / f'profile-{len(drivers)}'}"):
+        if cookies is not None:  # 2: neither cookies nor any other data of sites
+            options.add_experimental_option(
+                "prefs", {"profile.default_content_setting_values.cookies": cookies}
+            )
+        for flag in (*FLAGS, *flags, f"--user-data-dir={tmp_path / f'profile-{len(drivers)}'}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         drivers.append(webdriver.Chrome(options, Service(CHROMEDRIVER)))

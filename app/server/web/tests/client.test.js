@@ -34,16 +34,18 @@ test("the cursor is set before a message is shown", () => {
   assert.deepEqual(seen, ["2-0"]);
 });
 
-test("sends only where it has entered, and no more than the server takes at once", () => {
+test("sends only where it is live, and no more than the server takes at once", () => {
   const harness = new Harness();
   harness.client.start("fresh");
   for (const text of "abcdef") harness.client.send("vault", text);
   harness.welcome();
   assert.deepEqual(harness.socket.take(), []);
   harness.socket.deliver(joined("vault", "1-0"));
-  assert.deepEqual(sends(harness.socket.take()), [[1, "a"], [2, "b"], [3, "c"], [4, "d"]]);
+  assert.deepEqual(harness.socket.take(), []);
+  harness.socket.deliver({ type: "live", room: "vault", id: "1-0" });
+  assert.deepEqual(sends(harness.socket.take()), [[1, "a"]]);
   harness.socket.deliver(ack(1));
-  assert.deepEqual(sends(harness.socket.take()), [[5, "e"]]);
+  assert.deepEqual(sends(harness.socket.take()), [[2, "b"], [3, "c"]]);
   assert.deepEqual(harness.told("acked").map(([, { text }]) => text), ["a"]);
 });
 
@@ -64,6 +66,7 @@ test("takes part in a room that it enters later, on the same connection", () => 
   harness.client.send("garage", "hi");
   assert.deepEqual(harness.socket.take(), []);
   harness.socket.deliver(joined("garage", "7-0"));
+  harness.socket.deliver({ type: "live", room: "garage", id: "7-0" });
   assert.deepEqual(sends(harness.socket.take()), [[1, "hi"]]);
 });
 
@@ -127,7 +130,9 @@ test("an abrupt drop resumes after a backoff, with cursors, and sends again in o
   harness.socket.deliver(joined("vault", "3-0"));
   harness.socket.deliver(message(3));
   harness.socket.deliver({ type: "live", room: "vault", id: "3-0" });
-  assert.deepEqual(sends(harness.socket.take()), [[1, "a"], [2, "b"], [3, "c"]]);
+  assert.deepEqual(sends(harness.socket.take()), [[1, "a"]]);
+  harness.socket.deliver(ack(1));
+  assert.deepEqual(sends(harness.socket.take()), [[2, "b"], [3, "c"]]);
   assert.deepEqual(harness.shown(), ["2-0", "3-0"]);
   assert.equal(harness.told("serving").at(-1)[0].replica, "r2");
 });
@@ -143,7 +148,7 @@ test("1012 comes back at once, but not in a circle", () => {
   assert.equal(harness.sockets.length, 3);
 });
 
-test("backoff grows in silence and starts over once live; a nudge cuts it short", () => {
+test("backoff grows in silence and starts over once live; a probe cuts it short", () => {
   const harness = served();
   harness.socket.drop(1006);
   for (const wait of [100, 200, 400]) {
@@ -154,31 +159,37 @@ test("backoff grows in silence and starts over once live; a nudge cuts it short"
     assert.equal(harness.sockets.length, before + 1);
     harness.socket.drop(1006);
   }
-  harness.client.nudge();
+  harness.client.probe();
   harness.serve();
   assert.equal(harness.client.attempt, 0);
-  harness.client.nudge();
+  harness.client.probe();
   assert.equal(harness.told("serving").length, 2);
 });
 
-test("out_of_order sends again what is due, in order", () => {
+/** Served, with these texts said after a first one that has its ack. @param {string[]} texts */
+function talking(...texts) {
   const harness = served();
-  for (const text of "abc") harness.client.send("vault", text);
+  harness.client.send("vault", "first");
+  harness.socket.deliver(ack(1));
+  for (const text of texts) harness.client.send("vault", text);
   harness.socket.take();
+  return harness;
+}
+
+test("out_of_order sends again what is due, in order", () => {
+  const harness = talking("a", "b");
   const reject = { type: "reject", room: "vault", detail: "" };
-  harness.socket.deliver({ ...reject, n: 1, code: "rate_limited", retry_ms: 250 });
-  harness.socket.deliver({ ...reject, n: 2, code: "out_of_order", expected: 1 });
-  harness.socket.deliver({ ...reject, n: 3, code: "out_of_order", expected: 1 });
+  harness.socket.deliver({ ...reject, n: 2, code: "rate_limited", retry_ms: 250 });
+  harness.socket.deliver({ ...reject, n: 3, code: "out_of_order", expected: 2 });
   assert.deepEqual(harness.socket.take(), []);
   harness.clock.pass(250);
-  assert.deepEqual(sends(harness.socket.take()), [[1, "a"], [2, "b"], [3, "c"]]);
+  assert.deepEqual(sends(harness.socket.take()), [[2, "a"]]);
+  harness.socket.deliver(ack(2));
+  assert.deepEqual(sends(harness.socket.take()), [[3, "b"]]);
 });
 
 test("bad_text is told, and what follows takes its number", () => {
-  const harness = served();
-  for (const text of ["a", "bad", "c"]) harness.client.send("vault", text);
-  harness.socket.take();
-  harness.socket.deliver(ack(1));
+  const harness = talking("bad", "c");
   const reject = { type: "reject", room: "vault", detail: "too long" };
   harness.socket.deliver({ ...reject, n: 2, code: "bad_text" });
   harness.socket.deliver({ ...reject, n: 3, code: "out_of_order", expected: 2 });

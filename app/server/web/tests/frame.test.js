@@ -13,7 +13,7 @@ function fixtures(side, folder = FOLDER) {
 
 const TYPES = [
   "ack", "error", "gap", "goaway", "joined", "live", "members", "message", "pong", "presence",
-  "reject", "typing", "welcome",
+  "reject", "status", "typing", "welcome",
 ];
 
 test("every golden server frame is understood as it stands", () => {

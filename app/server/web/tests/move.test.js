@@ -48,12 +48,14 @@ test("sends go out on the old connection during the move, and the unacked again 
   harness.client.send("vault", "a");
   harness.clock.pass(1_200);
   harness.client.send("vault", "b");
-  assert.deepEqual(sends(old.take()), [[1, "a"], [2, "b"]]);
+  assert.deepEqual(sends(old.take()), [[1, "a"]]);
   old.deliver(ack(1));
+  assert.deepEqual(sends(old.take()), [[2, "b"]]);
   harness.serve("r2");
   harness.client.send("vault", "c");
-  assert.deepEqual(sends(harness.socket.take()), [[2, "b"], [3, "c"]]);
+  assert.deepEqual(sends(harness.socket.take()), [[2, "b"]]);
   harness.socket.deliver({ ...ack(2), duplicate: true });
+  assert.deepEqual(sends(harness.socket.take()), [[3, "c"]]);
   harness.socket.deliver(ack(3));
   assert.deepEqual(harness.told("acked").map(([, { text }]) => text), ["a", "b", "c"]);
 });
@@ -104,9 +106,10 @@ test("an old connection that dies during the move hands over to the new one", ()
   harness.welcome("r2");
   harness.socket.deliver(joined("vault", "2-0"));
   old.drop(1006);
-  assert.deepEqual(sends(harness.socket.take()), [[1, "a"]]);
+  assert.deepEqual(harness.socket.take(), [], "the log may have it");
   harness.socket.deliver(message(2));
   harness.socket.deliver({ type: "live", room: "vault", id: "2-0" });
+  assert.deepEqual(sends(harness.socket.take()), [[1, "a"]]);
   assert.equal(harness.sockets.length, 2);
   assert.equal(harness.told("serving").at(-1)[0].replica, "r2");
 });

@@ -1,7 +1,64 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { Outbox } from "../outbox.js";
 import { seeded } from "./random.js";
+
+const SCENARIOS = new URL("../../../protocol/fixtures/outbox/", import.meta.url);
+const OUTCOMES = ["sends", "acked", "refused", "unknown"];
+
+/** One scenario under way: an event goes in, what came of it comes out. */
+class Scenario {
+  /** @param {number} limit */
+  constructor(limit) {
+    this.outbox = new Outbox();
+    this.limit = limit;
+    this.now = 1_000_000;
+  }
+
+  /** @param {string} event @param {any} value */
+  step(event, value) {
+    const told = this[event](value) ?? {};
+    for (let item; this.outbox.onItsWay < this.limit && (item = this.outbox.take(this.now)); ) {
+      (told.sends ??= []).push([item.n, item.text]);
+    }
+    return told;
+  }
+
+  say = (text) => void this.outbox.add(text);
+  own = (message) => this.outbox.own(message);
+  gap = (reason) => this.outbox.gap(reason);
+  lost = () => this.outbox.reset();
+  pass_ms = (ms) => void (this.now += ms);
+  ack = (n) => texts({ acked: [this.outbox.ack(n)] });
+  reject = (reject) => texts({ refused: [this.outbox.reject(reject, this.now)] });
+  live = () => {
+    const { taken, unknown } = this.outbox.live();
+    return texts({ acked: taken, unknown });
+  };
+}
+
+/** Texts of the items that there are. @param {Record<string, any[]>} told */
+function texts(told) {
+  const named = Object.entries(told).map(([what, items]) =>
+    [what, items.filter(Boolean).map(({ text }) => text)]);
+  return Object.fromEntries(named.filter(([, items]) => items.length > 0));
+}
+
+const scenarios = readdirSync(SCENARIOS);
+assert.ok(scenarios.length >= 15, `${scenarios.length} scenarios`);
+for (const file of scenarios) {
+  const { title, pending = 32, steps } = JSON.parse(readFileSync(new URL(file, SCENARIOS), "utf8"));
+  test(`${file}: ${title}`, () => {
+    const scenario = new Scenario(pending);
+    for (const [index, step] of steps.entries()) {
+      const [event] = Object.keys(step).filter((key) => !OUTCOMES.includes(key));
+      const { [event]: value, ...expected } = step;
+      const told = scenario.step(event, value);
+      assert.deepEqual(told, expected, `step ${index + 1}: ${JSON.stringify(step)}`);
+    }
+  });
+}
 
 /** @param {Outbox} outbox @param {number} [now] */
 function takeAll(outbox, now = 0) {
@@ -10,85 +67,60 @@ function takeAll(outbox, now = 0) {
   return taken;
 }
 
-/** @param {string[]} texts */
-function filled(...texts) {
+test("is bounded, and survives being saved: what was on its way may be in the log", () => {
   const outbox = new Outbox();
-  for (const text of texts) outbox.add(text);
-  return outbox;
-}
-
-test("numbers from one and keeps each until its ack", () => {
-  const outbox = filled("a", "b");
-  assert.deepEqual(takeAll(outbox), [[1, "a"], [2, "b"]]);
-  assert.equal(outbox.ack(1)?.text, "a");
-  assert.deepEqual(outbox.pending.map(({ n }) => n), [2]);
-  assert.equal(outbox.ack(1), null, "a second ack changes nothing");
-});
-
-test("a lost connection sends everything again under the same numbers", () => {
-  const outbox = filled("a", "b", "c");
+  outbox.add("a");
+  outbox.add("b");
+  outbox.live();
   takeAll(outbox);
-  outbox.ack(1);
-  outbox.reset();
-  assert.deepEqual(takeAll(outbox), [[2, "b"], [3, "c"]]);
-});
-
-test("out_of_order starts over once, after all answers are in", () => {
-  const outbox = filled("a", "b", "c");
-  takeAll(outbox);
-  outbox.reject({ n: 1, code: "rate_limited", retry_ms: 250 }, 1_000);
-  outbox.reject({ n: 2, code: "out_of_order", expected: 1 }, 1_000);
-  assert.deepEqual(takeAll(outbox, 2_000), [], "the answer to 3 is still to come");
-  outbox.reject({ n: 3, code: "out_of_order", expected: 1 }, 1_000);
-  assert.deepEqual(takeAll(outbox, 1_249), [], "too early");
-  assert.deepEqual(takeAll(outbox, 1_250), [[1, "a"], [2, "b"], [3, "c"]]);
-});
-
-test("bad_text is dropped and its number goes to the next one", () => {
-  const outbox = filled("a", "bad", "c", "d");
-  takeAll(outbox);
-  outbox.ack(1);
-  assert.equal(outbox.reject({ n: 2, code: "bad_text" }, 0)?.text, "bad");
-  assert.deepEqual(outbox.pending, [{ n: 2, text: "c" }, { n: 3, text: "d" }]);
-  outbox.reject({ n: 3, code: "out_of_order", expected: 2 }, 0);
-  outbox.reject({ n: 4, code: "out_of_order", expected: 2 }, 0);
-  assert.deepEqual(takeAll(outbox), [[2, "c"], [3, "d"]]);
-  assert.equal(outbox.add("e").n, 4);
-});
-
-test("a log that lost its newest entries gets the next ones under the numbers it waits for", () => {
-  const outbox = new Outbox({ next: 9, pending: [{ n: 8, text: "a" }] });
-  takeAll(outbox);
-  outbox.reject({ n: 8, code: "out_of_order", expected: 5 }, 0);
-  assert.deepEqual(takeAll(outbox), [[5, "a"]]);
-  assert.equal(outbox.add("b").n, 6);
-});
-
-test("is bounded, and survives being saved", () => {
-  const outbox = filled("a", "b");
-  takeAll(outbox);
-  outbox.ack(1);
   const again = new Outbox(JSON.parse(JSON.stringify(outbox)));
+  assert.deepEqual(takeAll(again), [], "not live yet");
+  again.gap("trimmed");
+  assert.deepEqual(again.live().unknown.map(({ text }) => text), ["a"]);
   assert.deepEqual(takeAll(again), [[2, "b"]]);
   assert.equal(again.add("c").n, 3);
   while (!again.isFull) again.add("x");
   assert.equal(again.pending.length, 100);
 });
 
-/** A server's side of one sender in one room: the `append` rule of the design. */
+test("what came back and was not acknowledged yet is known after a reload", () => {
+  const outbox = new Outbox();
+  outbox.add("a");
+  outbox.live();
+  takeAll(outbox);
+  outbox.own({ n: 1, text: "a" });
+  const again = new Outbox(JSON.parse(JSON.stringify(outbox)));
+  assert.deepEqual(again.live().taken.map(({ text }) => text), ["a"]);
+});
+
+test("what an older page saved may have been sent", () => {
+  const outbox = new Outbox({ next: 3, pending: [{ n: 2, text: "a" }] });
+  outbox.gap("trimmed");
+  assert.equal(outbox.live().unknown.length, 1);
+  assert.equal(outbox.add("b").n, 3);
+});
+
+/** A server's side of one sender in one room: the `append` rule, and that of one connection. */
 class Log {
   constructor() {
-    this.last = 0;
-    this.texts = [];
+    /** The last number, as long as it is remembered. @type {number | null} */
+    this.last = null;
+    /** @type {[number, string][]} */
+    this.entries = [];
+    /** What the connection refused: higher numbers wait until it comes again. */
+    this.barred = Infinity;
   }
 
   /** @param {[number, string]} send @param {boolean} busy */
   answer([n, text], busy) {
-    if (n <= this.last) return { n };
-    if (n > this.last + 1) return { n, code: "out_of_order", expected: this.last + 1 };
+    if (n > this.barred) return { n, code: "out_of_order", expected: this.barred };
+    this.barred = busy || text.startsWith("bad") ? n : Infinity;
+    if (text.startsWith("bad")) return { n, code: "bad_text" };
     if (busy) return { n, code: "unavailable", retry_ms: 5 };
+    if (this.last !== null && n <= this.last) return { n };
+    if (this.last !== null && n > this.last + 1) return { n, code: "out_of_order", expected: this.last + 1 };
     this.last = n;
-    this.texts.push(text);
+    this.entries.push([n, text]);
     return { n };
   }
 }
@@ -99,30 +131,85 @@ test("whatever happens on the way, the log ends with every good text once and in
     const [log, outbox, said] = [new Log(), new Outbox(), []];
     /** @type {any[]} */ let wire = [];
     /** @type {any[]} */ let answers = [];
+    let caughtUp = 0;
+    outbox.live();
     for (let now = 0; said.length < 25 || outbox.pending.length > 0; now += 1) {
-      assert.ok(now < 10_000, "never settles");
+      assert.ok(now < 20_000, "never settles");
       if (said.length < 25 && random(2)) {
         said.push(`${random(6) ? "good" : "bad"} ${said.length}`);
         outbox.add(said.at(-1));
       }
       const item = outbox.take(now);
-      // A bad text and one too many are refused at once, before what waits in the queue is done.
-      if (item?.text.startsWith("bad")) answers.push({ n: item.n, code: "bad_text" });
-      else if (item && random(8) === 0) answers.push({ n: item.n, code: "busy", retry_ms: 5 });
-      else if (item) wire.push([item.n, item.text]);
+      if (item) wire.push([item.n, item.text]);
       if (wire.length && random(2)) answers.push(log.answer(wire.shift(), random(5) === 0));
       if (answers.length && random(2)) {
         const answer = answers.shift();
         if (answer.code) outbox.reject(answer, now);
         else outbox.ack(answer.n);
       }
-      if (random(30) === 0) {
-        // The connection breaks; what the server has read is done, its answers are lost.
+      if (random(40) === 0) {
+        // The connection breaks; what the server has read is done, its answers are lost. Before
+        // the next one is live the log may have forgotten us.
         while (wire.length && random(3)) log.answer(wire.shift(), false);
-        [wire, answers] = [[], []];
+        [wire, answers, log.barred] = [[], [], Infinity];
+        if (random(2)) log.last = null;
         outbox.reset();
+        for (const [n, text] of log.entries.slice(caughtUp)) outbox.own({ n, text });
+        caughtUp = log.entries.length;
+        assert.deepEqual(outbox.live().unknown, []);
       }
     }
-    assert.deepEqual(log.texts, said.filter((text) => text.startsWith("good")));
+    const good = said.filter((text) => text.startsWith("good"));
+    assert.deepEqual(log.entries.map(([, text]) => text), good);
+  }
+});
+
+/** Lets `burst` sends through at once and then one every `every` ms. */
+function bucket(every, burst) {
+  let fullAt = 0;
+  return (/** @type {number} */ now) => {
+    const next = Math.max(fullAt, now) + every;
+    const wait = next - burst * every - now;
+    if (wait <= 0) fullAt = next;
+    return Math.max(0, Math.ceil(wait));
+  };
+}
+
+/** Frames that 60 sends take which are queued at once; answers come `delay` ms after their sends. */
+function framesFor(check, delay) {
+  const outbox = new Outbox();
+  for (let n = 1; n <= 60; n += 1) outbox.add(String(n));
+  outbox.live();
+  let [frames, now] = [0, 0];
+  while (outbox.pending.length > 0) {
+    assert.ok(now < 600_000, "never done");
+    const sent = takeAll(outbox, now);
+    frames += sent.length;
+    let refused = null;
+    const answers = sent.map(([n]) => {
+      if (refused !== null) return { n, code: "out_of_order", expected: refused };
+      const wait = check(now);
+      if (wait === 0) return { n };
+      refused = n;
+      return { n, code: "rate_limited", retry_ms: wait };
+    });
+    now += delay;
+    for (const answer of answers) {
+      if (answer.code) outbox.reject(answer, now);
+      else outbox.ack(answer.n);
+    }
+    now = Math.max(now, outbox.wakeAt ?? now);
+  }
+  return frames;
+}
+
+test("S29: a client that obeys makes at most three frames per message", () => {
+  for (const rate of [1, 5, 10, 20, 50, 100]) {
+    for (const burst of [1, 2, 5, 10, 20, 40]) {
+      for (const delay of [0, 1, 10, 100]) {
+        const frames = framesFor(bucket(1000 / rate, burst), delay);
+        assert.ok(frames <= 180, `${frames} frames at ${rate}/s, ${burst} at once, ${delay} ms`);
+      }
+    }
   }
 });

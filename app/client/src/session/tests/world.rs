@@ -37,6 +37,8 @@ pub enum Step {
         restart: bool,
     },
     Wait,
+    /// The log's memory of the client's number ends.
+    Forget,
 }
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -51,6 +53,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (link(), 0usize..4, any::<bool>())
             .prop_map(|(link, handled, restart)| Step::Lose { link, handled, restart }),
         4 => Just(Step::Wait),
+        1 => Just(Step::Forget),
     ];
     prop::collection::vec(step, 1..300)
 }
@@ -73,6 +76,8 @@ pub struct World {
     dial: Option<ClientFrame>,
     /// The room log: what was said, and the number of what the client said.
     pub log: Vec<(String, Option<u64>)>,
+    /// The client's last number, as long as the log remembers it.
+    last: Option<u64>,
     pub started_at: Option<usize>,
     pub heard: Vec<String>,
     pub said: Vec<String>,
@@ -91,6 +96,7 @@ impl World {
             peers: BTreeMap::new(),
             dial: None,
             log: Vec::new(),
+            last: None,
             started_at: None,
             heard: Vec::new(),
             said: Vec::new(),
@@ -167,6 +173,7 @@ impl World {
                     self.session.frame(id, goaway, self.now);
                 }
             }
+            Step::Forget => self.forget(),
             Step::Lose { link, handled, restart } => self.lose(*link, *handled, *restart),
             Step::Wait => {
                 self.now += Duration::from_millis(100);
@@ -178,6 +185,13 @@ impl World {
             }
         }
         self.carry_out();
+    }
+
+    /// However short the log's memory, it outlives what is under way.
+    fn forget(&mut self) {
+        if self.peers.is_empty() || self.session.rooms[ROOM].outbox.is_empty() {
+            self.last = None;
+        }
     }
 
     fn dialed(&mut self, ok: bool) {
@@ -226,7 +240,9 @@ impl World {
         let Some(peer) = self.peers.get_mut(&id) else { return false };
         let answer = match peer.requests.pop_front() {
             None => return false,
-            Some(ClientFrame::Send { n, text, .. }) => append(&mut self.log, n, text),
+            Some(ClientFrame::Send { n, text, .. }) => {
+                append(&mut self.log, &mut self.last, n, text)
+            }
             Some(ClientFrame::Join { after, .. }) => {
                 let delivered = after.map_or(self.log.len(), |after| after.ms as usize);
                 *peer = Peer {
@@ -263,7 +279,7 @@ impl World {
             let prev = Self::id(peer.delivered);
             peer.delivered += 1;
             let (id, n, text) = (Self::id(peer.delivered), n.unwrap_or(0), text.clone());
-            let (member, name) = (String::new(), String::new());
+            let (member, name) = (if n > 0 { "m" } else { "another" }.to_owned(), String::new());
             ServerFrame::Message(Message { room, id, prev, member, name, n, text, at: 0 })
         } else if !peer.live {
             peer.live = true;
@@ -298,9 +314,13 @@ impl Peer {
     }
 }
 
-fn append(log: &mut Vec<(String, Option<u64>)>, n: u64, text: String) -> ServerFrame {
+fn append(
+    log: &mut Vec<(String, Option<u64>)>,
+    last: &mut Option<u64>,
+    n: u64,
+    text: String,
+) -> ServerFrame {
     let room = ROOM.to_owned();
-    let last = log.iter().filter_map(|(_, n)| *n).max();
     if last.is_some_and(|last| n > last + 1) {
         let (code, detail) = (RejectCode::OutOfOrder, String::new());
         let expected = last.map(|last| last + 1);
@@ -309,6 +329,7 @@ fn append(log: &mut Vec<(String, Option<u64>)>, n: u64, text: String) -> ServerF
     let duplicate = last.is_some_and(|last| n <= last);
     if !duplicate {
         log.push((text, Some(n)));
+        *last = Some(n);
     }
     ServerFrame::Ack { room, n, id: None, duplicate }
 }

@@ -1,0 +1,110 @@
+// @ts-check
+import * as frames from "./frame.js";
+
+/**
+ * @typedef {import("./client.js").Listener} Listener
+ * @typedef {import("./connection.js").Clock} Clock
+ * @typedef {import("./connection.js").Connection} Connection
+ * @typedef {import("./outbox.js").Item} Item
+ * @typedef {import("./participant.js").Participant} Participant
+ */
+
+/** Brings what is in the outboxes of all rooms onto the connection that serves. */
+export class Sending {
+  /**
+   * @param {{ participant: Participant, clock: Clock, on: () => Listener,
+   *   carrier: () => Connection | null }} parts `carrier`: the connection that serves
+   */
+  constructor({ participant, clock, on, carrier }) {
+    this.participant = participant;
+    this.clock = clock;
+    this.on = on;
+    this.carrier = carrier;
+    this.cancelWake = () => {};
+  }
+
+  /** @param {string} room @param {string} text @returns {Item | null} null: too much is waiting */
+  send(room, text) {
+    const { outbox, refused } = this.participant.room(room);
+    if (refused || outbox.isFull) return null;
+    const item = outbox.add(text);
+    const due = this.#due();
+    this.on().changed();
+    this.#put(due);
+    return item;
+  }
+
+  /** Puts on the wire what may go now. */
+  flush() {
+    const due = this.#due();
+    if (due.length > 0) this.on().changed();
+    this.#put(due);
+  }
+
+  /** Another connection carries from now on. */
+  startOver() {
+    for (const { outbox } of this.participant.rooms.values()) outbox.reset();
+  }
+
+  /** @param {any} ack */
+  ack({ room, n }) {
+    const item = this.participant.room(room).outbox.ack(n);
+    if (item) {
+      this.on().changed();
+      this.on().acked(room, item);
+    }
+    this.flush();
+  }
+
+  /** @param {any} reject */
+  reject(reject) {
+    const dropped = this.participant.room(reject.room).outbox.reject(reject, this.clock.now());
+    this.on().changed();
+    if (dropped) this.on().refused(reject.room, dropped, reject.detail);
+    this.flush();
+  }
+
+  /**
+   * Only where we are live, since before that the log may hold what has no answer; never more than
+   * the server takes; and nothing while the log is away.
+   *
+   * @returns {{ room: string, item: Item }[]}
+   */
+  #due() {
+    /** @type {{ room: string, item: Item }[]} */
+    const due = [];
+    const carrier = this.carrier();
+    if (!carrier?.welcome) return due;
+    let free = carrier.welcome.limits.pending;
+    for (const { outbox } of this.participant.rooms.values()) free -= outbox.onItsWay;
+    for (const [room] of Array.from(carrier.rooms).filter(([, live]) => live)) {
+      this.#caughtUp(room);
+      if (carrier.logAway) continue;
+      const { outbox } = this.participant.room(room);
+      for (let item; free > 0 && (item = outbox.take(this.clock.now())); free -= 1) due.push({ room, item });
+    }
+    this.#wake();
+    return due;
+  }
+
+  /** What catch-up settled. @param {string} room */
+  #caughtUp(room) {
+    const { taken, unknown } = this.participant.room(room).outbox.live();
+    if (taken.length + unknown.length > 0) this.on().changed();
+    for (const item of taken) this.on().acked(room, item);
+    for (const item of unknown) this.on().unknown(room, item);
+  }
+
+  /** What was refused for now goes out when its time has come. */
+  #wake() {
+    this.cancelWake();
+    const moments = Array.from(this.participant.rooms.values(), ({ outbox }) => outbox.wakeAt ?? Infinity);
+    const ms = Math.min(...moments, Infinity) - this.clock.now();
+    if (ms > 0 && ms < Infinity) this.cancelWake = this.clock.after(ms, () => this.flush());
+  }
+
+  /** @param {{ room: string, item: Item }[]} due */
+  #put(due) {
+    for (const { room, item } of due) this.carrier()?.send(frames.send(room, item.n, item.text));
+  }
+}
