@@ -2,7 +2,7 @@
 
 import json
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -118,6 +118,17 @@ class Chat:
         return self.driver.find_element(By.ID, id_)
 
     def until(self, condition, what):
-        # A page that is just being loaded again has taken its elements along.
-        wait = WebDriverWait(self.driver, PATIENCE_S, 0.05, [StaleElementReferenceException])
-        wait.until(lambda _: condition(), f"waited {PATIENCE_S} s until {what}")
+        wait = WebDriverWait(self.driver, PATIENCE_S, 0.05)
+        wait.until(lambda _: _unless_loading(condition), f"waited {PATIENCE_S} s until {what}")
+
+
+def _unless_loading(condition):
+    """What holds; nothing does while the page is just being loaded again, and has taken its elements along."""
+    try:
+        return condition()
+    except StaleElementReferenceException:
+        return False
+    except WebDriverException as error:
+        if "does not belong to the document" in str(error):
+            return False
+        raise
