@@ -136,6 +136,7 @@ impl Participant {
                 tracing::warn!(name = self.voice.name, room, detail, "a message was refused");
                 self.settled(&room, ticket, Settled::Fail(format!("{code:?}")));
             }
+            Event::Unknown { room, ticket, .. } => self.settled(&room, ticket, Settled::Unknown),
             Event::ConnectFailed { error, .. } if !self.was_live => {
                 self.progress.send_modify(|progress| progress.obstacle = Some(error));
             }

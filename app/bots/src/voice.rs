@@ -79,6 +79,7 @@ enum Said {
 pub enum Settled {
     Ok { id: Option<rollcall_protocol::EntryId>, duplicate: bool },
     Fail(String),
+    Unknown,
 }
 
 impl Settled {
@@ -86,6 +87,9 @@ impl Settled {
         match self {
             Self::Ok { id, duplicate } => What::Ok { op, id: id.map(Into::into), duplicate },
             Self::Fail(code) => What::Fail { op, code },
+            Self::Unknown => {
+                What::Info { op, why: "its place in the log could not be seen".to_owned() }
+            }
         }
     }
 }

@@ -336,6 +336,13 @@ impl Participant {
                 }
                 self.count_pending();
             }
+            Event::Unknown { room, ticket, .. } => {
+                if let Some(op) = self.pending.remove(&(room.clone(), *ticket)) {
+                    let why = "its place in the log could not be seen".to_owned();
+                    self.shared.recorder.record(What::Info { op, why });
+                }
+                self.count_pending();
+            }
             _ => {}
         }
     }

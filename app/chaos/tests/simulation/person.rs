@@ -80,6 +80,10 @@ impl Person {
                 let op = self.said.remove(&(room, ticket))?;
                 What::Fail { op, code: format!("{code:?}") }
             }
+            Event::Unknown { room, ticket, .. } => {
+                let op = self.said.remove(&(room, ticket))?;
+                What::Info { op, why: "its place in the log could not be seen".to_owned() }
+            }
             Event::Ended(_) => {
                 self.ended = true;
                 What::Gone { client, how: Gone::Expelled }
