@@ -6,10 +6,11 @@ DOCUMENTATION = r"""
 module: haproxy_reload
 short_description: Reload HAProxy if it runs another configuration, and believe only its own answer
 description:
-  - Compares the configuration with the one that was last seen to be in force, which C(applied) remembers as a hash. So what an
-    earlier run wrote and could not bring into force is made good by the next.
-  - A reload keeps the listener and the live connections, which a restart would cut. The master process is asked for it at its socket,
-    where it answers when the reload has come to its end, and how. A signal would say nothing of a reload that failed.
+  - Compares the configuration with the one that was last seen to be in force, which C(applied) remembers as a hash. So
+    what an earlier run wrote and could not bring into force is made good by the next.
+  - A reload keeps the listener and the live connections, which a restart would cut. The master process is asked for it
+    at its socket, where it answers when the reload has come to its end, and how. A signal would say nothing of a reload
+    that failed.
 options:
   directory: {description: "The configuration, as HAProxy reads it: C(haproxy.cfg) and what it names.", type: path, required: true}
   applied: {description: File that remembers the configuration that is in force., type: path, required: true}

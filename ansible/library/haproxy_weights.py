@@ -6,16 +6,17 @@ DOCUMENTATION = r"""
 module: haproxy_weights
 short_description: Prefer some servers of a backend to the others
 description:
-  - Gives the servers in C(prefer) HAProxy's highest weight, 256. With C(level) all others get the lowest, 1; without, they keep theirs.
-    All at 1 is how a stack rests, so C(level) and nothing to prefer ends every deploy.
-  - A client that moves should land on a slot that is not rolled any more, or it moves again. C(leastconn) sends a newcomer to the server
-    with the least key, which is 0 without connections, and otherwise (connections + 1) * 256 / weight. So a slot that is not
-    rolled yet, of weight 1, counts each connection 256 times, and one that is rolled already, of weight 256, once.
-  - That alone is not enough, since a slot with no or few connections has a small key whatever its weight. Therefore the roll takes the
-    replicas in ascending order of their connections. When the replica with c connections has its turn, those rolled before it had at most c
-    each, so the emptiest rolled slot has at most c, and every one that is still to be rolled at least c. If c is 0, nobody moves. Else
-    the key of the first is at most c + 1, and of the second at least 256 * (c + 1). It takes 255 times as many newcomers as clients
-    to turn that round.
+  - Gives the servers in C(prefer) HAProxy's highest weight, 256. With C(level) all others get the lowest, 1; without,
+    they keep theirs. All at 1 is how a stack rests, so C(level) and nothing to prefer ends every deploy.
+  - A client that moves should land on a slot that is not rolled any more, or it moves again. C(leastconn) sends a
+    newcomer to the server with the least key, which is 0 without connections, and otherwise (connections + 1) * 256 /
+    weight. So a slot that is not rolled yet, of weight 1, counts each connection 256 times, and one that is rolled
+    already, of weight 256, once.
+  - That alone is not enough, since a slot with no or few connections has a small key whatever its weight. Therefore the
+    roll takes the replicas in ascending order of their connections. When the replica with c connections has its turn,
+    those rolled before it had at most c each, so the emptiest rolled slot has at most c, and every one that is still to
+    be rolled at least c. If c is 0, nobody moves. Else the key of the first is at most c + 1, and of the second at
+    least 256 * (c + 1). It takes 255 times as many newcomers as clients to turn that round.
   - The last to be rolled had the most, and its new slot begins empty, so in the end all have the same number.
   - A weight of 0 would do the first without the second, and leave nobody to go to if all rolled slots died.
 options:

@@ -9,13 +9,14 @@ description:
   - Reads the metrics of all of them, sends each the same requests past HAProxy (mostly reads, some sends into a room of
     their own) for a few seconds, reads the metrics again, and compares what was counted in between, clients' requests
     included. The own requests make the verdict the same with an audience of ten thousand and of none.
-  - Requests, clients' sends over their connections, and the own requests as seen from here are timed each by themselves. The
-    control has the senders and the canary hardly any yet; a send waits for a disk, and would hide how slow the rest is.
+  - Requests, clients' sends over their connections, and the own requests as seen from here are timed each by
+    themselves. The control has the senders and the canary hardly any yet; a send waits for a disk, and would hide how
+    slow the rest is.
   - The control runs beside the canary, on the same machine and the same Redis, so a slow disk or a busy machine slows
     both, and is not taken for a fault of the release.
-  - Bad means more errors (5xx, failed sends, own requests refused or without an answer) or longer times of one kind than the
-    control by a factor, and by an amount that matters; or that it answers hardly any of the requests that the control answers.
-    Too few requests on either side prove nothing; then it says so and passes.
+  - Bad means more errors (5xx, failed sends, own requests refused or without an answer) or longer times of one kind
+    than the control by a factor, and by an amount that matters; or that it answers hardly any of the requests that the
+    control answers. Too few requests on either side prove nothing; then it says so and passes.
   - If either release is too old to count its requests, both are judged by the module's own requests alone.
 options:
   canary: {description: C(server) and C(address) of the new slot., type: dict, required: true}

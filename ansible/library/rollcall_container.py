@@ -8,7 +8,8 @@ short_description: Keep a slot's container, start it again, or set it aside
 description:
   - The stopped container of a slot is the way back to its release, so a roll that needs the slot sets it aside
     instead of removing it. Only when the whole roll has succeeded is it dropped; after a failure it comes back.
-  - C(stopped) stops the container and keeps it. C(started) starts it. C(restarted) does both, also to one that is frozen.
+  - C(stopped) stops the container and keeps it. C(started) starts it. C(restarted) does both, also to one that is
+    frozen.
   - C(aside) makes the slot empty. What a roll that was interrupted left there is removed, if one is aside already.
   - C(back) removes what the roll put into the slot, with its last log lines saved, and puts back what was set aside.
     With nothing set aside it removes only what C(deploy) put there, for what the slot had before is the way back.

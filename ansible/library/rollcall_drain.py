@@ -6,11 +6,13 @@ DOCUMENTATION = r"""
 module: rollcall_drain
 short_description: Move a slot's clients off it and take it out of HAProxy, or undo that
 description:
-  - The replica sends its clients elsewhere, each at its own moment, HAProxy sends the slot nobody new, and when no client
-    is left HAProxy forgets the slot (MAINT).
+  - The replica sends its clients elsewhere, each at its own moment, HAProxy sends the slot nobody new, and when no
+    client is left HAProxy forgets the slot (MAINT).
   - A replica that dies meanwhile has no clients to move any more; those it had count as forced. One that only does not
-    answer is asked again, as long as HAProxy has connections to it, and is taken for dead some seconds after its deadline.
-  - A replica that answers anything but 200 is alive and has its clients, so the drain fails, before HAProxy is told anything.
+    answer is asked again, as long as HAProxy has connections to it, and is taken for dead some seconds after its
+    deadline.
+  - A replica that answers anything but 200 is alive and has its clients, so the drain fails, before HAProxy is told
+    anything.
   - What only HAProxy still has after that, the far end of a client that vanished, it is told to close.
   - C(state=ready) ends a drain and sends clients to the slot again; clients that moved stay where they are.
 options:
@@ -52,8 +54,9 @@ from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime, Server
 POLL_SECONDS = 0.05
 # The replica closes what is left at its deadline; the rest of the closing may take this long.
 GRACE_SECONDS = 5
-# Requests that were on their way when the drain began. What HAProxy has longer than that, with a replica that has nobody left,
-# is half of a connection: its client, or the network to the replica, went without a word, and only a timeout of minutes would end it.
+# Requests that were on their way when the drain began. What HAProxy has longer than that, with a replica that has
+# nobody left, is half of a connection: its client, or the network to the replica, went without a word, and only a
+# timeout of minutes would end it.
 REQUESTS_SECONDS = 3
 GONE = {"phase": "gone", "connections": 0, "moved": 0, "forced": 0}
 SILENT = GONE | {"phase": "silent"}

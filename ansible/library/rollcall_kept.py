@@ -6,11 +6,13 @@ DOCUMENTATION = r"""
 module: rollcall_kept
 short_description: Decide which of the kept containers to go back to
 description:
-  - A container is what it was made of, its spec; the name of a release says little, since a roll of settings or of an image that was
-    built again keeps it. So the way back leads to the one spec that each of these replicas serves or has kept.
+  - A container is what it was made of, its spec; the name of a release says little, since a roll of settings or of an
+    image that was built again keeps it. So the way back leads to the one spec that each of these replicas serves or has
+    kept.
   - Without C(release) it must be older than what serves where it is kept, or going back twice would be going forward.
     With C(release) it may be younger, as long as that name fits one spec only.
-  - After an interrupted deploy (C(resumed)) the kept containers may be older than what one wants to go back to, so it has to be named.
+  - After an interrupted deploy (C(resumed)) the kept containers may be older than what one wants to go back to, so it
+    has to be named.
   - Refuses to guess.
 options:
   replicas: {description: What rollcall_slots found., type: dict, required: true}

@@ -8,8 +8,8 @@ short_description: A lock that names its owner, and knows when that owner is gon
 description:
   - The lock names who holds it, where, since when, what for, and the C(ansible-playbook) process it belongs to.
   - If that process ran on this host and is gone, the deploy was interrupted. The lock is then taken over, and said so.
-    Whether a process of another host lives cannot be known here, nor one of another PID namespace, as of a container that has this
-    host's name, so such a lock stays.
+    Whether a process of another host lives cannot be known here, nor one of another PID namespace, as of a container
+    that has this host's name, so such a lock stays.
 options:
   path: {description: The lock file., type: path, required: true}
   state:

@@ -6,11 +6,11 @@ DOCUMENTATION = r"""
 module: rollcall_place
 short_description: Refuse a network or a port that is somebody else's, before anything is created
 description:
-  - The project's network must not overlap any network that this machine has a route to, nor one of Docker's that has none at the moment:
-    the kernel would send that network's packets to the stack. A network that the stack has already must be the one that is asked for,
-    since changing it would cut everybody.
-  - HAProxy binds its port itself, in the host's network and as an unprivileged user, so the port must be one that any user may bind,
-    and, unless the stack's own HAProxy runs, nobody else may have it.
+  - The project's network must not overlap any network that this machine has a route to, nor one of Docker's that has
+    none at the moment: the kernel would send that network's packets to the stack. A network that the stack has already
+    must be the one that is asked for, since changing it would cut everybody.
+  - HAProxy binds its port itself, in the host's network and as an unprivileged user, so the port must be one that any
+    user may bind, and, unless the stack's own HAProxy runs, nobody else may have it.
 options:
   project: {description: Name of the stack., type: str, required: true}
   network_prefix: {description: First three numbers of the network., type: str, required: true}

@@ -12,12 +12,14 @@ import time
 MAINT_BITS = 0x01 | 0x02 | 0x20
 DRAIN_BITS = 0x08 | 0x10
 
-# The status that HAProxy shows for a state that it has reached. `UP 1/2` or `DRAIN 1/2`, its benefit of the doubt, is not it.
+# The status that HAProxy shows for a state that it has reached. `UP 1/2` or `DRAIN 1/2`, its benefit of the doubt, is
+# not it.
 EXACT = {"ready": "UP", "drain": "DRAIN", "maint": "MAINT"}
 
 PATIENCE_SECONDS = 2
 POLL_SECONDS = 0.05
-# A machine that is busy or a Redis that restarts takes a server down once; one that goes again and again crashes and is restarted.
+# A machine that is busy or a Redis that restarts takes a server down once; one that goes again and again crashes and is
+# restarted.
 FLAPS = 3
 
 

@@ -41,7 +41,8 @@ class Sample:
     def __init__(self, requests=0, errors=0, times=None):
         self.requests = requests
         self.errors = errors
-        # By kind, and never one mean of all: a send takes many times as long as a read, so that would tell who has the senders.
+        # By kind, and never one mean of all: a send takes many times as long as a read, so that would tell who has the
+        # senders.
         self.times = times or {}
 
     def __add__(self, other):
