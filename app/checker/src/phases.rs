@@ -183,7 +183,7 @@ impl Phases {
     /// Whether a client's stay since then is from before the phase, so that nobody is told of its coming any more.
     pub fn is_settled(&self, since: u64) -> bool {
         /// The news of the last who came may still be on their way when it begins.
-        const NEWS: u64 = 2_000_000;
+        const NEWS: u64 = 5_000_000;
         self.open.as_ref().is_some_and(|span| since + NEWS < span.begun.at)
     }
 
