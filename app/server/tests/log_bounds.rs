@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rollcall_protocol::{EntryId, GapReason};
@@ -275,6 +275,7 @@ async fn one_replica_at_a_time_tidies() {
     let redis = quick_redis().await;
     let log = redis_log(&redis, LogBounds { room_expiry: Duration::from_secs(1), ..bounds() });
     redis.command(&["SET", "rollcall:janitor", "another", "PX", "4000"]).await;
+    let began = Instant::now();
     taken(&log, &entry("vault", "teal", 1)).await;
     keep(&log);
     let is_emptied = async || {
@@ -285,6 +286,7 @@ async fn one_replica_at_a_time_tidies() {
         let emptied = is_emptied().await;
         let theirs = redis.command(&["GET", "rollcall:janitor"]).await.contains("another");
         assert!(!(emptied && theirs), "it is the other's to do");
+        assert!(theirs || began.elapsed() > Duration::from_secs(3), "it is the other's lease");
         !theirs
     })
     .await;
