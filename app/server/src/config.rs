@@ -154,12 +154,9 @@ pub struct Limits {
     /// Presence events of a room that are kept while it is opened.
     #[arg(long, env = "EARLY_EVENTS", default_value_t = 1_024, value_parser = at_least_one)]
     pub early_events: usize,
-    /// About how many entries a room log keeps.
-    #[arg(long, env = "LOG_ENTRIES", default_value_t = 100_000, value_parser = at_least_one)]
-    pub log_entries: usize,
-    /// About how many entries a partition's feed keeps.
-    #[arg(long, env = "FEED_ENTRIES", default_value_t = 8_192, value_parser = at_least_one)]
-    pub feed_entries: usize,
+    /// Bounds of room logs and feeds.
+    #[command(flatten)]
+    pub log: LogBounds,
     /// Sends a second of one client key, over all its connections and POST; twice that at once. As many rooms
     /// a second may be entered and left by one; all rooms of a connection twice at once.
     #[arg(long, env = "RATE_CLIENT", default_value = "20")]
@@ -183,6 +180,38 @@ pub struct Limits {
     pub stall: Duration,
 }
 
+/// The bounds of room logs and feeds.
+#[derive(Debug, Clone, Args)]
+pub struct LogBounds {
+    /// About how many entries a room log keeps.
+    #[arg(long, env = "LOG_ENTRIES", default_value_t = 100_000, value_parser = at_least_one)]
+    pub log_entries: usize,
+    /// About how many bytes a room log keeps; fewer when memory is short.
+    #[arg(long, env = "LOG_BYTES", default_value_t = 4 << 20, value_parser = at_least_one)]
+    pub log_bytes: usize,
+    /// About how many entries a partition's feed keeps.
+    #[arg(long, env = "FEED_ENTRIES", default_value_t = 8_192, value_parser = at_least_one)]
+    pub feed_entries: usize,
+    /// About how many bytes a partition's feed keeps; fewer when memory is short.
+    #[arg(long, env = "FEED_BYTES", default_value_t = 4 << 20, value_parser = at_least_one)]
+    pub feed_bytes: usize,
+    /// Most senders of a room whose last numbers are remembered.
+    #[arg(long, env = "LOG_SENDERS", default_value_t = 4_096, value_parser = at_least_one)]
+    pub senders: usize,
+    /// How long a sender's last number is remembered, s: a tenth of it whatever comes, the rest unless others need the place.
+    #[arg(long = "numbers-seconds", env = "NUMBERS_SECONDS", default_value = "600", value_parser = some_seconds)]
+    pub numbers_kept: Duration,
+    /// A room that is silent for this long is emptied, s, and after as long again forgotten.
+    #[arg(long = "room-expiry-seconds", env = "ROOM_EXPIRY_SECONDS", default_value = "604800", value_parser = some_seconds)]
+    pub room_expiry: Duration,
+    /// Rooms that have no log yet are refused from this much of the memory on, in percent of it.
+    #[arg(long, env = "NEW_ROOMS_BELOW_PERCENT", default_value_t = 75, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub new_rooms_below_percent: u8,
+    /// Bytes of all room logs together where they are in memory. Redis has a limit of its own, `maxmemory`.
+    #[arg(long, env = "LOGS_BYTES", default_value_t = 256 << 20, value_parser = at_least_one)]
+    pub logs_bytes: usize,
+}
+
 fn millis(text: &str) -> Result<Duration, std::num::ParseIntError> {
     text.parse().map(Duration::from_millis)
 }
@@ -192,6 +221,13 @@ fn some_millis(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(ms @ 40..) => Ok(Duration::from_millis(ms)),
         _ => Err("at least 40 ms".to_owned()),
+    }
+}
+
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
+        _ => Err("at least 1 s".to_owned()),
     }
 }
 

@@ -37,15 +37,6 @@ impl JoinError {
 }
 
 impl LogError {
-    /// What clients are told: nothing of what Redis said, which is about the inside.
-    #[must_use]
-    pub fn told(&self) -> &'static str {
-        match self {
-            Self::Unknown(_) => "the room's log did not answer",
-            Self::Refused(_) => "the room's log takes nothing now",
-        }
-    }
-
     /// Logs it, where it is handled. `what` failed.
     pub fn note(&self, what: &str) {
         static NOTED: Mutex<Noted> = Mutex::new(Noted { at: None, others: 0 });

@@ -159,14 +159,14 @@ fn open_log(config: &Config, metrics: &Metrics) -> anyhow::Result<(Log, Presence
     let limits = &config.limits;
     let Some(url) = &config.redis_url else {
         info!("no REDIS_URL: the log is in memory, for this replica alone");
-        let log = MemoryLog::new(limits.log_entries, limits.feed_entries);
+        let log = MemoryLog::new(limits.log.clone());
         let presence = MemoryPresence::new(config.lease, log.feed());
         return Ok((Log::Memory(log), Presence::Memory(presence)));
     };
-    let link = Link::new(url, config.redis_timeout, limits.feed_entries, metrics.clone())
+    let link = Link::new(url, config.redis_timeout, limits.log.feed_entries, metrics.clone())
         .context("REDIS_URL is not an address such as redis://127.0.0.1:6379")?;
     let presence = RedisPresence::new(link.clone(), config.lease);
-    Ok((Log::Redis(RedisLog::new(link, limits.log_entries)), Presence::Redis(presence)))
+    Ok((Log::Redis(RedisLog::new(link, limits.log.clone())), Presence::Redis(presence)))
 }
 
 /// What goes on beside the connections, until the replica stops.
@@ -188,6 +188,10 @@ fn spawn_keepers(app: &App, supervisor: &Supervisor) {
     supervisor.keep("comparing rooms", {
         let rooms = rooms();
         async move { rooms.keep_comparing(lease).await }
+    });
+    supervisor.keep("keeping the logs within their bounds", {
+        let log = app.rooms.log().clone();
+        async move { log.keep().await }
     });
     supervisor.keep("asking the log", {
         let app = app.clone();

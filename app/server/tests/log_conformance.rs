@@ -2,49 +2,36 @@
 
 mod support;
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use proptest::{prelude::*, test_runner::TestRunner};
 use rollcall_protocol::EntryId;
-use rollcall_server::{
-    log::{Appended, Link, Log, MemoryLog, NewEntry, RedisLog},
-    metrics::Metrics,
+use rollcall_server::log::{Appended, Log, NewEntry};
+use support::{
+    Redis, assert_chain,
+    logs::{bounds, entry, memory_log, redis_log, taken},
 };
-use support::{Redis, assert_chain};
-
-fn entry(room: &str, member: &str, n: u64) -> NewEntry {
-    let (room, member) = (room.to_owned(), member.to_owned());
-    NewEntry { room, name: member.clone(), text: format!("{member} says {n}"), member, n }
-}
-
-fn redis_log(redis: &Redis) -> Log {
-    let link = Link::new(&redis.url(), Duration::from_secs(5), 8192, Metrics::new());
-    Log::Redis(RedisLog::new(link.expect("an address"), 100_000))
-}
-
-async fn taken(log: &Log, entry: &NewEntry) -> EntryId {
-    match log.append(entry).await.expect("an answer") {
-        Appended::Taken(id) => id,
-        other => panic!("{other:?}"),
-    }
-}
 
 /// What the log should do, as `protocol/README.md` tells it to who sends.
 #[derive(Default)]
 struct Model {
-    sent: HashMap<(String, String), (u64, EntryId)>,
+    sent: HashMap<(String, String), (u64, EntryId, String)>,
 }
 
 impl Model {
     fn check(&mut self, entry: &NewEntry, outcome: Appended) -> Result<(), TestCaseError> {
         let sender = (entry.room.clone(), entry.member.clone());
         match (self.sent.get(&sender), outcome) {
-            (Some((last, _)), Appended::Taken(_)) => prop_assert_eq!(entry.n, last + 1),
-            (Some((last, id)), Appended::Duplicate(got)) => {
-                prop_assert!(entry.n <= *last);
+            (Some((last, ..)), Appended::Taken(_)) => prop_assert_eq!(entry.n, last + 1),
+            (Some((last, id, text)), Appended::Duplicate(got)) => {
+                prop_assert!(entry.n < *last || (entry.n == *last && entry.text == *text));
                 prop_assert_eq!(got, (entry.n == *last).then_some(*id));
             }
-            (Some((last, _)), Appended::Expected(n)) => {
+            (Some((last, _, text)), Appended::NumberTaken { expected }) => {
+                prop_assert!(entry.n == *last && entry.text != *text);
+                prop_assert_eq!(expected, last + 1);
+            }
+            (Some((last, ..)), Appended::Expected(n)) => {
                 prop_assert!(entry.n > last + 1);
                 prop_assert_eq!(n, last + 1);
             }
@@ -55,7 +42,7 @@ impl Model {
             (None, other) => prop_assert!(false, "first message: {:?}", other),
         }
         if let Appended::Taken(id) = outcome {
-            self.sent.insert(sender, (entry.n, id));
+            self.sent.insert(sender, (entry.n, id, entry.text.clone()));
         }
         Ok(())
     }
@@ -76,15 +63,19 @@ async fn follows_the_model(log: &Log, sends: &[NewEntry]) -> Result<(), TestCase
         let read: Vec<_> = page.entries.iter().map(|e| (e.id, e.text.clone())).collect();
         prop_assert_eq!(&read, &entries);
         prop_assert_eq!(Some(page.last), entries.last().map(|(id, _)| *id));
+        prop_assert_eq!(log.last(&room).await.expect("an answer"), page.last);
         assert_chain(EntryId::ZERO, &page.entries);
     }
     Ok(())
 }
 
 fn sends() -> impl Strategy<Value = Vec<NewEntry>> {
-    let send = (0..3_u8, 0..3_u8, 1..6_u64);
+    let send = (0..3_u8, 0..3_u8, 1..6_u64, any::<bool>());
     prop::collection::vec(send, 1..40).prop_map(|sends| {
-        let entry = |(room, member, n)| entry(&format!("room{room}"), &format!("m{member}"), n);
+        let entry = |(room, member, n, other)| {
+            let entry = entry(&format!("room{room}"), &format!("m{member}"), n);
+            NewEntry { text: format!("{}{}", entry.text, if other { "!" } else { "" }), ..entry }
+        };
         sends.into_iter().map(entry).collect()
     })
 }
@@ -95,13 +86,13 @@ fn both_logs_follow_the_model() {
     let redis = runtime.block_on(Redis::start());
     let log = {
         let _inside = runtime.enter();
-        redis_log(&redis)
+        redis_log(&redis, bounds())
     };
     let config = ProptestConfig { cases: 100, ..ProptestConfig::default() };
     // Proptest prints the shrunk case and its seed when one fails.
     let result = TestRunner::new(config).run(&sends(), |sends| {
         runtime.block_on(async {
-            follows_the_model(&Log::Memory(MemoryLog::new(1000, 16)), &sends).await?;
+            follows_the_model(&memory_log(bounds()), &sends).await?;
             redis.command(&["FLUSHALL"]).await;
             follows_the_model(&log, &sends).await
         })
@@ -127,15 +118,15 @@ async fn pages_meet(log: &Log) {
 
 #[tokio::test]
 async fn pages_meet_in_both_logs() {
-    pages_meet(&Log::Memory(MemoryLog::new(1000, 16))).await;
+    pages_meet(&memory_log(bounds())).await;
     let redis = Redis::start().await;
-    pages_meet(&redis_log(&redis)).await;
+    pages_meet(&redis_log(&redis, bounds())).await;
 }
 
 #[tokio::test]
 async fn a_flushed_function_library_is_loaded_again() {
     let redis = Redis::start().await;
-    let log = redis_log(&redis);
+    let log = redis_log(&redis, bounds());
     taken(&log, &entry("vault", "teal", 1)).await;
     redis.command(&["FUNCTION", "FLUSH"]).await;
     taken(&log, &entry("vault", "teal", 2)).await;
@@ -144,7 +135,7 @@ async fn a_flushed_function_library_is_loaded_again() {
 #[tokio::test]
 async fn the_chain_survives_a_trim_to_nothing() {
     let redis = Redis::start().await;
-    let log = redis_log(&redis);
+    let log = redis_log(&redis, bounds());
     let last = taken(&log, &entry("vault", "teal", 1)).await;
     redis.command(&["XTRIM", &redis.log_key("vault").await, "MAXLEN", "0"]).await;
     taken(&log, &entry("vault", "teal", 2)).await;

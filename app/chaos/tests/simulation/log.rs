@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rollcall_protocol::{EntryId, Message};
-use rollcall_server::log::{Appended, NewEntry, Page};
+use rollcall_server::log::{Appended, NewEntry, Page, splice};
 
 use crate::wrong::Wrong;
 
@@ -83,7 +83,7 @@ impl SimLog {
 
     pub fn read_after(&self, room: &str, after: EntryId, limit: usize) -> Page {
         let entries = self.entries(room).filter(|entry| entry.id > after).take(limit);
-        Page { entries: entries.cloned().collect(), last: self.last(room) }
+        splice::page(entries.map(|entry| (entry.id, Some(entry.clone()))), self.last(room))
     }
 
     pub fn entries(&self, room: &str) -> impl Iterator<Item = &Message> {

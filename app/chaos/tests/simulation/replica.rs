@@ -268,7 +268,7 @@ impl Conn {
             }
             1 => self.appending = Some((entry, true)),
             2 if !unknown => {
-                self.appended(&Err(LogError::Refused("full".to_owned())), log);
+                self.appended(&Err(LogError::Refused("full".into())), log);
             }
             _ => {
                 let outcome = log.append(&entry);

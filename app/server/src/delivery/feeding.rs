@@ -61,6 +61,7 @@ impl Rooms {
                     open.room.typing(member, name);
                 }
             }
+            FeedEvent::Unread { room } => self.suspect(&room),
             FeedEvent::Missed => self.suspect_all(),
         }
     }
@@ -122,7 +123,7 @@ impl Rooms {
         let from = newest.unwrap_or_default();
         let page = self.log().read_after(&room.name, from, REPAIR_PAGE).await?;
         let continues = newest.is_some_and(|newest| splice::gap(newest, &page).is_none());
-        if continues && page.entries.len() < REPAIR_PAGE {
+        if continues && page.is_at_log_end() {
             page.entries.into_iter().for_each(|message| room.push(message));
         } else {
             room.rewind(page.last);

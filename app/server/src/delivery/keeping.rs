@@ -105,7 +105,7 @@ impl Rooms {
         // Overtaken by events, it is of no use, and the next time will do.
         room.settle(self.inner.parts.presence.snapshot(&room.name).await?);
         let stand = room.stand();
-        let last = self.log().read_before(&room.name, None, 0).await?.last;
+        let last = self.log().last(&room.name).await?;
         if last > stand.head {
             if mutants::active(Mutant::DropFeedEntry) || mutants::is_deaf() {
                 return Ok(());

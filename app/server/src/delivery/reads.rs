@@ -66,7 +66,7 @@ mod tests {
                 async move {
                     count.fetch_add(1, Ordering::Relaxed);
                     tokio::task::yield_now().await;
-                    let page = Page { entries: Vec::new(), last: cursor };
+                    let page = Page { entries: Vec::new(), last: cursor, unread: None };
                     Ok(Arc::new(PageRead::new(cursor, 0, page)))
                 }
             })

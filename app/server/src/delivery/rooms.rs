@@ -220,6 +220,10 @@ impl Rooms {
     async fn load(&self, room: &Room<Listener>) -> Result<(), LogError> {
         let snapshot = self.inner.parts.presence.snapshot(&room.name).await?;
         let page = self.log().read_before(&room.name, None, self.inner.page_entries).await?;
+        if page.last == EntryId::ZERO {
+            // A new room, which may have to wait until there is memory for it.
+            self.log().open(&room.name).await?;
+        }
         room.fill(page.entries, page.last);
         if !room.settle(snapshot) {
             room.settle(self.inner.parts.presence.snapshot(&room.name).await?);
@@ -251,6 +255,14 @@ impl Rooms {
                 Ok(Arc::new(read))
             }
         })
+    }
+
+    /// A feed had something for this room that cannot be read: it is compared with its log, by and by.
+    pub(super) fn suspect(&self, name: &str) {
+        if let Some(open) = self.find(name) {
+            open.is_suspect.store(true, Relaxed);
+            self.inner.suspicion.notify_one();
+        }
     }
 
     /// The feeds did not tell everything: each room is compared with its log and its leases, by and by.

@@ -104,7 +104,7 @@ fn a_listener_goes_from_behind_over_reading_to_live() {
     let mut place = Place::new(at(3));
     assert_eq!(go_on(&mut place, &room), (vec![], vec![], Some(3)), "the ring does not reach");
     assert_eq!(go_on(&mut place, &room), (vec![], vec![], None), "one page at a time");
-    let page = Page { entries: vec![message(3, 4), message(4, 5)], last: at(7) };
+    let page = Page { entries: vec![message(3, 4), message(4, 5)], last: at(7), unread: None };
     let mut written = Vec::new();
     let out = |effect| match effect {
         Effect::Frames(frames) => written.extend(frames.iter().map(|frame| frame.id.ms)),
@@ -129,7 +129,11 @@ fn what_does_not_fit_of_a_page_is_asked_for_again() {
         space = space.saturating_sub(1);
         has_room
     };
-    place.page(&PageRead::new(at(1), 0, Page { entries, last: at(4) }), has_room, |_| written += 1);
+    place.page(
+        &PageRead::new(at(1), 0, Page { entries, last: at(4), unread: None }),
+        has_room,
+        |_| written += 1,
+    );
     assert_eq!((written, place.cursor()), (2, at(3)));
     assert_eq!(
         go_on(&mut place, &room).2,
@@ -160,11 +164,19 @@ fn a_page_from_before_a_rewind_does_not_prove_where_the_log_ends() {
     let room = room();
     let mut place = Place::new(at(1));
     assert_eq!(go_on(&mut place, &room).2, Some(1));
-    let before = PageRead::new(at(1), room.stand().epoch, Page { entries: vec![], last: at(1) });
+    let before = PageRead::new(
+        at(1),
+        room.stand().epoch,
+        Page { entries: vec![], last: at(1), unread: None },
+    );
     room.rewind(at(1));
     place.page(&before, || true, |_| {});
     assert_eq!(go_on(&mut place, &room).2, Some(1));
-    let now = PageRead::new(at(1), room.stand().epoch, Page { entries: vec![], last: at(1) });
+    let now = PageRead::new(
+        at(1),
+        room.stand().epoch,
+        Page { entries: vec![], last: at(1), unread: None },
+    );
     place.page(&now, || true, |_| {});
     assert_eq!(go_on(&mut place, &room).1, ["live"]);
 }
@@ -193,7 +205,11 @@ fn s9_listeners_get_the_whole_list_where_presence_was_dropped() {
     let room = room();
     let live = listener(EntryId::ZERO);
     live.place().page(
-        &PageRead::new(EntryId::ZERO, 0, Page { entries: vec![], last: EntryId::ZERO }),
+        &PageRead::new(
+            EntryId::ZERO,
+            0,
+            Page { entries: vec![], last: EntryId::ZERO, unread: None },
+        ),
         || true,
         |_| {},
     );

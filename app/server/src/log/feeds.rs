@@ -1,20 +1,20 @@
 //! Following the partitions' feeds, as a client follows its rooms: from the last ID seen.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use redis::{
     RedisError,
     aio::MultiplexedConnection,
     streams::{StreamId, StreamRangeReply, StreamReadReply},
 };
-use rollcall_protocol::{EntryId, PresenceEvent};
+use rollcall_protocol::EntryId;
 use tokio::{sync::mpsc, time::Instant};
 use tracing::{info, warn};
 
 use super::{
-    FeedEvent,
+    entry::read_event,
     link::{Link, PARTITIONS, feed_of},
-    redis::{field, read_message},
+    model::FeedEvent,
 };
 use crate::mutants::{self, Mutant};
 
@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Sends every feed event to `events` until nobody listens.
 pub(super) async fn follow(link: &Link, events: mpsc::Sender<FeedEvent>) {
-    let mut feeds = Feeds { seen: Vec::new(), batch: FEED_BATCH };
+    let mut feeds = Feeds { seen: Vec::new(), left_out: BTreeSet::new(), batch: FEED_BATCH };
     while !events.is_closed() {
         if let Err(error) = tail(link, &mut feeds, &events).await {
             warn!(%error, "feeds interrupted, connecting again");
@@ -47,6 +47,7 @@ async fn tail(
     if forget {
         feeds.seen.clear();
     }
+    feeds.leave_out_what_is_no_feed(&mut connection).await?;
     let mut missed = feeds.skip_what_is_gone(&mut connection).await? && !forget;
     let mut looked = Instant::now();
     info!("following the feeds");
@@ -59,37 +60,59 @@ async fn tail(
         // Far behind, the feeds may have been trimmed under us: ask before `seen` moves past the hole.
         // What this read has of a feed without one comes again with the next.
         let behind = read.iter().any(|entries| entries.len() >= far);
+        let is_due = looked.elapsed() >= LOOK;
         missed = false;
-        if behind || looked.elapsed() >= LOOK {
+        if behind || is_due {
+            feeds.leave_out_what_is_no_feed(&mut connection).await?;
             missed = feeds.skip_what_is_gone(&mut connection).await?;
             looked = Instant::now();
         }
         if missed {
             continue;
         }
-        for (feed, entries) in read.iter().enumerate() {
-            for entry in entries {
-                feeds.advance(feed, &entry.id);
-                let Some(event) = read_event(entry) else { continue };
-                if events.send(event).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        if events.send(FeedEvent::Read).await.is_err() {
+        if !feeds.hand_on(read, events).await {
             return Ok(());
         }
+        // What a feed that cannot be read would tell is made up for by comparing, as often as it is looked at.
+        missed = is_due && !feeds.left_out.is_empty();
     }
 }
 
 struct Feeds {
     /// The last ID seen of each feed; unknown before the first connection.
     seen: Vec<EntryId>,
+    /// Partitions whose feed cannot be read, since its key is something else: the others are read without it.
+    left_out: BTreeSet<u32>,
     /// Entries that the next read asks of each feed.
     batch: usize,
 }
 
 impl Feeds {
+    /// One read of several feeds fails as a whole if one of them is no feed.
+    async fn leave_out_what_is_no_feed(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), RedisError> {
+        let mut ask = redis::pipe();
+        for partition in 0..PARTITIONS {
+            ask.cmd("TYPE").arg(feed_of(partition));
+        }
+        let types: Vec<String> = ask.query_async(connection).await?;
+        let is_feed = |kind: &str| matches!(kind, "stream" | "none");
+        let left_out = (0..PARTITIONS).zip(&types).filter(|(_, kind)| !is_feed(kind));
+        let left_out: BTreeSet<u32> = left_out.map(|(partition, _)| partition).collect();
+        if left_out != self.left_out {
+            warn!(partitions = ?left_out, "feeds whose key is something else are not followed");
+            self.left_out = left_out;
+        }
+        Ok(())
+    }
+
+    /// The partitions whose feeds are followed.
+    fn followed(&self) -> Vec<u32> {
+        (0..PARTITIONS).filter(|partition| !self.left_out.contains(partition)).collect()
+    }
+
     /// Whether a feed has lost the last entry seen: trimmed, and perhaps others after it, or lost by Redis, and
     /// perhaps replaced by newer ones. Goes on from the feed's end then.
     async fn skip_what_is_gone(
@@ -98,47 +121,50 @@ impl Feeds {
     ) -> Result<bool, RedisError> {
         let first_time = self.seen.is_empty();
         self.seen.resize(PARTITIONS as usize, EntryId::ZERO);
+        let followed = self.followed();
         let mut look = redis::pipe();
-        for (partition, seen) in (0..PARTITIONS).zip(&self.seen) {
-            let (feed, seen) = (feed_of(partition), seen.to_string());
-            look.cmd("XRANGE").arg(&feed).arg(&seen).arg(&seen);
+        for partition in &followed {
+            let seen = self.seen[*partition as usize].to_string();
+            look.cmd("XRANGE").arg(feed_of(*partition)).arg(&seen).arg(&seen);
         }
         let found: Vec<StreamRangeReply> = look.query_async(connection).await?;
-        let gone: Vec<usize> =
-            (0..found.len()).filter(|feed| first_time || found[*feed].ids.is_empty()).collect();
+        let gone = followed.into_iter().zip(found);
+        let gone = gone.filter(|(_, entry)| first_time || entry.ids.is_empty());
+        let gone: Vec<u32> = gone.map(|(partition, _)| partition).collect();
         if gone.is_empty() {
             return Ok(false);
         }
         let mut ends = redis::pipe();
-        for feed in &gone {
-            let feed = feed_of(*feed as u32);
-            ends.cmd("XREVRANGE").arg(feed).arg("+").arg("-").arg("COUNT").arg(1);
+        for partition in &gone {
+            ends.cmd("XREVRANGE").arg(feed_of(*partition)).arg("+").arg("-").arg("COUNT").arg(1);
         }
         // One reply for all, so that `seen` does not move where nobody hears that something is gone.
         let ends: Vec<StreamRangeReply> = ends.query_async(connection).await?;
         let mut lossy = first_time;
-        for (feed, end) in gone.into_iter().zip(ends) {
+        for (partition, end) in gone.into_iter().zip(ends) {
             let newest = end.ids.first().and_then(|entry| entry.id.parse().ok());
             let newest = newest.unwrap_or(EntryId::ZERO);
-            lossy |= newest != self.seen[feed];
-            self.seen[feed] = newest;
+            let seen = &mut self.seen[partition as usize];
+            lossy |= newest != *seen;
+            *seen = newest;
         }
         Ok(lossy && (first_time || !mutants::active(Mutant::IgnoreFallingBehind)))
     }
 
-    /// The next entries of each feed. What is more than the link carries in time is asked for in smaller pieces.
+    /// The next entries of each partition's feed. What is more than the link carries in time is asked for in smaller pieces.
     async fn read(
         &mut self,
         connection: &mut MultiplexedConnection,
     ) -> Result<Vec<Vec<StreamId>>, RedisError> {
+        let followed = self.followed();
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(self.batch).arg("BLOCK").arg(FEED_BLOCK.as_millis() as u64);
         command.arg("STREAMS");
-        (0..PARTITIONS).for_each(|partition| {
-            command.arg(feed_of(partition));
+        followed.iter().for_each(|partition| {
+            command.arg(feed_of(*partition));
         });
-        self.seen.iter().for_each(|seen| {
-            command.arg(seen.to_string());
+        followed.iter().for_each(|partition| {
+            command.arg(self.seen[*partition as usize].to_string());
         });
         let reply = command.query_async::<Option<StreamReadReply>>(connection).await;
         // Back to more by steps: on a thin link each that is too long costs a timeout.
@@ -154,31 +180,27 @@ impl Feeds {
         Ok(read)
     }
 
+    /// Sends what was read, and that it was. False if nobody listens.
+    async fn hand_on(
+        &mut self,
+        read: Vec<Vec<StreamId>>,
+        events: &mpsc::Sender<FeedEvent>,
+    ) -> bool {
+        for (feed, entries) in read.iter().enumerate() {
+            for entry in entries {
+                self.advance(feed, &entry.id);
+                let Some(event) = read_event(entry) else { continue };
+                if events.send(event).await.is_err() {
+                    return false;
+                }
+            }
+        }
+        events.send(FeedEvent::Read).await.is_ok()
+    }
+
     fn advance(&mut self, feed: usize, id: &str) {
         if let Ok(id) = id.parse() {
             self.seen[feed] = id;
         }
-    }
-}
-
-fn read_event(entry: &StreamId) -> Option<FeedEvent> {
-    let room = field(entry, "room")?;
-    let kind = field(entry, "kind")?;
-    if kind == "message" {
-        let id = field(entry, "id")?.parse().ok()?;
-        return Some(FeedEvent::Message(read_message(room, id, entry)?));
-    }
-    let (member, name) = (field(entry, "member")?, field(entry, "name")?);
-    match kind.as_str() {
-        "typing" => Some(FeedEvent::Typing { room, member, name }),
-        "presence" => {
-            let event = match field(entry, "event")?.as_str() {
-                "join" => PresenceEvent::Join,
-                _ => PresenceEvent::Leave,
-            };
-            Some(FeedEvent::Presence { at: entry.id.parse().ok()?, room, event, member, name })
-        }
-        // A later release's kind.
-        _ => None,
     }
 }

@@ -8,10 +8,16 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
-use super::LogError;
+use super::model::{LogError, Refusal};
 use crate::metrics::Metrics;
 
-const FUNCTIONS: &str = include_str!("functions.lua");
+/// Every library of functions that a replica calls. Loaded all at once where Redis lacks one.
+const LIBRARIES: [&str; 2] = [
+    concat!("#!lua name=rollcall_log_v3\n", include_str!("bounds.lua"), include_str!("log.lua")),
+    include_str!("functions.lua"),
+];
+/// What our functions that only read begin with.
+const READS: [&str; 3] = ["rollcall_read", "rollcall_last", "rollcall_present"];
 
 /// Rooms hash onto this many partitions, each with one feed. Part of the data's format.
 pub(super) const PARTITIONS: u32 = 16;
@@ -66,7 +72,7 @@ impl Link {
         self.0.feed_entries
     }
 
-    /// Calls one of our functions, loading the library first where Redis does not have it.
+    /// Calls one of our functions, loading the libraries first where Redis does not have it.
     ///
     /// # Errors
     /// As [`LogError`] says.
@@ -76,8 +82,7 @@ impl Link {
         keys: &[String],
         args: &[&str],
     ) -> Result<T, LogError> {
-        let read_only =
-            function.starts_with("rollcall_read") || function.starts_with("rollcall_present");
+        let read_only = READS.iter().any(|read| function.starts_with(read));
         let mut command = redis::cmd(if read_only { "FCALL_RO" } else { "FCALL" });
         command.arg(function).arg(keys.len()).arg(keys).arg(args);
         let timer = self.0.metrics.redis_seconds.start_timer();
@@ -99,16 +104,16 @@ impl Link {
 
     async fn load_functions(&self) -> Result<(), LogError> {
         let mut connection = self.0.connection.clone();
-        let loaded = redis::cmd("FUNCTION")
-            .arg("LOAD")
-            .arg(FUNCTIONS)
-            .query_async::<()>(&mut connection)
-            .await;
-        match loaded {
-            // Another replica was quicker. Same name, same code: it is versioned.
-            Err(error) if error.to_string().contains("already exists") => Ok(()),
-            other => other.map_err(classify),
+        for library in LIBRARIES {
+            let mut load = redis::cmd("FUNCTION");
+            load.arg("LOAD").arg(library);
+            match load.query_async::<()>(&mut connection).await {
+                // Another replica was quicker. Same name, same code: it is versioned.
+                Err(error) if error.to_string().contains("already exists") => {}
+                other => other.map_err(classify)?,
+            }
         }
+        Ok(())
     }
 
     /// A connection of its own, for commands that block for up to `block`.
@@ -127,7 +132,7 @@ impl Link {
 /// An error reply is a definite no; anything else leaves open what Redis did.
 fn classify(error: RedisError) -> LogError {
     if error.code().is_some() {
-        LogError::Refused(error.to_string())
+        LogError::Refused(Refusal::Store(error.to_string()))
     } else {
         LogError::Unknown(error.to_string())
     }

@@ -1,108 +1,31 @@
 //! Room logs, the truth of what was said, and the feeds that carry it to every replica.
 
+mod bounds;
+mod clock;
+mod entry;
 mod feeds;
+mod janitor;
 mod link;
 mod memory;
+mod model;
 mod redis;
 pub mod splice;
+mod usage;
 
 use std::time::Duration;
 
-use rollcall_protocol::{EntryId, Message, PresenceEvent};
+use rollcall_protocol::EntryId;
 use tokio::sync::mpsc;
 
 use crate::mutants::{self, Mutant};
 
-pub(crate) use self::memory::unix_ms;
+pub(crate) use self::clock::unix_ms;
 pub use self::{
     link::{Link, feed_key, room_key},
     memory::MemoryLog,
+    model::{Appended, FeedEvent, LogError, NewEntry, Page, Refusal, Usage},
     redis::RedisLog,
 };
-
-/// A message on its way into a room log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewEntry {
-    /// The room's name.
-    pub room: String,
-    /// Who says it.
-    pub member: String,
-    /// Their name.
-    pub name: String,
-    /// Their number for it: one more than the last that was taken, or the same again.
-    pub n: u64,
-    /// What they say.
-    pub text: String,
-}
-
-/// What became of a [`NewEntry`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Appended {
-    /// It is in the log now.
-    Taken(EntryId),
-    /// It has been there before; the ID is known for the member's last message only.
-    Duplicate(Option<EntryId>),
-    /// It is not, because the log waits for this `n` first.
-    Expected(u64),
-    /// It is not, because the member's last message has its `n` and another text.
-    NumberTaken {
-        /// The `n` that the log waits for.
-        expected: u64,
-    },
-}
-
-/// A stretch of a room log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Oldest first.
-    pub entries: Vec<Message>,
-    /// The last ID the log gave out, read at the same instant.
-    pub last: EntryId,
-}
-
-/// Why the log did not answer.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LogError {
-    /// No answer: what was asked may have been done, or may still be.
-    #[error("the log did not answer: {0}")]
-    Unknown(String),
-    /// An answer, and it was no: nothing was done.
-    #[error("the log refused: {0}")]
-    Refused(String),
-}
-
-/// What a replica hears over the feeds.
-#[derive(Debug, Clone)]
-pub enum FeedEvent {
-    /// A new room log entry.
-    Message(Message),
-    /// Someone came or left; `at` is the place in the partition's feed.
-    Presence {
-        /// Feed ID, to be compared with a presence snapshot's.
-        at: EntryId,
-        /// The room's name.
-        room: String,
-        /// Which.
-        event: PresenceEvent,
-        /// Who.
-        member: String,
-        /// Their name.
-        name: String,
-    },
-    /// Someone is typing.
-    Typing {
-        /// The room's name.
-        room: String,
-        /// Who.
-        member: String,
-        /// Their name.
-        name: String,
-    },
-    /// The feeds were read: everything before this is told.
-    Read,
-    /// Events may be missing before the next one: every local room must be compared with its log.
-    Missed,
-}
 
 /// The room logs, in Redis or, for a single replica, in memory.
 #[derive(Clone)]
@@ -120,10 +43,10 @@ impl Log {
     /// [`LogError::Unknown`] if it may have been taken: try the same `n` again.
     /// [`LogError::Refused`] if it was not.
     pub async fn append(&self, entry: &NewEntry) -> Result<Appended, LogError> {
-        mutants::trouble().await.map_err(LogError::Refused)?;
+        mutants::trouble().await.map_err(|words| LogError::Refused(words.into()))?;
         match self {
             Self::Redis(log) => log.append(entry).await,
-            Self::Memory(log) => Ok(log.append(entry)),
+            Self::Memory(log) => log.append(entry),
         }
     }
 
@@ -147,10 +70,55 @@ impl Log {
         }
     }
 
+    /// The room's last ID; [`EntryId::ZERO`] if nothing was ever said there.
+    ///
+    /// # Errors
+    /// If the log does not answer, or cannot be read.
+    pub async fn last(&self, room: &str) -> Result<EntryId, LogError> {
+        match self {
+            Self::Redis(log) => log.last(room).await,
+            Self::Memory(log) => Ok(log.last(room)),
+        }
+    }
+
+    /// The same, for a room that somebody is about to enter.
+    ///
+    /// # Errors
+    /// As [`Self::last`]; [`Refusal::NewRoom`] if it has no log yet, and memory is too short for new ones.
+    pub async fn open(&self, room: &str) -> Result<EntryId, LogError> {
+        let last = self.last(room).await?;
+        let takes_new_rooms = match self {
+            Self::Redis(log) => log.takes_new_rooms(),
+            Self::Memory(log) => log.takes_new_rooms(),
+        };
+        if last == EntryId::ZERO && !takes_new_rooms {
+            return Err(LogError::Refused(Refusal::NewRoom));
+        }
+        Ok(last)
+    }
+
+    /// The memory that the logs use, not much longer than a second ago. Kept up by [`Self::keep`].
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        match self {
+            Self::Redis(log) => log.usage(),
+            Self::Memory(log) => log.usage(),
+        }
+    }
+
+    /// Watches the memory, and keeps logs within their bounds, until cancelled by dropping. One replica at a time does
+    /// the second.
+    pub async fn keep(&self) {
+        match self {
+            Self::Redis(log) => log.keep().await,
+            Self::Memory(log) => log.keep().await,
+        }
+    }
+
     /// Up to `limit` entries after `after`, oldest first, and the log's last ID.
     ///
     /// # Errors
-    /// If the log does not answer.
+    /// If the log does not answer, or cannot be read.
     pub async fn read_after(
         &self,
         room: &str,
@@ -163,10 +131,10 @@ impl Log {
         }
     }
 
-    /// The newest `limit` entries (before `before`, if given), oldest first, and the log's last ID.
+    /// What can be read of the newest `limit` entries (before `before`, if given), oldest first, and the log's last ID.
     ///
     /// # Errors
-    /// If the log does not answer.
+    /// If the log does not answer, or cannot be read.
     pub async fn read_before(
         &self,
         room: &str,

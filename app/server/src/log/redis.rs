@@ -1,32 +1,39 @@
 //! The room logs in Redis.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use redis::streams::{StreamId, StreamRangeReply};
-use rollcall_protocol::{EntryId, Message};
+use redis::streams::StreamRangeReply;
+use rollcall_protocol::EntryId;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::{
-    Appended, FeedEvent, LogError, NewEntry, Page, feeds,
+    entry::read_entry,
+    feeds,
+    janitor::Janitor,
     link::{Link, feed_key, room_key},
+    model::{Appended, FeedEvent, LogError, NewEntry, Page, Refusal, Usage},
+    splice,
+    usage::Watched,
 };
-use crate::mutants::{self, Mutant};
-
-/// How long a sender's last `n` is remembered.
-const SENT_TTL: Duration = Duration::from_secs(24 * 3600);
+use crate::{
+    config::LogBounds,
+    mutants::{self, Mutant},
+};
 
 /// Room logs in Redis.
 #[derive(Clone)]
 pub struct RedisLog {
     link: Link,
-    log_entries: usize,
+    bounds: Arc<LogBounds>,
+    watched: Arc<Watched>,
 }
 
 impl RedisLog {
-    /// Logs of about `log_entries` a room.
+    /// Logs within `bounds`.
     #[must_use]
-    pub fn new(link: Link, log_entries: usize) -> Self {
-        Self { link, log_entries }
+    pub fn new(link: Link, bounds: LogBounds) -> Self {
+        Self { link, bounds: Arc::new(bounds), watched: Arc::default() }
     }
 
     pub(super) async fn append(&self, new: &NewEntry) -> Result<Appended, LogError> {
@@ -37,7 +44,7 @@ impl RedisLog {
             return self.append_as(new, &somebody).await;
         }
         if mutants::active(Mutant::SaysMore) {
-            self.tell(&new.room, &[("kind", "later"), ("room", &new.room)]).await;
+            self.tell(&new.room, &["kind", "later", "room", &new.room]).await;
         }
         appended
     }
@@ -47,16 +54,35 @@ impl RedisLog {
         let keys = [
             room_key(&new.room, "log"),
             room_key(&new.room, &format!("sent:{sender}")),
+            room_key(&new.room, "senders"),
             feed_key(&new.room),
         ];
+        let bounds = &self.bounds;
+        let numbers_kept = bounds.numbers_kept_at(self.usage().ratio());
+        let rest = [
+            hash(&new.text),
+            nonce(),
+            nonce(),
+            bounds.log_entries.to_string(),
+            bounds.log_bytes.to_string(),
+            bounds.feed_entries.to_string(),
+            bounds.feed_bytes.to_string(),
+            bounds.senders.to_string(),
+            numbers_kept.as_millis().to_string(),
+            bounds.numbers_spared().as_millis().to_string(),
+            bounds.new_rooms_below().to_string(),
+        ];
         let n = new.n.to_string();
-        let (log_max, feed_max) =
-            (self.log_entries.to_string(), self.link.feed_entries().to_string());
-        let ttl = SENT_TTL.as_millis().to_string();
-        let args =
-            [&*new.room, &*new.member, &*new.name, &*n, &*new.text, &*log_max, &*feed_max, &*ttl];
-        let reply: Vec<String> = self.link.call("rollcall_append_v2", &keys, &args).await?;
-        read_appended(&reply).ok_or_else(|| LogError::Unknown(format!("append answered {reply:?}")))
+        let mut args = vec![&*new.room, sender, &*new.member, &*new.name, &*n, &*new.text];
+        args.extend(rest.iter().map(String::as_str));
+        let reply: Vec<String> = self.link.call("rollcall_append_v3", &keys, &args).await?;
+        read_appended(&reply)
+    }
+
+    pub(super) async fn last(&self, room: &str) -> Result<EntryId, LogError> {
+        let keys = [room_key(room, "log")];
+        let last: String = self.link.call("rollcall_last_v3", &keys, &[]).await?;
+        read_id(&last)
     }
 
     pub(super) async fn read_after(
@@ -66,7 +92,12 @@ impl RedisLog {
         limit: usize,
     ) -> Result<Page, LogError> {
         let args = [after.to_string(), limit.to_string()];
-        self.read("rollcall_read_after_v2", room, &args).await
+        let (last, entries) = self.read("rollcall_read_after_v3", room, &args).await?;
+        let entries = entries.ids.iter().filter_map(|entry| {
+            // Redis gives out no ID that is none.
+            Some((entry.id.parse().ok()?, read_entry(room, entry)))
+        });
+        Ok(splice::page(entries, last))
     }
 
     pub(super) async fn read_before(
@@ -76,10 +107,10 @@ impl RedisLog {
         limit: usize,
     ) -> Result<Page, LogError> {
         let before = before.map_or_else(|| "+".to_owned(), |id| id.to_string());
-        let mut page =
-            self.read("rollcall_read_before_v2", room, &[before, limit.to_string()]).await?;
-        page.entries.reverse();
-        Ok(page)
+        let args = [before, limit.to_string()];
+        let (last, entries) = self.read("rollcall_read_before_v3", room, &args).await?;
+        let entries = entries.ids.iter().rev().filter_map(|entry| read_entry(room, entry));
+        Ok(Page { entries: entries.collect(), last, unread: None })
     }
 
     async fn read(
@@ -87,27 +118,23 @@ impl RedisLog {
         function: &'static str,
         room: &str,
         [from, limit]: &[String; 2],
-    ) -> Result<Page, LogError> {
+    ) -> Result<(EntryId, StreamRangeReply), LogError> {
         let keys = [room_key(room, "log")];
         let (last, entries): (String, StreamRangeReply) =
             self.link.call(function, &keys, &[from.as_str(), limit.as_str()]).await?;
-        let entries = entries.ids.iter().filter_map(|entry| read_entry(room, entry)).collect();
-        let last = last.parse().map_err(|error| LogError::Unknown(format!("{error}")))?;
-        Ok(Page { entries, last })
+        Ok((read_id(&last)?, entries))
     }
 
     pub(super) async fn typing(&self, room: &str, member: &str, name: &str) {
         // Nobody misses one: whoever goes on typing says so again.
-        self.tell(room, &[("kind", "typing"), ("room", room), ("member", member), ("name", name)])
-            .await;
+        self.tell(room, &["kind", "typing", "room", room, "member", member, "name", name]).await;
     }
 
     /// Adds to the feed alone. What fails is not told.
-    async fn tell(&self, room: &str, fields: &[(&str, &str)]) {
-        let mut connection = self.link.connection();
-        let mut add = redis::cmd("XADD");
-        add.arg(feed_key(room)).arg("MAXLEN").arg("~").arg(self.link.feed_entries()).arg("*");
-        let _ = add.arg(fields).query_async::<()>(&mut connection).await;
+    async fn tell(&self, room: &str, fields: &[&str]) {
+        let (nonce, entries) = (nonce(), self.bounds.feed_entries.to_string());
+        let args = [&[&*nonce, &*entries], fields].concat();
+        let _ = self.link.call::<()>("rollcall_tell_v3", &[feed_key(room)], &args).await;
     }
 
     pub(super) async fn follow(&self, events: mpsc::Sender<FeedEvent>) {
@@ -118,38 +145,46 @@ impl RedisLog {
         let mut connection = self.link.connection();
         redis::cmd("PING").query_async::<()>(&mut connection).await.is_ok()
     }
-}
 
-fn read_appended(reply: &[String]) -> Option<Appended> {
-    let parts: Vec<&str> = reply.iter().map(String::as_str).collect();
-    match parts[..] {
-        ["taken", id, _prev] => Some(Appended::Taken(id.parse().ok()?)),
-        ["duplicate", id] => Some(Appended::Duplicate(id.parse().ok())),
-        ["expected", n] => Some(Appended::Expected(n.parse().ok()?)),
-        _ => None,
+    pub(super) fn usage(&self) -> Usage {
+        self.watched.usage()
+    }
+
+    pub(super) fn takes_new_rooms(&self) -> bool {
+        self.usage().ratio() < self.bounds.new_rooms_below()
+    }
+
+    pub(super) async fn keep(&self) {
+        Janitor::new(self.link.clone(), self.bounds.clone(), self.watched.clone()).run().await;
     }
 }
 
-/// A field of an entry, as text.
-pub(super) fn field(entry: &StreamId, name: &str) -> Option<String> {
-    entry.get(name)
+/// A random number below 2^52, for an ID.
+fn nonce() -> String {
+    (rand::random::<u64>() >> 12).to_string()
 }
 
-fn read_entry(room: &str, entry: &StreamId) -> Option<Message> {
-    let id = entry.id.parse().ok()?;
-    read_message(room.to_owned(), id, entry)
+/// Enough of a text's hash to tell it from another of the same sender. Part of the data's format.
+fn hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The message in an entry of a room log or of a feed.
-pub(super) fn read_message(room: String, id: EntryId, entry: &StreamId) -> Option<Message> {
-    Some(Message {
-        room,
-        id,
-        prev: field(entry, "prev")?.parse().ok()?,
-        member: field(entry, "member")?,
-        name: field(entry, "name")?,
-        n: field(entry, "n")?.parse().ok()?,
-        text: field(entry, "text")?,
-        at: id.ms,
-    })
+fn read_id(text: &str) -> Result<EntryId, LogError> {
+    text.parse().map_err(|error| LogError::Unknown(format!("{error}")))
+}
+
+fn read_appended(reply: &[String]) -> Result<Appended, LogError> {
+    let unknown = || LogError::Unknown(format!("append answered {reply:?}"));
+    let number = |n: &str| n.parse().map_err(|_| unknown());
+    let parts: Vec<&str> = reply.iter().map(String::as_str).collect();
+    match parts[..] {
+        ["taken", id, _prev] => Ok(Appended::Taken(id.parse().map_err(|_| unknown())?)),
+        ["duplicate", id] => Ok(Appended::Duplicate(id.parse().ok())),
+        ["expected", n] => Ok(Appended::Expected(number(n)?)),
+        ["number_taken", n] => Ok(Appended::NumberTaken { expected: number(n)? }),
+        ["no_new_rooms"] => Err(LogError::Refused(Refusal::NewRoom)),
+        ["too_many_senders"] => Err(LogError::Refused(Refusal::Senders)),
+        _ => Err(unknown()),
+    }
 }

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod events;
+pub mod logs;
 pub mod process;
 mod redis;
 

@@ -75,6 +75,19 @@ impl Redis {
         format!("redis://{address}")
     }
 
+    /// A connection of redis-rs, for replies of any length.
+    pub async fn connect(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.url()).expect("an address");
+        client.get_multiplexed_async_connection().await.expect("Redis answers")
+    }
+
+    /// Loads the functions that the release before issue 15 calls.
+    pub async fn load_release_before(&self) {
+        let library = include_str!("before-15.lua");
+        let loaded = self.command(&["FUNCTION", "LOAD", library]).await;
+        assert!(loaded.contains("rollcall_v2"), "{loaded}");
+    }
+
     /// Starts the server, with the data of the one before.
     pub async fn launch(&mut self) {
         let mut command = Command::new("redis-server");

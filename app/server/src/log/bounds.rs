@@ -1,0 +1,132 @@
+//! How large streams may be and how long rooms may be silent, by how full the memory is. Pure; `bounds.lua` and
+//! `janitor.lua` go by the same rules in Redis.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::LogBounds;
+
+/// No room log is trimmed below this by how full the memory is.
+pub(super) const LOG_LEAST: usize = 32 << 10;
+/// Nor a feed below this.
+pub(super) const FEED_LEAST: usize = 256 << 10;
+/// The memory is short from so much less than what refuses new rooms: they must be welcome again by themselves.
+const SHORT_BEFORE: f64 = 0.05;
+/// How long each step beyond the least bytes lasts: what it makes too silent must have the time to be found.
+const STEP: Duration = Duration::from_secs(10);
+/// However short the memory, a room may be silent for this long.
+const SILENCE: Duration = Duration::from_secs(60);
+
+impl LogBounds {
+    /// The share of the memory from which on rooms without a log are refused.
+    #[must_use]
+    pub fn new_rooms_below(&self) -> f64 {
+        f64::from(self.new_rooms_below_percent) / 100.0
+    }
+
+    /// Whether the janitor must make room.
+    pub(super) fn is_short(&self, full: f64) -> bool {
+        full >= self.new_rooms_below() - SHORT_BEFORE
+    }
+
+    /// How long a sender's last number is remembered whatever comes.
+    pub(super) fn numbers_spared(&self) -> Duration {
+        self.numbers_kept / 10
+    }
+
+    /// How long it is remembered while the memory is so full.
+    pub(super) fn numbers_kept_at(&self, full: f64) -> Duration {
+        if self.is_short(full) { self.numbers_spared() } else { self.numbers_kept }
+    }
+
+    /// However short the memory, a room may be silent for this long.
+    pub(super) fn least_silence(&self) -> Duration {
+        SILENCE.min(self.room_expiry)
+    }
+}
+
+/// The bytes that a stream may have of its `most`: all while the memory is half empty, and half as many for each 5 % more.
+pub(super) fn allowed(most: usize, least: usize, full: f64) -> usize {
+    let halvings = ((full - 0.5) / 0.05).max(0.0);
+    let share = most as f64 / halvings.exp2();
+    (share as usize).max(least.min(most))
+}
+
+/// How hard the janitor presses while the memory is short: first on the largest logs, a class of size at a time, and when
+/// all are as small as they may be, on rooms that have been silent for longer than they were alive.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Squeeze {
+    halvings: u32,
+    /// Times of its life that a room may be silent, and since when it is so few.
+    lives: Option<(f64, Instant)>,
+}
+
+impl Squeeze {
+    /// After the janitor has been everywhere once: harder if the memory is still short, not at all if it is not.
+    pub(super) fn press(&mut self, is_short: bool, log_bytes: usize, now: Instant) {
+        if !is_short {
+            *self = Self::default();
+        } else if self.log_bytes(log_bytes) > LOG_LEAST.min(log_bytes) {
+            self.halvings += 1;
+        } else {
+            match &mut self.lives {
+                None => self.lives = Some((4.0, now)),
+                Some((lives, since)) if now - *since >= STEP => {
+                    *lives /= 2.0;
+                    *since = now;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The bytes that a room log may have of its `most`.
+    pub(super) fn log_bytes(&self, most: usize) -> usize {
+        most.checked_shr(self.halvings).unwrap_or(0).max(LOG_LEAST.min(most))
+    }
+
+    /// The bytes that a feed may have of its `most`.
+    pub(super) fn feed_bytes(&self, most: usize) -> usize {
+        most.checked_shr(self.halvings).unwrap_or(0).max(FEED_LEAST.min(most))
+    }
+
+    /// Times of its life that a room may be silent; none for as long as any may.
+    pub(super) fn lives(&self) -> Option<f64> {
+        self.lives.map(|(lives, _)| lives)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_make_room_first_and_small_ones_last() {
+        let megabytes = |full| allowed(4 << 20, LOG_LEAST, full);
+        assert_eq!(megabytes(0.0), 4 << 20);
+        assert_eq!(megabytes(0.5), 4 << 20);
+        assert!(megabytes(0.6).abs_diff(1 << 20) <= 1);
+        assert_eq!(megabytes(1.0), LOG_LEAST);
+        assert_eq!(allowed(1000, LOG_LEAST, 1.0), 1000, "a bound below the least stays what it is");
+    }
+
+    #[test]
+    fn pressure_falls_on_bytes_before_it_falls_on_silence_and_ends_at_once() {
+        let (mut squeeze, begin) = (Squeeze::default(), Instant::now());
+        for _ in 0..7 {
+            assert_eq!(squeeze.lives(), None);
+            squeeze.press(true, 4 << 20, begin);
+        }
+        assert_eq!(squeeze.log_bytes(4 << 20), LOG_LEAST);
+        assert_eq!(squeeze.feed_bytes(4 << 20), FEED_LEAST);
+        squeeze.press(true, 4 << 20, begin);
+        assert_eq!(squeeze.lives(), Some(4.0));
+        squeeze.press(true, 4 << 20, begin + STEP / 2);
+        assert_eq!(squeeze.lives(), Some(4.0), "a step takes its time");
+        squeeze.press(true, 4 << 20, begin + STEP);
+        assert_eq!(squeeze.lives(), Some(2.0));
+        squeeze.press(false, 4 << 20, begin + STEP);
+        assert_eq!(squeeze, Squeeze::default());
+    }
+}

@@ -1,0 +1,175 @@
+-- Every write to a room goes through `append`, so that the room log, the sender's number and the partition's feed never
+-- disagree. All keys of one call share a hash tag. The version is part of each name: two releases of Rollcall run side by
+-- side, on the same keys.
+
+-- The sequence part of an ID is below the second, as JavaScript tells no larger numbers apart; of an entry in a millisecond
+-- of its own below the first. Then come windows of random numbers, one for each millisecond in which the clock is behind.
+local NEW_BELOW, ALWAYS_BELOW = 2 ^ 52, 2 ^ 53
+local WINDOWS, WINDOW = 2 ^ 33, 2 ^ 19
+-- The most that it grows by from one entry to the next within a millisecond.
+local STEP = 2 ^ 40
+-- One append in so many, by chance, looks whether log and feed have too many bytes.
+local LOOK_EVERY = 16
+
+-- What XINFO says of a stream; `exists` is false if there is none. Its last ID comes from here rather than from its last
+-- entry, because trimming may take every entry while the chain must go on from where it was.
+local function about(stream)
+  if redis.call('EXISTS', stream) == 0 then
+    return {exists = false, ['last-generated-id'] = '0-0'}
+  end
+  local info, is = redis.call('XINFO', 'STREAM', stream), {exists = true}
+  for i = 1, #info, 2 do is[info[i]] = info[i + 1] end
+  return is
+end
+
+local function last_id(stream)
+  return about(stream)['last-generated-id']
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- The ID for the entry after `last`. Redis may lose entries that were seen, and its clock may then stand where it stood when
+-- they were written: an ID that only counted on would be given to another message, and whoever has seen the lost one would
+-- miss it and never know. So chance is in each: `nonce`, below 2^52, comes from the replica, since Redis' own random numbers
+-- are the same at every call. While the clock is behind the stream, having been set back, IDs grow with it all the same, so
+-- that what is said after a loss comes after what was lost.
+local function next_id(last, nonce)
+  local ms, seq = string.match(last, '^(%d+)-(%d+)$')
+  ms, seq = tonumber(ms), tonumber(seq)
+  local now = now_ms()
+  if now > ms then return string.format('%.0f-%.0f', now, nonce) end
+  if now == ms then
+    seq = seq + 1 + nonce % STEP
+  else
+    seq = math.max(seq + 1, NEW_BELOW + now % WINDOWS * WINDOW) + nonce % WINDOW
+  end
+  if seq >= ALWAYS_BELOW then ms, seq = ms + 1, nonce end
+  return string.format('%.0f-%.0f', ms, seq)
+end
+
+-- Adds to a feed. One that takes nothing, being no stream or at the last of all IDs, is begun anew: whoever follows it
+-- notices that what they saw last is gone.
+local function tell(feed, nonce, entries, fields)
+  local function add()
+    redis.call('XADD', feed, 'MAXLEN', '~', entries, next_id(last_id(feed), nonce), unpack(fields))
+  end
+  if pcall(add) then return end
+  redis.call('UNLINK', feed)
+  add()
+end
+
+-- The answer to a number that is not the sender's next; none if it is. `seen` is its last number, that entry's ID and,
+-- unless a release before this one wrote it, the hash of its text.
+local function answer_of(seen, n, hash)
+  local last, id, its_hash = string.match(seen, '^(%d+) (%S+) ?(%S*)$')
+  local ahead = tonumber(n) - tonumber(last)
+  local expected = string.format('%.0f', tonumber(last) + 1)
+  if ahead == 1 then return nil end
+  if ahead > 1 then return {'expected', expected} end
+  if ahead < 0 then return {'duplicate', ''} end
+  if its_hash ~= '' and its_hash ~= hash then return {'number_taken', expected} end
+  return {'duplicate', id}
+end
+
+-- Whether the room can remember one more sender's number. When it has as many as it may, it forgets the one that has been
+-- silent for longest, but never one that spoke just now. Times out of reach are of a clock that was set.
+local function has_place(senders, sent_prefix, new, now)
+  redis.call('ZREMRANGEBYSCORE', senders, '-inf', now - new.numbers_ms)
+  redis.call('ZREMRANGEBYSCORE', senders, now + new.numbers_ms, '+inf')
+  if redis.call('ZCARD', senders) < tonumber(new.senders) then return true end
+  local oldest = redis.call('ZRANGE', senders, 0, 0, 'WITHSCORES')
+  if now - tonumber(oldest[2]) < tonumber(new.spared_ms) then return false end
+  redis.call('ZREM', senders, oldest[1])
+  redis.call('UNLINK', sent_prefix .. oldest[1])
+  return true
+end
+
+local APPEND_ARGS = {
+  'room', 'sender', 'member', 'name', 'n', 'text', 'hash', 'nonce', 'feed_nonce', 'log_entries', 'log_bytes', 'feed_entries',
+  'feed_bytes', 'senders', 'numbers_ms', 'spared_ms', 'new_rooms_below',
+}
+
+local function named(args, names)
+  local by_name = {}
+  for i, name in ipairs(names) do by_name[name] = args[i] end
+  return by_name
+end
+
+-- KEYS log, sent, senders, feed. ARGV as named above: `sender` is whose number `n` is (the end of the key `sent`), `hash` is
+-- of the text, nonces are random numbers below 2^52, and what follows them are bounds. Returns {'taken', id, prev},
+-- {'duplicate', id or ''}, {'expected', n}, {'number_taken', expected n}, {'no_new_rooms'} or {'too_many_senders'}.
+local function append(keys, args)
+  local log, sent, senders, feed = keys[1], keys[2], keys[3], keys[4]
+  local new = named(args, APPEND_ARGS)
+  local now = now_ms()
+
+  local seen = redis.call('GET', sent)
+  local answer = seen and answer_of(seen, new.n, new.hash)
+  if answer then return answer end
+
+  local is = about(log)
+  if not is.exists and fullness() >= tonumber(new.new_rooms_below) then return {'no_new_rooms'} end
+  local sent_prefix = string.sub(sent, 1, #sent - #new.sender)
+  if not seen and not has_place(senders, sent_prefix, new, now) then return {'too_many_senders'} end
+  redis.call('ZADD', senders, now, new.sender)
+  redis.call('PEXPIRE', senders, new.numbers_ms)
+
+  local prev = is['last-generated-id']
+  local id = redis.call('XADD', log, 'MAXLEN', '~', new.log_entries, next_id(prev, tonumber(new.nonce)),
+    'prev', prev, 'member', new.member, 'name', new.name, 'n', new.n, 'text', new.text)
+  -- Once it is in the log it was taken: nothing that fails from here on may make it look refused.
+  redis.call('SET', sent, new.n .. ' ' .. id .. ' ' .. new.hash, 'PX', new.numbers_ms)
+  pcall(tell, feed, tonumber(new.feed_nonce), new.feed_entries, {
+    'kind', 'message', 'room', new.room, 'id', id, 'prev', prev,
+    'member', new.member, 'name', new.name, 'n', new.n, 'text', new.text,
+  })
+  if tonumber(new.nonce) % LOOK_EVERY == 0 then
+    pcall(function()
+      local full = fullness()
+      trim(log, allowed(tonumber(new.log_bytes), LOG_LEAST, full))
+      trim(feed, allowed(tonumber(new.feed_bytes), FEED_LEAST, full))
+    end)
+  end
+  return {'taken', id, prev}
+end
+
+-- KEYS feed. ARGV nonce, feed_entries, then fields and values in turn. Tells what no room log keeps.
+local function tell_only(keys, args)
+  tell(keys[1], tonumber(args[1]), args[2], {unpack(args, 3)})
+  return 'OK'
+end
+
+-- KEYS log. ARGV after, count. Returns {last ID of the log, entries after `after`}.
+local function read_after(keys, args)
+  -- Nothing comes after the highest of all IDs, and Redis calls that range invalid.
+  if args[1] == '18446744073709551615-18446744073709551615' then return {last_id(keys[1]), {}} end
+  return {last_id(keys[1]), redis.call('XRANGE', keys[1], '(' .. args[1], '+', 'COUNT', args[2])}
+end
+
+-- KEYS log. ARGV before (an ID or '+'), count. Returns {last ID of the log, entries, newest first}.
+local function read_before(keys, args)
+  local from = args[1]
+  if from == '0-0' then return {last_id(keys[1]), {}} end
+  if from ~= '+' then from = '(' .. from end
+  return {last_id(keys[1]), redis.call('XREVRANGE', keys[1], from, '-', 'COUNT', args[2])}
+end
+
+-- KEYS log. Returns its last ID.
+local function last(keys)
+  return last_id(keys[1])
+end
+
+local function register(name, callback, flags)
+  redis.register_function({
+    function_name = 'rollcall_' .. name .. '_v3', callback = callback, flags = flags,
+  })
+end
+
+register('append', append, {})
+register('tell', tell_only, {})
+register('read_after', read_after, {'no-writes'})
+register('read_before', read_before, {'no-writes'})
+register('last', last, {'no-writes'})

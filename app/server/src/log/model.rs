@@ -1,0 +1,169 @@
+//! What goes into room logs and comes out of them and of the feeds.
+
+use rollcall_protocol::{EntryId, Message, PresenceEvent};
+
+/// A message on its way into a room log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// The room's name.
+    pub room: String,
+    /// Who says it.
+    pub member: String,
+    /// Their name.
+    pub name: String,
+    /// Their number for it: one more than the last that was taken, or the same again.
+    pub n: u64,
+    /// What they say.
+    pub text: String,
+}
+
+/// What became of a [`NewEntry`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the log now.
+    Taken(EntryId),
+    /// It has been there before; the ID is known for the member's last message only.
+    Duplicate(Option<EntryId>),
+    /// It is not, because the log waits for this `n` first.
+    Expected(u64),
+    /// It is not, because another text has its `n`.
+    NumberTaken {
+        /// The member's next number.
+        expected: u64,
+    },
+}
+
+/// A stretch of a room log.
+///
+/// One read after a cursor is an unbroken run: each entry names the one before as its predecessor. It ends where the log
+/// does, at the limit that was asked for, or before an entry that does not continue it or that this release cannot read.
+/// One read before an ID is what can be read of that stretch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The page begins with entries that this release cannot read, and this is the last of them. The cursor to go on from,
+    /// once their gap was told.
+    pub unread: Option<EntryId>,
+    /// Oldest first.
+    pub entries: Vec<Message>,
+    /// The last ID the log gave out, read at the same instant.
+    pub last: EntryId,
+}
+
+impl Page {
+    /// The last ID on it, of an entry that can be read or not; none if the log had none to show.
+    #[must_use]
+    pub fn end(&self) -> Option<EntryId> {
+        self.entries.last().map(|entry| entry.id).or(self.unread)
+    }
+
+    /// Whether the log had nothing after it.
+    #[must_use]
+    pub fn is_at_log_end(&self) -> bool {
+        self.end().is_none_or(|end| end == self.last)
+    }
+}
+
+/// Why the log did not do what it was asked. `Display` is for operators; [`Self::told`] is what clients may know.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LogError {
+    /// No answer: what was asked may have been done, or may still be.
+    #[error("the log did not answer: {0}")]
+    Unknown(String),
+    /// An answer, and it was no: nothing was done.
+    #[error("the log refused: {0}")]
+    Refused(Refusal),
+}
+
+/// Why the log refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// What keeps the log says no, in its own words.
+    #[error("{0}")]
+    Store(String),
+    /// There is no such room yet, and too little memory for new ones.
+    #[error("no new rooms while memory is short")]
+    NewRoom,
+    /// More members have just spoken in the room than it can remember the numbers of.
+    #[error("too many members speak in this room")]
+    Senders,
+}
+
+impl From<String> for Refusal {
+    fn from(words: String) -> Self {
+        Self::Store(words)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(words: &str) -> Self {
+        Self::Store(words.to_owned())
+    }
+}
+
+impl LogError {
+    /// What a client is told: nothing of what is behind the log.
+    #[must_use]
+    pub fn told(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "the log did not answer",
+            Self::Refused(Refusal::Store(_)) => "the log takes nothing now",
+            Self::Refused(Refusal::NewRoom) => "no new rooms for now: memory is short",
+            Self::Refused(Refusal::Senders) => "too many members speak in this room for now",
+        }
+    }
+}
+
+/// Memory that the room logs and feeds may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes used.
+    pub used: u64,
+    /// Bytes that may be used; 0 for as many as there are.
+    pub limit: u64,
+}
+
+impl Usage {
+    /// The share that is used: 1 is full, 0 where there is no limit.
+    #[must_use]
+    pub fn ratio(self) -> f64 {
+        if self.limit == 0 { 0.0 } else { self.used as f64 / self.limit as f64 }
+    }
+}
+
+/// What a replica hears over the feeds.
+#[derive(Debug, Clone)]
+pub enum FeedEvent {
+    /// A new room log entry.
+    Message(Message),
+    /// Someone came or left; `at` is the place in the partition's feed.
+    Presence {
+        /// Feed ID, to be compared with a presence snapshot's.
+        at: EntryId,
+        /// The room's name.
+        room: String,
+        /// Which.
+        event: PresenceEvent,
+        /// Who.
+        member: String,
+        /// Their name.
+        name: String,
+    },
+    /// Someone is typing.
+    Typing {
+        /// The room's name.
+        room: String,
+        /// Who.
+        member: String,
+        /// Their name.
+        name: String,
+    },
+    /// This room has a new entry that this release cannot read: it must be compared with its log.
+    Unread {
+        /// The room's name.
+        room: String,
+    },
+    /// Events may be missing before the next one: every local room must be compared with its log.
+    Missed,
+    /// The feeds were read just now, and all that they had was sent. Comes at least once a second while they can be.
+    Read,
+}

@@ -1,0 +1,315 @@
+//! S2: room logs, feeds and what is remembered of senders are bounded in bytes, and a full log heals by itself.
+
+mod support;
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use rollcall_protocol::{EntryId, GapReason};
+use rollcall_server::{
+    config::LogBounds,
+    log::{Appended, Log, LogError, Refusal, feed_key, room_key, splice},
+};
+use support::{
+    PATIENCE, Redis,
+    logs::{bounds, entry, long_entry, memory_log, redis_log, taken},
+};
+use tokio::task::JoinHandle;
+
+const NEW_ROOM: Result<(), Refusal> = Err(Refusal::NewRoom);
+const LIMIT: u64 = 64 << 20;
+
+/// Keeps the log within its bounds until the test ends.
+fn keep(log: &Log) -> JoinHandle<()> {
+    let log = log.clone();
+    tokio::spawn(async move { log.keep().await })
+}
+
+/// Asks again until the answer is yes.
+async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let asks = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(4 * PATIENCE, asks).await;
+    assert!(in_time.is_ok(), "not in time: {what}");
+}
+
+/// Without its file, whose writing would be the bottleneck.
+async fn quick_redis() -> Redis {
+    let redis = Redis::start().await;
+    redis.command(&["CONFIG", "SET", "appendonly", "no"]).await;
+    redis
+}
+
+async fn set_limit(redis: &Redis, bytes: u64) {
+    redis.command(&["CONFIG", "SET", "maxmemory", &bytes.to_string()]).await;
+}
+
+async fn used(redis: &Redis) -> u64 {
+    let info = redis.command(&["INFO", "memory"]).await;
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    used.and_then(|used| used.trim().parse().ok()).expect("a number")
+}
+
+async fn bytes_of(redis: &Redis, key: &str) -> u64 {
+    let mut usage = redis::cmd("MEMORY");
+    usage.arg("USAGE").arg(key).arg("SAMPLES").arg(0);
+    let bytes: Option<u64> =
+        usage.query_async(&mut redis.connect().await).await.expect("an answer");
+    bytes.unwrap_or(0)
+}
+
+async fn exists(redis: &Redis, key: &str) -> bool {
+    redis.command(&["EXISTS", key]).await.starts_with(":1")
+}
+
+fn refusal(outcome: Result<Appended, LogError>) -> Result<(), Refusal> {
+    match outcome {
+        Ok(Appended::Taken(_)) => Ok(()),
+        Err(LogError::Refused(refusal)) => Err(refusal),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sends `count` long messages from each of 32 loops at once; `room` names the room of a loop's message. A loop ends at
+/// the first refusal. Returns the refusals.
+async fn flood(log: &Log, count: u64, room: impl Fn(u64, u64) -> String) -> Vec<Refusal> {
+    let room = &room;
+    let loops = (0..32).map(|number| async move {
+        for n in 1..=count {
+            let new = long_entry(&room(number, n), &format!("flood {number} {n}"), 1, 4096);
+            if let Err(refused) = refusal(log.append(&new).await) {
+                return Some(refused);
+            }
+        }
+        None
+    });
+    futures_util::future::join_all(loops).await.into_iter().flatten().collect()
+}
+
+/// Speaks in a room that was there before, again and again until `done`, and notes how full Redis is. Returns how often,
+/// and the most bytes.
+async fn go_on(log: &Log, redis: &Redis, said: &AtomicU64, done: &AtomicBool) -> (u64, u64) {
+    let (mut times, mut most) = (0, 0);
+    while !done.load(Relaxed) {
+        taken(log, &entry("quiet", "teal", said.fetch_add(1, Relaxed) + 1)).await;
+        most = most.max(used(redis).await);
+        times += 1;
+    }
+    (times, most)
+}
+
+/// S2 itself: 32 loops of long texts, first into 16 rooms, then each into a new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s2_a_flood_ends_nobody_elses_sending_and_heals() {
+    let redis = quick_redis().await;
+    set_limit(&redis, LIMIT).await;
+    let log = redis_log(&redis, LogBounds { room_expiry: Duration::from_secs(10), ..bounds() });
+    let (said, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    taken(&log, &entry("quiet", "teal", said.fetch_add(1, Relaxed) + 1)).await;
+    let janitor = keep(&log);
+
+    // 16,000 messages of 4 KB, each twice in memory if nothing made room: 150 MB.
+    let into_16_rooms = async {
+        let refused = flood(&log, 500, |number, _| format!("room {}", number % 16)).await;
+        done.store(true, Relaxed);
+        refused
+    };
+    let (refused, (times, most)) = tokio::join!(into_16_rooms, go_on(&log, &redis, &said, &done));
+    assert_eq!(refused, [], "rooms that are there go on");
+    assert!(times > 10 && most < LIMIT, "{times} times, {most} bytes at most");
+
+    // Without a janitor, which would not wait until it is as full as can be.
+    janitor.abort();
+    done.store(false, Relaxed);
+    let into_new_rooms = async {
+        let refused = flood(&log, 2_000, |number, n| format!("new {number} {n}")).await;
+        done.store(true, Relaxed);
+        refused
+    };
+    let (refused, (times, most)) = tokio::join!(into_new_rooms, go_on(&log, &redis, &said, &done));
+    assert_eq!(refused, vec![Refusal::NewRoom; 32], "new rooms are refused, and nothing else");
+    assert!(times > 10 && most < LIMIT, "{times} times, {most} bytes at most");
+    keep(&log);
+    eventually("a join of a new room is refused", async || {
+        matches!(log.open("nobody was here").await, Err(LogError::Refused(Refusal::NewRoom)))
+    })
+    .await;
+    assert!(log.open("quiet").await.is_ok(), "a room that is there can be entered");
+
+    eventually("new rooms are welcome again", async || {
+        refusal(log.append(&entry("after", "teal", 1)).await) != NEW_ROOM
+    })
+    .await;
+    eventually("they can be entered, too", async || log.open("later").await.is_ok()).await;
+    let usage = log.usage();
+    assert!(usage.limit == LIMIT && usage.used > 0 && usage.ratio() < 0.75, "{usage:?}");
+}
+
+/// The same where the log is in memory.
+#[tokio::test]
+async fn s2_a_log_in_memory_refuses_new_rooms_and_heals() {
+    let log = memory_log(LogBounds {
+        logs_bytes: 1 << 20,
+        room_expiry: Duration::from_secs(2),
+        ..bounds()
+    });
+    taken(&log, &entry("quiet", "teal", 1)).await;
+    keep(&log);
+    let refused = flood(&log, 100, |number, n| format!("new {number} {n}")).await;
+    assert!(refused.contains(&Refusal::NewRoom), "{refused:?}");
+    assert!(log.open("nobody was here").await.is_err());
+    taken(&log, &entry("quiet", "teal", 2)).await;
+    let usage = log.usage();
+    assert!(usage.limit == 1 << 20 && usage.ratio() < 1.0, "{usage:?}");
+    eventually("new rooms are welcome again", async || {
+        refusal(log.append(&entry("after", "teal", 1)).await) != NEW_ROOM
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s2_a_log_and_a_feed_have_bounds_in_bytes() {
+    let small = LogBounds { log_bytes: 100_000, feed_bytes: 200_000, ..bounds() };
+    let redis = quick_redis().await;
+    for log in [redis_log(&redis, small.clone()), memory_log(small.clone())] {
+        for n in 1..=400 {
+            taken(&log, &long_entry("vault", "teal", n, 2_000)).await;
+        }
+        let page = log.read_after("vault", EntryId::ZERO, 1_000).await.expect("a page");
+        let kept: usize = page.entries.iter().map(|entry| entry.text.len()).sum();
+        assert!((20_000..400_000).contains(&kept), "{kept} bytes");
+        let gap = splice::gap(EntryId::ZERO, &page).expect("a gap");
+        assert_eq!((gap.reason, gap.resumes_at), (GapReason::Trimmed, page.entries[0].prev));
+        assert_eq!(page.entries.last().expect("the newest").n, 400);
+    }
+    let feed = bytes_of(&redis, &feed_key("vault")).await;
+    assert!((50_000..500_000).contains(&feed), "{feed} bytes");
+}
+
+/// Small posts with fresh keys filled Redis by what was remembered of them.
+#[tokio::test]
+async fn s2_a_room_remembers_so_many_senders_and_none_for_long() {
+    let redis = quick_redis().await;
+    let few = LogBounds { senders: 4, numbers_kept: Duration::from_secs(5), ..bounds() };
+    for log in [redis_log(&redis, few.clone()), memory_log(few.clone())] {
+        for member in ["a", "b", "c", "d"] {
+            taken(&log, &entry("vault", member, 1)).await;
+        }
+        let outcome = refusal(log.append(&entry("vault", "e", 1)).await);
+        assert_eq!(outcome, Err(Refusal::Senders), "those have only just spoken");
+        taken(&log, &entry("vault", "a", 2)).await;
+        taken(&log, &entry("lobby", "e", 1)).await;
+        eventually("the one who was silent for longest makes room", async || {
+            refusal(log.append(&entry("vault", "e", 1)).await).is_ok()
+        })
+        .await;
+        let known = log.append(&entry("vault", "a", 9)).await.expect("an answer");
+        assert_eq!(known, Appended::Expected(3), "it spoke after the others");
+    }
+    let sent = redis.command(&["KEYS", "*:room:vault:sent:*"]).await;
+    assert!(sent.starts_with("*4\r\n"), "{sent}");
+    let log = redis_log(&redis, bounds());
+    taken(&log, &entry("quiet", "teal", 1)).await;
+    let left = redis.command(&["PTTL", &room_key("quiet", "sent:teal")]).await;
+    let left: u64 = left.trim_start_matches(':').trim().parse().expect("ms");
+    assert!((500_000..=600_000).contains(&left), "{left} ms");
+}
+
+/// Emptied, then forgotten, but for where somebody is.
+#[tokio::test]
+async fn s2_silent_rooms_end_and_tell_it_honestly() {
+    let short = LogBounds { room_expiry: Duration::from_secs(2), ..bounds() };
+    let redis = quick_redis().await;
+    redis.command(&["ZADD", &room_key("held", "present"), "1", "somebody"]).await;
+    for log in [redis_log(&redis, short.clone()), memory_log(short.clone())] {
+        taken(&log, &entry("held", "teal", 1)).await;
+        let first = taken(&log, &entry("vault", "teal", 1)).await;
+        let last = taken(&log, &entry("vault", "teal", 2)).await;
+        keep(&log);
+        eventually("it is emptied", async || {
+            let page = log.read_after("vault", EntryId::ZERO, 10).await.expect("a page");
+            page.entries.is_empty()
+        })
+        .await;
+        let page = log.read_after("vault", first, 10).await.expect("a page");
+        let gap = splice::Gap { resumes_at: last, reason: GapReason::Trimmed };
+        assert_eq!(splice::gap(first, &page), Some(gap));
+        assert_eq!(splice::gap(last, &page), None, "nothing is missing here");
+        taken(&log, &entry("vault", "teal", 3)).await;
+        let page = log.read_after("vault", last, 10).await.expect("a page");
+        assert_eq!(page.entries[0].prev, last, "the chain goes on");
+        eventually("it is forgotten", async || {
+            log.last("vault").await.expect("an answer") == EntryId::ZERO
+        })
+        .await;
+    }
+    assert!(exists(&redis, &room_key("held", "log")).await, "somebody is there");
+}
+
+/// Functions cannot be loaded into a full Redis; it must make room all the same, by whatever filled it.
+#[tokio::test]
+async fn s2_a_redis_that_is_full_makes_room_by_itself() {
+    let redis = quick_redis().await;
+    redis.load_release_before().await;
+    let log = redis_log(&redis, bounds());
+    let fill = "for i = 1, 500 do redis.call('XADD', KEYS[1], '*', 'prev', '0-0', 'member', 'm', 'name', 'N', 'n', i, \
+         'text', string.rep('x', 4000)) end return 'OK'";
+    for number in 0..16 {
+        redis.command(&["EVAL", fill, "1", &room_key(&format!("room {number}"), "log")]).await;
+    }
+    redis.command(&["FUNCTION", "FLUSH"]).await;
+    set_limit(&redis, used(&redis).await * 9 / 10).await;
+    let new = entry("room 0", "teal", 1);
+    assert!(matches!(refusal(log.append(&new).await), Err(Refusal::Store(_))));
+    keep(&log);
+    eventually("it takes messages again", async || refusal(log.append(&new).await).is_ok()).await;
+}
+
+#[tokio::test]
+async fn one_replica_at_a_time_tidies() {
+    let redis = quick_redis().await;
+    let log = redis_log(&redis, LogBounds { room_expiry: Duration::from_secs(1), ..bounds() });
+    redis.command(&["SET", "rollcall:janitor", "another", "PX", "4000"]).await;
+    let began = Instant::now();
+    taken(&log, &entry("vault", "teal", 1)).await;
+    keep(&log);
+    let is_emptied = async || {
+        let page = log.read_after("vault", EntryId::ZERO, 10).await.expect("a page");
+        page.entries.is_empty()
+    };
+    eventually("the other's lease ends", async || {
+        let emptied = is_emptied().await;
+        let theirs = redis.command(&["GET", "rollcall:janitor"]).await.contains("another");
+        assert!(!(emptied && theirs), "it is the other's to do");
+        assert!(theirs || began.elapsed() > Duration::from_secs(3), "it is the other's lease");
+        !theirs
+    })
+    .await;
+    eventually("this one does it", is_emptied).await;
+}
+
+/// A clock that jumps by a month must not empty every room.
+#[tokio::test]
+async fn a_clock_that_was_set_ends_no_room() {
+    let redis = Redis::start_with_clock().await;
+    let log = redis_log(&redis, LogBounds { log_bytes: 50_000, ..bounds() });
+    taken(&log, &entry("vault", "teal", 1)).await;
+    redis.set_clock_ahead(30 * 24 * 3600);
+    keep(&log);
+    // Two rounds that reached every room: each trims a log that no append did.
+    let large = room_key("large", "log");
+    let fill = "for i = 1, 100 do redis.call('XADD', KEYS[1], '*', 'text', string.rep('x', 4000)) end return 'OK'";
+    for _ in 0..2 {
+        redis.command(&["EVAL", fill, "1", &large]).await;
+        eventually("a round", async || bytes_of(&redis, &large).await < 100_000).await;
+        // The next one begins at once while memory is short.
+        set_limit(&redis, used(&redis).await * 10 / 8).await;
+    }
+    let page = log.read_after("vault", EntryId::ZERO, 10).await.expect("a page");
+    assert_eq!(page.entries.len(), 1);
+}
