@@ -11,7 +11,15 @@ use redis::{
 use super::LogError;
 use crate::metrics::Metrics;
 
-const FUNCTIONS: &str = include_str!("functions.lua");
+/// A library of Redis functions. Its version is part of its name and of theirs: releases run side by side.
+pub struct Library {
+    /// As its text says.
+    pub name: &'static str,
+    /// Lua, with its header.
+    pub text: &'static str,
+}
+
+const LIBRARY: Library = Library { name: "rollcall_v2", text: include_str!("functions.lua") };
 
 /// Rooms hash onto this many partitions, each with one feed. Part of the data's format.
 pub(super) const PARTITIONS: u32 = 16;
@@ -66,12 +74,26 @@ impl Link {
         self.0.feed_entries
     }
 
-    /// Calls one of our functions, loading the library first where Redis does not have it.
+    /// Calls one of the log's functions, loading the library first where Redis does not have it.
     ///
     /// # Errors
     /// As [`LogError`] says.
     pub async fn call<T: FromRedisValue>(
         &self,
+        function: &'static str,
+        keys: &[String],
+        args: &[&str],
+    ) -> Result<T, LogError> {
+        self.call_in(&LIBRARY, function, keys, args).await
+    }
+
+    /// Calls a function of `library`, loading that first where Redis does not have it.
+    ///
+    /// # Errors
+    /// As [`LogError`] says.
+    pub async fn call_in<T: FromRedisValue>(
+        &self,
+        library: &Library,
         function: &'static str,
         keys: &[String],
         args: &[&str],
@@ -84,7 +106,7 @@ impl Link {
         let mut connection = self.0.connection.clone();
         let mut result = command.query_async::<Value>(&mut connection).await;
         if result.as_ref().is_err_and(|error| error.to_string().contains("Function not found")) {
-            self.load_functions().await?;
+            self.load(library).await?;
             result = command.query_async::<Value>(&mut connection).await;
         }
         timer.observe_duration();
@@ -97,11 +119,11 @@ impl Link {
         self.0.connection.clone()
     }
 
-    async fn load_functions(&self) -> Result<(), LogError> {
+    async fn load(&self, library: &Library) -> Result<(), LogError> {
         let mut connection = self.0.connection.clone();
         let loaded = redis::cmd("FUNCTION")
             .arg("LOAD")
-            .arg(FUNCTIONS)
+            .arg(library.text)
             .query_async::<()>(&mut connection)
             .await;
         match loaded {

@@ -15,7 +15,7 @@ use crate::mutants::{self, Mutant};
 
 pub(crate) use self::memory::unix_ms;
 pub use self::{
-    link::{Link, feed_key, room_key},
+    link::{Library, Link, feed_key, room_key},
     memory::MemoryLog,
     redis::RedisLog,
 };
