@@ -6,6 +6,7 @@
 pub mod events;
 pub mod process;
 mod redis;
+pub mod stage;
 
 use std::{
     net::SocketAddr,
