@@ -38,7 +38,7 @@ use crate::{
     lifecycle::{Lifecycle, Phase},
     log::{Link, Log, MemoryLog, RedisLog},
     metrics::Metrics,
-    presence::{MemoryPresence, Presence, RedisPresence},
+    presence::{MemoryPresence, Presence, RedisPresence, Store},
     supervise::Supervisor,
 };
 
@@ -137,7 +137,7 @@ pub async fn run(
         shutdown.await;
         drain_and_stop(&app.lifecycle, spread, deadline).await;
         stop.cancel();
-        app.rooms.close();
+        app.rooms.close().await;
         tasks.close();
         if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
             warn!("some connections did not end in time");
@@ -157,21 +157,21 @@ pub async fn run(
 
 fn open_log(config: &Config, metrics: &Metrics) -> anyhow::Result<(Log, Presence)> {
     let limits = &config.limits;
+    let presence = |store| Presence::new(store, &config.replica, config.lease);
     let Some(url) = &config.redis_url else {
         info!("no REDIS_URL: the log is in memory, for this replica alone");
         let log = MemoryLog::new(limits.log_entries, limits.feed_entries);
-        let presence = MemoryPresence::new(config.lease, log.feed());
-        return Ok((Log::Memory(log), Presence::Memory(presence)));
+        let store = Store::Memory(MemoryPresence::new(config.lease, log.feed()));
+        return Ok((Log::Memory(log), presence(store)));
     };
     let link = Link::new(url, config.redis_timeout, limits.feed_entries, metrics.clone())
         .context("REDIS_URL is not an address such as redis://127.0.0.1:6379")?;
-    let presence = RedisPresence::new(link.clone(), config.lease);
-    Ok((Log::Redis(RedisLog::new(link, limits.log_entries)), Presence::Redis(presence)))
+    let store = Store::Redis(RedisPresence::new(link.clone(), config.lease));
+    Ok((Log::Redis(RedisLog::new(link, limits.log_entries)), presence(store)))
 }
 
 /// What goes on beside the connections, until the replica stops.
 fn spawn_keepers(app: &App, supervisor: &Supervisor) {
-    let lease = app.config.lease;
     let rooms = || app.rooms.clone();
     supervisor.keep("following the feeds", {
         let rooms = rooms();
@@ -181,13 +181,13 @@ fn spawn_keepers(app: &App, supervisor: &Supervisor) {
         let rooms = rooms();
         async move { rooms.repair_suspects().await }
     });
-    supervisor.keep("keeping leases", {
+    supervisor.keep("keeping presence", {
         let rooms = rooms();
-        async move { rooms.keep_leases(lease).await }
+        async move { rooms.presence().keep().await }
     });
     supervisor.keep("comparing rooms", {
         let rooms = rooms();
-        async move { rooms.keep_comparing(lease).await }
+        async move { rooms.keep_comparing().await }
     });
     supervisor.keep("asking the log", {
         let app = app.clone();

@@ -43,6 +43,14 @@ impl Entry {
     }
 }
 
+/// What came of renewing a lease.
+pub(super) struct Renewed {
+    /// The store's clock, ms.
+    pub now: u64,
+    /// The incarnations that live; none if the lease was lost.
+    pub living: Option<BTreeSet<String>>,
+}
+
 /// What replicas of the release before have of a room.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct V2 {

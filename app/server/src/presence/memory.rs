@@ -9,10 +9,7 @@ use std::{
 use rollcall_protocol::{EntryId, Member, PresenceEvent};
 use tokio::{sync::broadcast, time::Instant};
 
-use super::{
-    entry::{Entry, Present},
-    store::Renewed,
-};
+use super::entry::{Entry, Present, Renewed};
 use crate::log::FeedEvent;
 
 /// The rooms' members in memory, announced on a feed. Clones share them.

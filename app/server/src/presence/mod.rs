@@ -395,6 +395,15 @@ impl Presence {
         Ok(())
     }
 
+    /// Ends a member's presence, whoever holds it: for a mutant.
+    pub(crate) async fn expel(&self, room: &str, member: &str) {
+        let members = [member.to_owned()];
+        if let Ok(present) = self.0.store.present(room).await {
+            let holders: Vec<_> = present.holders(&members).into_iter().collect();
+            let _ = self.0.store.reap(room, present.now, &holders, &members).await;
+        }
+    }
+
     /// Tells the room that a member is typing. Kept nowhere; lost if the store does not answer.
     pub async fn typing(&self, room: &str, member: &str, name: &str) {
         self.0.store.typing(room, member, name).await;

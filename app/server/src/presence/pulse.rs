@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use super::store::Renewed;
+use super::entry::Renewed;
 
 /// The lease of one incarnation, and how long the store has been well.
 ///

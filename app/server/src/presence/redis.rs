@@ -7,10 +7,7 @@ use std::{
 
 use rollcall_protocol::{EntryId, Member};
 
-use super::{
-    entry::{Entry, Present, V2},
-    store::Renewed,
-};
+use super::entry::{Entry, Present, Renewed, V2};
 use crate::log::{Library, Link, LogError, feed_key, room_key};
 
 const LIBRARY: Library =

@@ -1,10 +1,12 @@
 //! Where presence is kept: the same words for Redis and for memory.
 
-use std::collections::BTreeSet;
-
 use rollcall_protocol::Member;
 
-use super::{MemoryPresence, RedisPresence, entry::Present};
+use super::{
+    entry::{Present, Renewed},
+    memory::MemoryPresence,
+    redis::RedisPresence,
+};
 use crate::{
     log::LogError,
     mutants::{self, Mutant},
@@ -17,14 +19,6 @@ pub enum Store {
     Redis(RedisPresence),
     /// Of this process.
     Memory(MemoryPresence),
-}
-
-/// What came of renewing a lease.
-pub(super) struct Renewed {
-    /// The store's clock, ms.
-    pub now: u64,
-    /// The incarnations that live; none if the lease was lost.
-    pub living: Option<BTreeSet<String>>,
 }
 
 impl Store {
