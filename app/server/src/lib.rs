@@ -38,7 +38,7 @@ use crate::{
     lifecycle::{Lifecycle, Phase},
     log::{Link, Log, MemoryLog, RedisLog},
     metrics::Metrics,
-    presence::{MemoryPresence, Presence, RedisPresence},
+    presence::{MemoryPresence, Presence, RedisPresence, Store},
     supervise::Supervisor,
 };
 
@@ -126,8 +126,7 @@ pub async fn run(
     let spread = config.drain_spread;
     let deadline = config.drain_deadline;
     let app = App::new(config, rooms, health, metrics, tasks.clone());
-    app.metrics.watch_budget("rings", rings);
-    app.metrics.watch_budget("outlets", app.outlets.clone());
+    watch_budgets(&app, rings);
     spawn_keepers(&app, &supervisor);
 
     let serve = http::serve(listeners.public, http::public(app.clone()), sockets, stop.clone());
@@ -137,7 +136,7 @@ pub async fn run(
         shutdown.await;
         drain_and_stop(&app.lifecycle, spread, deadline).await;
         stop.cancel();
-        app.rooms.close();
+        app.rooms.close().await;
         tasks.close();
         if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
             warn!("some connections did not end in time");
@@ -157,21 +156,29 @@ pub async fn run(
 
 fn open_log(config: &Config, metrics: &Metrics) -> anyhow::Result<(Log, Presence)> {
     let limits = &config.limits;
+    let presence = |store| Presence::new(store, &config.replica, config.lease);
     let Some(url) = &config.redis_url else {
         info!("no REDIS_URL: the log is in memory, for this replica alone");
         let log = MemoryLog::new(limits.log.clone());
-        let presence = MemoryPresence::new(config.lease, log.feed());
-        return Ok((Log::Memory(log), Presence::Memory(presence)));
+        let store = Store::Memory(MemoryPresence::new(config.lease, log.feed()));
+        return Ok((Log::Memory(log), presence(store)));
     };
     let link = Link::new(url, config.redis_timeout, limits.log.feed_entries, metrics.clone())
         .context("REDIS_URL is not an address such as redis://127.0.0.1:6379")?;
-    let presence = RedisPresence::new(link.clone(), config.lease);
-    Ok((Log::Redis(RedisLog::new(link, limits.log.clone())), Presence::Redis(presence)))
+    let store = Store::Redis(RedisPresence::new(link.clone(), config.lease));
+    Ok((Log::Redis(RedisLog::new(link, limits.log.clone())), presence(store)))
+}
+
+fn watch_budgets(app: &App, rings: Budget) {
+    let outlets = app.outlets.clone();
+    let log = app.rooms.log().clone();
+    app.metrics.watch_budget("rings", move || rings.used_ratio());
+    app.metrics.watch_budget("outlets", move || outlets.used_ratio());
+    app.metrics.watch_budget("redis", move || log.usage().ratio());
 }
 
 /// What goes on beside the connections, until the replica stops.
 fn spawn_keepers(app: &App, supervisor: &Supervisor) {
-    let lease = app.config.lease;
     let rooms = || app.rooms.clone();
     supervisor.keep("following the feeds", {
         let rooms = rooms();
@@ -181,13 +188,13 @@ fn spawn_keepers(app: &App, supervisor: &Supervisor) {
         let rooms = rooms();
         async move { rooms.repair_suspects().await }
     });
-    supervisor.keep("keeping leases", {
+    supervisor.keep("keeping presence", {
         let rooms = rooms();
-        async move { rooms.keep_leases(lease).await }
+        async move { rooms.presence().keep().await }
     });
     supervisor.keep("comparing rooms", {
         let rooms = rooms();
-        async move { rooms.keep_comparing(lease).await }
+        async move { rooms.keep_comparing().await }
     });
     supervisor.keep("keeping the logs within their bounds", {
         let log = app.rooms.log().clone();

@@ -1,7 +1,7 @@
 //! What a replica counts, in Prometheus text. Never labelled by room or user.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -10,7 +10,8 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
-use crate::budget::Budget;
+/// Tells which share of something is used.
+type Ratio = Box<dyn Fn() -> f64 + Send>;
 
 /// Every metric of a replica. Clones share them.
 #[derive(Clone)]
@@ -41,7 +42,7 @@ pub struct Metrics {
     pub stalled_closes: IntCounter,
     /// Share of each budget that is used, by `what`.
     budget_used: GaugeVec,
-    budgets: Arc<Mutex<Vec<(&'static str, Budget)>>>,
+    budgets: Arc<Mutex<Vec<(&'static str, Ratio)>>>,
     /// Seconds Redis took for one function call.
     pub redis_seconds: Histogram,
     /// Tasks of the runtime; they grow with connections and rooms, and must shrink with them.
@@ -127,9 +128,13 @@ impl Metrics {
         self.http_seconds.observe(took.as_secs_f64());
     }
 
-    /// Shows how much of `budget` is used, as `what`.
-    pub fn watch_budget(&self, what: &'static str, budget: Budget) {
-        self.budgets.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((what, budget));
+    /// Shows which share of a budget is used, as `what`.
+    pub fn watch_budget(&self, what: &'static str, used: impl Fn() -> f64 + Send + 'static) {
+        self.budgets().push((what, Box::new(used)));
+    }
+
+    fn budgets(&self) -> MutexGuard<'_, Vec<(&'static str, Ratio)>> {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The exposition format, version 0.0.4.
@@ -140,10 +145,8 @@ impl Metrics {
     pub fn text(&self) -> String {
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
-        for (what, budget) in
-            &*self.budgets.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-        {
-            self.budget_used.with_label_values(&[what]).set(budget.used_ratio());
+        for (what, used) in &*self.budgets() {
+            self.budget_used.with_label_values(&[what]).set(used());
         }
         let mut text = Vec::new();
         // Writing to a Vec does not fail.

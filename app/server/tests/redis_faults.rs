@@ -5,11 +5,7 @@ mod support;
 use std::time::Duration;
 
 use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
-use rollcall_server::{
-    log::{Link, feed_key, room_key},
-    metrics::Metrics,
-    presence::{Presence, RedisPresence},
-};
+use rollcall_server::log::{feed_key, room_key};
 use serde_json::json;
 use support::{Redis, Replica, Socket, assert_chain, http, is_leave, key};
 
@@ -229,27 +225,6 @@ async fn a_clock_that_was_set_back_gives_no_lost_id_out_again() {
     let is_new = |frame: &ServerFrame| matches!(frame, ServerFrame::Message(m) if m.text == "new");
     let Some(ServerFrame::Message(new)) = teal.until(is_new).await.pop() else { panic!("new") };
     assert!(new.id > lost, "{} after {lost}", new.id);
-}
-
-/// So that the others get the time to renew, whoever would declare somebody gone learns that time has jumped.
-#[tokio::test]
-async fn who_ends_leases_notices_that_the_clock_was_set_and_others_do_not_care() {
-    let redis = Redis::start_with_clock().await;
-    let link = Link::new(&redis.url(), Duration::from_secs(1), 100, Metrics::new()).expect("a URL");
-    let presence = Presence::Redis(RedisPresence::new(link, Duration::from_secs(12)));
-    for (ahead, reap, is_well) in [
-        (0, true, true),
-        (0, true, true),
-        (5, false, true),
-        (5, true, false),
-        (5, true, true),
-        (0, true, false),
-        (0, true, true),
-    ] {
-        redis.set_clock_ahead(ahead);
-        let entered = presence.enter("vault", &[], reap).await;
-        assert_eq!(entered.is_ok(), is_well, "{ahead} s ahead: {entered:?}");
-    }
 }
 
 /// Leases run out by it, but not before their members could renew them.

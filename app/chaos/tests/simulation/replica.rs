@@ -250,7 +250,7 @@ impl Conn {
     fn exit(&mut self, room: &str) {
         self.entering.retain(|entering| entering.cursor.room != room);
         if let Some(joined) = self.rooms.remove(room) {
-            joined.visit.end(None);
+            joined.visit.end();
         }
     }
 
@@ -337,7 +337,7 @@ impl Conn {
     /// The connection is over: the rooms forget it.
     pub fn end(&mut self) {
         for joined in self.rooms.values() {
-            joined.visit.end(None);
+            joined.visit.end();
         }
     }
 }

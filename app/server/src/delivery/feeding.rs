@@ -110,7 +110,7 @@ impl Rooms {
     async fn repair_now(&self, open: &OpenRoom) -> Result<bool, LogError> {
         let mut settled = true;
         if open.loaded.initialized() {
-            settled = open.room.settle(self.inner.parts.presence.snapshot(&open.room.name).await?);
+            settled = self.compare_presence(&open.room).await?;
         }
         self.bridge(open).await?;
         Ok(settled)

@@ -54,7 +54,7 @@ impl Listener {
         self.hand_over(&mut place, batch);
         let took_signals =
             batch.signals.is_empty() || (place.is_live() && self.sink.offer(&batch.signals));
-        if batch.presence_lost || (batch.has_presence && !took_signals) {
+        if batch.has_presence && !took_signals {
             place.missed_presence();
         }
         if (was_live && !place.is_live()) || (place.is_live() && place.needs_members()) {

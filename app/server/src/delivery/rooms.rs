@@ -12,7 +12,6 @@ use std::{
 use rollcall_protocol::{EntryId, Member};
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use super::{
     fan_out::fan_out,
@@ -28,7 +27,7 @@ use crate::{
     log::{Log, LogError, splice},
     metrics::Metrics,
     mutants::{self, Mutant},
-    presence::Presence,
+    presence::{Presence, Seat},
     room::{RingLimits, Room, RoomLimits},
     supervise::Supervisor,
 };
@@ -150,7 +149,13 @@ impl Rooms {
         &self.inner.parts.log
     }
 
-    /// Opens `name` for `member` and finds where `after` stands in its log.
+    /// Who is in the rooms.
+    #[must_use]
+    pub fn presence(&self) -> &Presence {
+        &self.inner.parts.presence
+    }
+
+    /// Opens `name`, seats `member` there, and finds where `after` stands in its log.
     ///
     /// # Errors
     /// If there are too many rooms, or the log does not answer.
@@ -159,32 +164,24 @@ impl Rooms {
         name: &str,
         member: Option<&Member>,
         after: Option<EntryId>,
-    ) -> Result<(Arc<Room<Listener>>, Start), JoinError> {
+    ) -> Result<(Arc<Room<Listener>>, Option<Seat>, Start), JoinError> {
         let open = self.open(name)?;
         open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
-        if let Some(member) = member {
-            if after.is_some() && mutants::active(Mutant::LeaveJoinOnMove) {
-                self.exit(name, &member.member).await;
+        let seat = match member {
+            Some(member) => {
+                if after.is_some() && mutants::active(Mutant::LeaveJoinOnMove) {
+                    self.presence().expel(name, &member.member).await;
+                }
+                Some(self.presence().enter(name, member).await?)
             }
-            match self.inner.parts.presence.enter(name, std::slice::from_ref(member), false).await {
-                // Redis refuses writes, but one can still read: the next renewal makes up for it.
-                Ok(()) | Err(LogError::Refused(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+            None => None,
+        };
         let start = match after {
             None => Start::Fresh(open.room.head()),
             Some(_) if mutants::active(Mutant::ResumeFromTail) => Start::Resumed(open.room.head()),
             Some(cursor) => self.locate(&open.room, cursor).await?,
         };
-        Ok((open.room.clone(), start))
-    }
-
-    /// Ends a member's presence: it left, and is not just gone.
-    pub async fn exit(&self, name: &str, member: &str) {
-        if let Err(error) = self.inner.parts.presence.exit(name, member).await {
-            warn!(%error, "a lease could not be ended and will run out");
-        }
+        Ok((open.room.clone(), seat, start))
     }
 
     fn open(&self, name: &str) -> Result<Arc<OpenRoom>, JoinError> {
@@ -218,17 +215,27 @@ impl Rooms {
 
     /// Fills a room that was opened just now. The feed may be ahead of what is read here, but never behind.
     async fn load(&self, room: &Room<Listener>) -> Result<(), LogError> {
-        let snapshot = self.inner.parts.presence.snapshot(&room.name).await?;
         let page = self.log().read_before(&room.name, None, self.inner.page_entries).await?;
         if page.last == EntryId::ZERO {
             // A new room, which may have to wait until there is memory for it.
             self.log().open(&room.name).await?;
         }
         room.fill(page.entries, page.last);
-        if !room.settle(snapshot) {
-            room.settle(self.inner.parts.presence.snapshot(&room.name).await?);
+        loop {
+            let ask = room.ask();
+            let snapshot = self.presence().snapshot(&room.name).await?;
+            // Too old is one that more events overtook than are kept.
+            if room.settle(ask, snapshot) {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// Compares who is in a room with what the store says. False if that was overtaken: it is to be done once more.
+    pub(super) async fn compare_presence(&self, room: &Room<Listener>) -> Result<bool, LogError> {
+        let ask = room.ask();
+        let snapshot = self.presence().compare(&room.name, |snapshot| room.loses(snapshot)).await?;
+        Ok(room.settle(ask, snapshot))
     }
 
     async fn locate(&self, room: &Arc<Room<Listener>>, cursor: EntryId) -> Result<Start, LogError> {
@@ -279,8 +286,9 @@ impl Rooms {
         close_empty(&mut self.open_rooms(), after);
     }
 
-    /// Stops the rooms' tasks.
-    pub fn close(&self) {
+    /// Stops the rooms' tasks, and tells where members are no more.
+    pub async fn close(&self) {
+        self.presence().close().await;
         self.open_rooms().drain().for_each(|(_, open)| open.closed.cancel());
     }
 }

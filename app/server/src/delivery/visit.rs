@@ -112,8 +112,8 @@ impl Visit {
         })
     }
 
-    /// Leaves the room. Says whether `member` has no other connection here.
-    pub fn end(&self, member: Option<&Member>) -> bool {
-        self.room.detach(self.connection, member)
+    /// Leaves the room.
+    pub fn end(&self) {
+        self.room.detach(self.connection);
     }
 }

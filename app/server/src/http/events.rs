@@ -69,7 +69,7 @@ pub async fn events(
         Some(id) => Some(id.parse().map_err(|e| bad(ErrorCode::BadFrame, format!("{e}")))?),
     };
     let guard = admit(&app, peer, &headers)?;
-    let (room, start) = app.rooms.join(&room, None, after).await?;
+    let (room, _, start) = app.rooms.join(&room, None, after).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
     // A task of its own, because a body is only asked for more while its reader reads: a stream that
@@ -263,7 +263,7 @@ async fn deadline_passed(mut standing: watch::Receiver<Standing>) {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.visit.end(None);
+        self.visit.end();
         self.app.metrics.connections.with_label_values(&["sse"]).dec();
     }
 }

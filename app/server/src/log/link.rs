@@ -11,11 +11,23 @@ use redis::{
 use super::model::{LogError, Refusal};
 use crate::metrics::Metrics;
 
-/// Every library of functions that a replica calls. Loaded all at once where Redis lacks one.
-const LIBRARIES: [&str; 2] = [
-    concat!("#!lua name=rollcall_log_v3\n", include_str!("bounds.lua"), include_str!("log.lua")),
-    include_str!("functions.lua"),
-];
+/// A library of Redis functions. Its version is part of its name and of theirs: releases run side by side.
+pub struct Library {
+    /// As its text says.
+    pub name: &'static str,
+    /// Lua, with its header.
+    pub text: &'static str,
+}
+
+/// The functions of the room logs.
+const LOG: Library = Library {
+    name: "rollcall_log_v3",
+    text: concat!(
+        "#!lua name=rollcall_log_v3\n",
+        include_str!("bounds.lua"),
+        include_str!("log.lua")
+    ),
+};
 /// What our functions that only read begin with.
 const READS: [&str; 3] = ["rollcall_read", "rollcall_last", "rollcall_present"];
 
@@ -72,12 +84,26 @@ impl Link {
         self.0.feed_entries
     }
 
-    /// Calls one of our functions, loading the libraries first where Redis does not have it.
+    /// Calls one of the log's functions, loading the library first where Redis does not have it.
     ///
     /// # Errors
     /// As [`LogError`] says.
     pub async fn call<T: FromRedisValue>(
         &self,
+        function: &'static str,
+        keys: &[String],
+        args: &[&str],
+    ) -> Result<T, LogError> {
+        self.call_in(&LOG, function, keys, args).await
+    }
+
+    /// Calls a function of `library`, loading that first where Redis does not have it.
+    ///
+    /// # Errors
+    /// As [`LogError`] says.
+    pub async fn call_in<T: FromRedisValue>(
+        &self,
+        library: &Library,
         function: &'static str,
         keys: &[String],
         args: &[&str],
@@ -89,7 +115,7 @@ impl Link {
         let mut connection = self.0.connection.clone();
         let mut result = command.query_async::<Value>(&mut connection).await;
         if result.as_ref().is_err_and(|error| error.to_string().contains("Function not found")) {
-            self.load_functions().await?;
+            self.load(library).await?;
             result = command.query_async::<Value>(&mut connection).await;
         }
         timer.observe_duration();
@@ -102,18 +128,18 @@ impl Link {
         self.0.connection.clone()
     }
 
-    async fn load_functions(&self) -> Result<(), LogError> {
+    async fn load(&self, library: &Library) -> Result<(), LogError> {
         let mut connection = self.0.connection.clone();
-        for library in LIBRARIES {
-            let mut load = redis::cmd("FUNCTION");
-            load.arg("LOAD").arg(library);
-            match load.query_async::<()>(&mut connection).await {
-                // Another replica was quicker. Same name, same code: it is versioned.
-                Err(error) if error.to_string().contains("already exists") => {}
-                other => other.map_err(classify)?,
-            }
+        let loaded = redis::cmd("FUNCTION")
+            .arg("LOAD")
+            .arg(library.text)
+            .query_async::<()>(&mut connection)
+            .await;
+        match loaded {
+            // Another replica was quicker. Same name, same code: it is versioned.
+            Err(error) if error.to_string().contains("already exists") => Ok(()),
+            other => other.map_err(classify),
         }
-        Ok(())
     }
 
     /// A connection of its own, for commands that block for up to `block`.

@@ -139,11 +139,6 @@ impl MemoryLog {
         Page { entries, last: log.last, unread: None }
     }
 
-    pub(super) fn typing(&self, room: &str, member: &str, name: &str) {
-        let (room, member, name) = (room.to_owned(), member.to_owned(), name.to_owned());
-        let _ = self.feed.send(FeedEvent::Typing { room, member, name });
-    }
-
     pub(super) async fn follow(&self, events: mpsc::Sender<FeedEvent>) {
         let mut feed = self.feed.subscribe();
         // What was appended before the subscription.

@@ -21,7 +21,7 @@ use crate::mutants::{self, Mutant};
 
 pub(crate) use self::clock::unix_ms;
 pub use self::{
-    link::{Link, feed_key, room_key},
+    link::{Library, Link, feed_key, room_key},
     memory::MemoryLog,
     model::{Appended, FeedEvent, LogError, NewEntry, Page, Refusal, Usage},
     redis::RedisLog,
@@ -144,14 +144,6 @@ impl Log {
         match self {
             Self::Redis(log) => log.read_before(room, before, limit).await,
             Self::Memory(log) => Ok(log.read_before(room, before, limit)),
-        }
-    }
-
-    /// Tells the room that a member is typing. Kept nowhere; lost if the log does not answer.
-    pub async fn typing(&self, room: &str, member: &str, name: &str) {
-        match self {
-            Self::Redis(log) => log.typing(room, member, name).await,
-            Self::Memory(log) => log.typing(room, member, name),
         }
     }
 

@@ -125,11 +125,6 @@ impl RedisLog {
         Ok((read_id(&last)?, entries))
     }
 
-    pub(super) async fn typing(&self, room: &str, member: &str, name: &str) {
-        // Nobody misses one: whoever goes on typing says so again.
-        self.tell(room, &["kind", "typing", "room", room, "member", member, "name", name]).await;
-    }
-
     /// Adds to the feed alone. What fails is not told.
     async fn tell(&self, room: &str, fields: &[&str]) {
         let (nonce, entries) = (nonce(), self.bounds.feed_entries.to_string());

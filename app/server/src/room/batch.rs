@@ -17,8 +17,6 @@ pub struct Batch {
     pub signals: Bytes,
     /// Whether `signals` has presence in it, which a listener cannot do without.
     pub has_presence: bool,
-    /// Presence frames were dropped before this hand-over: every listener needs the whole list.
-    pub presence_lost: bool,
 }
 
 impl Batch {

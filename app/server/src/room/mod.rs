@@ -5,7 +5,7 @@
 
 mod batch;
 mod ring;
-mod roster;
+pub mod roster;
 
 use std::{
     collections::HashMap,
@@ -13,8 +13,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use rollcall_protocol::{EntryId, Member, Message, PresenceEvent, ServerFrame};
+use bytes::BytesMut;
+use rollcall_protocol::{EntryId, Member, Message, PresenceEvent};
 use tokio::{sync::Notify, time::Instant};
 
 pub use self::{
@@ -22,7 +22,10 @@ pub use self::{
     ring::{After, Frame, RingLimits},
     roster::Roster,
 };
-use self::{ring::Ring, roster::Change};
+use self::{
+    ring::Ring,
+    roster::{Ask, RosterLimits, Settled},
+};
 use crate::{budget::Budget, presence::Snapshot, wire};
 
 /// Bounds of one room.
@@ -32,9 +35,9 @@ pub struct RoomLimits {
     pub ring: RingLimits,
     /// About how many bytes of messages one hand-over has.
     pub batch_bytes: usize,
-    /// Presence and typing frames that may wait for a hand-over; beyond that the oldest are dropped.
+    /// Presence and typing frames that may wait for a hand-over.
     pub signals: usize,
-    /// Presence events kept until the first snapshot.
+    /// Presence events kept to bring a snapshot up to date.
     pub early: usize,
     /// Members named in `joined` and `members`; the rest are only counted.
     pub listed: usize,
@@ -60,18 +63,11 @@ struct State<L> {
     head: EntryId,
     /// The last entry handed to the listeners.
     handed: EntryId,
-    signals: Vec<Signal>,
-    presence_lost: bool,
     roster: Roster,
+    /// When the roster has more to tell, though nothing happens until then.
+    tell_at: Option<Instant>,
     listeners: HashMap<u64, Arc<L>>,
-    /// Members connected here: name, and how often.
-    local: HashMap<String, (String, usize)>,
     empty_since: Option<Instant>,
-}
-
-struct Signal {
-    is_presence: bool,
-    wire: Bytes,
 }
 
 /// How a room stands at one instant.
@@ -96,17 +92,17 @@ impl<L> Room<L> {
     /// A room without listeners; its ring shares `rings` with the others of this replica.
     #[must_use]
     pub fn new(name: String, limits: RoomLimits, rings: &Budget) -> Self {
+        let roster_limits =
+            RosterLimits { listed: limits.listed, waiting: limits.signals, early: limits.early };
         let state = State {
             ring: Ring::new(limits.ring, rings),
             epoch: 0,
             handed_epoch: 0,
             head: EntryId::ZERO,
             handed: EntryId::ZERO,
-            signals: Vec::new(),
-            presence_lost: false,
-            roster: Roster::new(limits.listed, limits.early),
+            roster: Roster::new(&name, roster_limits, wire::text_frame),
+            tell_at: None,
             listeners: HashMap::new(),
-            local: HashMap::new(),
             empty_since: Some(Instant::now()),
         };
         Self { name, limits, state: Mutex::new(state), wake: Notify::new() }
@@ -117,7 +113,7 @@ impl<L> Room<L> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Adds a listener, and its member if it has one. Returns how many are present, and who, the member among them: at
+    /// Adds a listener. Returns how many are present, and who, the member among them: at
     /// one moment, so that each member that comes or goes is either in this list or told to the listener.
     pub fn attach(
         &self,
@@ -128,29 +124,16 @@ impl<L> Room<L> {
         let mut state = self.state();
         state.empty_since = None;
         state.listeners.insert(connection, listener);
-        if let Some(Member { member, name }) = member {
-            state.local.entry(member.clone()).or_insert_with(|| (name.clone(), 0)).1 += 1;
-        }
         state.roster.listed(member)
     }
 
-    /// Removes a listener. Says whether its member has no other connection here.
-    pub fn detach(&self, connection: u64, member: Option<&Member>) -> bool {
+    /// Removes a listener.
+    pub fn detach(&self, connection: u64) {
         let mut state = self.state();
-        if state.listeners.remove(&connection).is_none() {
-            return false;
-        }
-        if state.listeners.is_empty() {
+        state.listeners.remove(&connection);
+        if state.listeners.is_empty() && state.empty_since.is_none() {
             state.empty_since = Some(Instant::now());
         }
-        let Some(Member { member, .. }) = member else { return false };
-        let Some((_, connections)) = state.local.get_mut(member) else { return false };
-        *connections -= 1;
-        let is_last = *connections == 0;
-        if is_last {
-            state.local.remove(member);
-        }
-        is_last
     }
 
     /// What comes after `cursor`, about `space` bytes of it.
@@ -229,71 +212,47 @@ impl<L> Room<L> {
         }
     }
 
-    fn signal(&self, state: &mut State<L>, is_presence: bool, frame: &ServerFrame) {
-        if state.listeners.is_empty() {
-            return;
-        }
-        if state.signals.len() >= self.limits.signals {
-            state.presence_lost |= state.signals.remove(0).is_presence;
-        }
-        state.signals.push(Signal { is_presence, wire: wire::text_frame(frame) });
-        self.wake.notify_one();
-    }
-
     /// A member is typing.
     pub fn typing(&self, member: String, name: String) {
-        let frame = ServerFrame::Typing { room: self.name.clone(), member, name };
-        self.signal(&mut self.state(), false, &frame);
+        self.state().roster.typing(member, name);
+        self.wake.notify_one();
     }
 
     /// A presence event, `at` its place in the feed.
     pub fn presence(&self, at: EntryId, event: PresenceEvent, member: Member) {
-        let mut state = self.state();
-        let change = state.roster.event(at, Change { event, member });
-        self.tell(&mut state, change);
+        if self.state().roster.event(at, event, member).is_some() {
+            self.wake.notify_one();
+        }
     }
 
     /// The feeds have lost something: the next snapshot is newer than what they told before, whatever its ID.
     pub fn forget_presence(&self) {
-        self.state().roster.forget_place();
+        self.state().roster.forget_order();
     }
 
-    /// Makes the list of members that of `snapshot`. False if events have overtaken it: a fresh one is needed.
-    pub fn settle(&self, snapshot: Snapshot) -> bool {
-        let mut state = self.state();
-        let changes = state.roster.settle(snapshot);
-        let settled = changes.is_some();
-        self.tell(&mut state, changes.into_iter().flatten());
-        settled
+    /// To be called before a snapshot is read.
+    #[must_use]
+    pub fn ask(&self) -> Ask {
+        self.state().roster.ask()
     }
 
-    fn tell(&self, state: &mut State<L>, changes: impl IntoIterator<Item = Change>) {
-        for Change { event, member: Member { member, name } } in changes {
-            let frame = ServerFrame::Presence { room: self.name.clone(), event, member, name };
-            self.signal(state, true, &frame);
-        }
+    /// Whether by this snapshot somebody is gone of whom nobody told so.
+    #[must_use]
+    pub fn loses(&self, snapshot: &Snapshot) -> bool {
+        self.state().roster.loses(snapshot)
+    }
+
+    /// Makes the list of members that of `snapshot`. False if it is too old: a fresh one is needed.
+    pub fn settle(&self, ask: Ask, snapshot: Snapshot) -> bool {
+        let settled = self.state().roster.settle(ask, snapshot);
+        self.wake.notify_one();
+        settled != Settled::AskAgain
     }
 
     /// How many are present, and who.
     #[must_use]
     pub fn members(&self) -> (usize, Vec<Member>) {
         self.state().roster.listed(None)
-    }
-
-    /// The members that are connected here.
-    #[must_use]
-    pub fn local_members(&self) -> Vec<Member> {
-        let state = self.state();
-        let local = state.local.iter();
-        local
-            .map(|(member, (name, _))| Member { member: member.clone(), name: name.clone() })
-            .collect()
-    }
-
-    /// Whether nobody listens.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.state().listeners.is_empty()
     }
 
     /// How long nobody has listened.
@@ -304,7 +263,17 @@ impl<L> Room<L> {
 
     /// Waits until [`Self::take_batch`] may have something.
     pub async fn something_new(&self) {
-        self.wake.notified().await;
+        let tell_at = self.state().tell_at;
+        let due = async {
+            match tell_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = due => {}
+        }
     }
 
     /// What the listeners have not been handed yet.
@@ -320,10 +289,10 @@ impl<L> Room<L> {
                 break;
             }
         }
-        let signals = std::mem::take(&mut state.signals);
-        let presence_lost = std::mem::take(&mut state.presence_lost);
+        let signals = state.roster.take_signals(Instant::now());
+        state.tell_at = signals.again_at;
         let is_rewound = state.handed_epoch != state.epoch;
-        if frames.is_empty() && signals.is_empty() && !is_rewound {
+        if frames.is_empty() && signals.frames.is_empty() && !is_rewound {
             return None;
         }
         state.handed_epoch = state.epoch;
@@ -332,9 +301,8 @@ impl<L> Room<L> {
             epoch: state.epoch,
             frames,
             messages: bytes.freeze(),
-            has_presence: signals.iter().any(|signal| signal.is_presence),
-            presence_lost,
-            signals: signals.iter().flat_map(|signal| signal.wire.iter().copied()).collect(),
+            has_presence: signals.has_presence,
+            signals: signals.frames,
         };
         Some((batch, state.listeners.values().cloned().collect()))
     }

@@ -1,12 +1,40 @@
-//! Who is in a room, as the feed's events and snapshots tell it. Pure.
+//! Who is in a room, and what of that its listeners have yet to be told. Pure.
+//!
+//! Events come over the feed, one by one; snapshots come from the store, and may be older or newer than the last
+//! event. Events since the last snapshot are kept, so that a snapshot that they have overtaken is brought up to date.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
 
-use rollcall_protocol::{EntryId, Member, PresenceEvent};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use rollcall_protocol::{EntryId, Member, PresenceEvent, ServerFrame};
+use tokio::time::Instant;
 
 use crate::presence::Snapshot;
 
-/// A change of the list that listeners are told.
+/// A whole list is told this often at most.
+const LIST_EVERY: Duration = Duration::from_secs(1);
+
+/// Turns a frame into what is written to a connection.
+pub type Encode = fn(&ServerFrame) -> Bytes;
+
+/// The bounds of a roster.
+#[derive(Debug, Clone, Copy)]
+pub struct RosterLimits {
+    /// Members named in `joined` and `members`; in a room with more, changes are not told one by one.
+    pub listed: usize,
+    /// Presence and typing frames that wait for a hand-over.
+    pub waiting: usize,
+    /// Events kept to bring a snapshot up to date.
+    pub early: usize,
+}
+
+/// Somebody came or left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Which.
@@ -15,95 +43,262 @@ pub struct Change {
     pub member: Member,
 }
 
+/// What came of a snapshot.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Settled {
+    /// The list is as the snapshot and the events after it say. This is what it changed.
+    Changed(Vec<Change>),
+    /// The snapshot is too old for the events that are kept: another one is needed.
+    AskAgain,
+}
+
+/// Proof that a snapshot was asked for after what the feed lost last.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    generation: u64,
+}
+
+/// What live listeners are to be handed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Frames, in order.
+    pub frames: Bytes,
+    /// Whether presence is among them: a listener that cannot take them needs the whole list later.
+    pub has_presence: bool,
+    /// When there is more to hand over, even if nothing happens until then.
+    pub again_at: Option<Instant>,
+}
+
 /// Who is in a room.
 pub struct Roster {
+    room: String,
+    limits: RosterLimits,
+    encode: Encode,
+    /// Member → name.
     members: BTreeMap<String, String>,
-    /// Feed events up to this ID are part of `members` already.
+    /// Changes with every change of the list.
+    version: u64,
+    /// The `members` frame of a version.
+    list: Option<(u64, Bytes)>,
+    /// Feed events up to this ID are part of the list.
     at: EntryId,
-    /// Events that came before the first snapshot; afterwards `None`.
-    early: Option<Vec<(EntryId, Change)>>,
-    max_early: usize,
-    max_listed: usize,
+    /// Events after the last snapshot, oldest first.
+    recent: VecDeque<(EntryId, Change)>,
+    /// A snapshot must be at least as new as this: events up to here are kept no more.
+    needs: EntryId,
+    /// Changes when the feed has lost something, and its IDs may begin anew.
+    generation: u64,
+    /// Frames for the next hand-over, and whether each is of presence.
+    waiting: VecDeque<(bool, Bytes)>,
+    /// The frames that wait do not tell everything: the list is to be told anew.
+    is_untold: bool,
+    /// When the list was told last.
+    list_told: Option<Instant>,
 }
 
 impl Roster {
-    /// Nobody known yet. Lists at most `max_listed` members, and keeps `max_early` events until the first snapshot.
+    /// Nobody is known to be in `room` before the first snapshot.
     #[must_use]
-    pub fn new(max_listed: usize, max_early: usize) -> Self {
+    pub fn new(room: &str, limits: RosterLimits, encode: Encode) -> Self {
         Self {
+            room: room.to_owned(),
+            limits,
+            encode,
             members: BTreeMap::new(),
+            version: 0,
+            list: None,
             at: EntryId::ZERO,
-            early: Some(Vec::new()),
-            max_early,
-            max_listed,
+            recent: VecDeque::new(),
+            needs: EntryId::ZERO,
+            generation: 0,
+            waiting: VecDeque::new(),
+            is_untold: false,
+            list_told: None,
         }
     }
 
-    /// An event of the feed; the change, if it is one.
-    pub fn event(&mut self, at: EntryId, change: Change) -> Option<Change> {
+    /// The feed's next event, at its place there. Returns what it changed.
+    pub fn event(&mut self, at: EntryId, event: PresenceEvent, member: Member) -> Option<Change> {
         if at <= self.at {
             return None;
         }
-        match &mut self.early {
-            Some(early) if early.len() < self.max_early => early.push((at, change)),
-            Some(_) => {}
-            None => {
-                self.at = at;
-                return self.apply(change);
-            }
+        self.at = at;
+        let change = Change { event, member };
+        self.recent.push_back((at, change.clone()));
+        while self.recent.len() > self.limits.early {
+            let Some((oldest, _)) = self.recent.pop_front() else { break };
+            self.needs = oldest;
         }
-        None
+        self.apply(change)
     }
 
-    fn apply(&mut self, change: Change) -> Option<Change> {
-        let Member { member, name } = change.member.clone();
-        let changed = match change.event {
-            PresenceEvent::Join => self.members.insert(member, name).is_none(),
-            PresenceEvent::Leave => self.members.remove(&member).is_some(),
-        };
-        changed.then_some(change)
+    /// To be called before a snapshot is asked for, and given to [`Roster::settle`] with it.
+    #[must_use]
+    pub fn ask(&self) -> Ask {
+        Ask { generation: self.generation }
     }
 
-    /// The feeds have lost something: the next snapshot is newer than what they told before, whatever its ID.
-    pub fn forget_place(&mut self) {
+    /// Whether by this snapshot somebody is gone of whom nobody told so.
+    #[must_use]
+    pub fn loses(&self, snapshot: &Snapshot) -> bool {
+        let members = self.brought_up_to_date(snapshot.at, snapshot.members.clone());
+        self.members.keys().any(|member| !members.contains_key(member))
+    }
+
+    /// Makes the list that of a snapshot and of the events after it. One that is not whole only adds members.
+    pub fn settle(&mut self, ask: Ask, snapshot: Snapshot) -> Settled {
+        if ask.generation != self.generation || snapshot.at < self.needs {
+            return Settled::AskAgain;
+        }
+        let members = self.brought_up_to_date(snapshot.at, snapshot.members);
+        let is_gone = |member: &String| snapshot.is_whole && !members.contains_key(member);
+        let left = self.members.iter().filter(|(member, _)| is_gone(member));
+        let left: Vec<_> =
+            left.map(|(member, name)| changed(PresenceEvent::Leave, member, name)).collect();
+        let here = members.iter().map(|(member, name)| changed(PresenceEvent::Join, member, name));
+        let changes = left.into_iter().chain(here);
+        let changes = changes.filter_map(|change| self.apply(change)).collect();
+        self.recent.retain(|(at, _)| *at > snapshot.at);
+        self.needs = snapshot.at;
+        self.at = self.at.max(snapshot.at);
+        Settled::Changed(changes)
+    }
+
+    fn brought_up_to_date(
+        &self,
+        at: EntryId,
+        mut members: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        for (_, Change { event, member }) in self.recent.iter().filter(|(event, _)| *event > at) {
+            match event {
+                PresenceEvent::Join => members.insert(member.member.clone(), member.name.clone()),
+                PresenceEvent::Leave => members.remove(&member.member),
+            };
+        }
+        members
+    }
+
+    /// The feed has lost something: until the next snapshot the list may be wrong, and whatever ID comes now is newer than
+    /// those before.
+    pub fn forget_order(&mut self) {
+        self.generation += 1;
         self.at = EntryId::ZERO;
+        self.needs = EntryId::ZERO;
+        self.recent.clear();
     }
 
-    /// Makes the list that of `snapshot`, then applies what came meanwhile. None if events have overtaken the
-    /// snapshot: a fresh one is needed.
-    pub fn settle(&mut self, snapshot: Snapshot) -> Option<Vec<Change>> {
-        if snapshot.at < self.at {
+    /// Changes the list. Returns the change if it was one.
+    fn apply(&mut self, change: Change) -> Option<Change> {
+        let Member { member, name } = &change.member;
+        let is_change = match change.event {
+            PresenceEvent::Join => match self.members.insert(member.clone(), name.clone()) {
+                None => true,
+                Some(old) => {
+                    // A new name is in the next list; nobody came.
+                    self.version += u64::from(old != *name);
+                    false
+                }
+            },
+            PresenceEvent::Leave => self.members.remove(member).is_some(),
+        };
+        if !is_change {
             return None;
         }
-        self.at = snapshot.at;
-        let gone =
-            self.members.iter().filter(|(member, _)| !snapshot.members.contains_key(*member));
-        let gone: Vec<_> =
-            gone.map(member).map(|member| Change { event: PresenceEvent::Leave, member }).collect();
-        let here = snapshot.members.iter().map(member);
-        let here: Vec<_> =
-            here.map(|member| Change { event: PresenceEvent::Join, member }).collect();
-        let mut changes: Vec<_> =
-            gone.into_iter().chain(here).filter_map(|it| self.apply(it)).collect();
-        for (at, change) in self.early.take().into_iter().flatten() {
-            if at > self.at {
-                self.at = at;
-                changes.extend(self.apply(change));
-            }
-        }
-        Some(changes)
+        self.version += 1;
+        self.signal_change(&change);
+        Some(change)
     }
 
-    /// How many are here, `me` among them, and who: as many as are listed at most, `me` first if the feed has not told it yet.
+    fn signal_change(&mut self, Change { event, member }: &Change) {
+        // Whoever was told a part of a large room's list needs all of it when the room is large no more.
+        let largest = self.members.len() + usize::from(*event == PresenceEvent::Leave);
+        if !self.is_untold && largest <= self.limits.listed {
+            let Member { member, name } = member.clone();
+            let room = self.room.clone();
+            self.signal(true, &ServerFrame::Presence { room, event: *event, member, name });
+        } else {
+            self.tell_list_anew();
+        }
+    }
+
+    /// Somebody is typing.
+    pub fn typing(&mut self, member: String, name: String) {
+        let room = self.room.clone();
+        self.signal(false, &ServerFrame::Typing { room, member, name });
+    }
+
+    fn signal(&mut self, is_presence: bool, frame: &ServerFrame) {
+        self.waiting.push_back((is_presence, (self.encode)(frame)));
+        while self.waiting.len() > self.limits.waiting {
+            let dropped = self.waiting.pop_front();
+            if dropped.is_some_and(|(is_presence, _)| is_presence) {
+                self.tell_list_anew();
+            }
+        }
+    }
+
+    /// Live listeners are to get the whole list, which tells what any frame of presence could.
+    fn tell_list_anew(&mut self) {
+        self.is_untold = true;
+        self.waiting.retain(|(is_presence, _)| !is_presence);
+    }
+
+    /// Whether [`Roster::take_signals`] has something to hand over at `now`.
+    #[must_use]
+    pub fn has_signals(&self, now: Instant) -> bool {
+        !self.waiting.is_empty() || (self.is_untold && self.list_due().is_none_or(|due| due <= now))
+    }
+
+    /// When the list may be told again.
+    fn list_due(&self) -> Option<Instant> {
+        self.list_told.map(|told| told + LIST_EVERY)
+    }
+
+    /// What live listeners are to be handed at `now`.
+    pub fn take_signals(&mut self, now: Instant) -> Signals {
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut frames = BytesMut::new();
+        waiting.iter().for_each(|(_, frame)| frames.extend_from_slice(frame));
+        let mut has_presence = waiting.iter().any(|(is_presence, _)| *is_presence);
+        let mut again_at = None;
+        if self.is_untold {
+            again_at = self.list_due().filter(|due| *due > now);
+            if again_at.is_none() {
+                self.is_untold = false;
+                self.list_told = Some(now);
+                frames.extend_from_slice(&self.list());
+                has_presence = true;
+            }
+        }
+        Signals { frames: frames.freeze(), has_presence, again_at }
+    }
+
+    /// The `members` frame: the same bytes for everybody, until the list changes.
+    pub fn list(&mut self) -> Bytes {
+        if let Some((_, frame)) = self.list.as_ref().filter(|(of, _)| *of == self.version) {
+            return frame.clone();
+        }
+        let (present, members) = self.listed(None);
+        let frame =
+            (self.encode)(&ServerFrame::Members { room: self.room.clone(), present, members });
+        self.list = Some((self.version, frame.clone()));
+        frame
+    }
+
+    /// How many are here, and who, as far as they are named: `me` is, and counts, even if its coming is not heard of yet.
     #[must_use]
     pub fn listed(&self, me: Option<&Member>) -> (usize, Vec<Member>) {
-        let missing = me.filter(|me| !self.members.contains_key(&me.member)).cloned();
-        let count = self.members.len() + usize::from(missing.is_some());
-        let listed = missing.into_iter().chain(self.members.iter().map(member));
-        (count, listed.take(self.max_listed).collect())
+        let is_me = |member: &String| me.is_some_and(|me| me.member == *member);
+        let others = self.members.iter().filter(|(member, _)| !is_me(member));
+        let named = others.take(self.limits.listed - me.map_or(0, |_| 1));
+        let named =
+            named.map(|(member, name)| Member { member: member.clone(), name: name.clone() });
+        let is_new = me.is_some_and(|me| !self.members.contains_key(&me.member));
+        (self.members.len() + usize::from(is_new), me.cloned().into_iter().chain(named).collect())
     }
 }
 
-fn member((member, name): (&String, &String)) -> Member {
-    Member { member: member.clone(), name: name.clone() }
+fn changed(event: PresenceEvent, member: &str, name: &str) -> Change {
+    Change { event, member: Member { member: member.to_owned(), name: name.to_owned() } }
 }

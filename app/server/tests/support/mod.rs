@@ -7,6 +7,7 @@ pub mod events;
 pub mod logs;
 pub mod process;
 mod redis;
+pub mod stage;
 
 use std::{
     net::SocketAddr,

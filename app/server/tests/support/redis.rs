@@ -124,6 +124,11 @@ impl Redis {
         std::fs::metadata(self.file()).expect("its file").len()
     }
 
+    /// What the server wrote to its file.
+    pub fn append_only_text(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.file()).expect("its file")).into_owned()
+    }
+
     /// Kills the server; what it wrote after the first `kept` bytes is lost.
     pub fn lose_tail(&mut self, kept: u64) {
         self.kill();

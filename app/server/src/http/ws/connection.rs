@@ -257,7 +257,7 @@ impl Connection {
         }
         if self.session.me().is_some() && now - self.heard > self.app.config.heartbeat * 5 / 2 {
             // It may take its time to answer the close, but not with its lease renewed meanwhile.
-            self.visits.detach(self.session.me());
+            self.visits.detach();
             self.close = Some((CloseCode::TryAgainLater, "silent"));
         }
         true
@@ -330,13 +330,13 @@ impl Connection {
                 (Effect::Reply(frame), _) => self.voice.reply(&frame),
                 (Effect::Greet(why), _) => self.voice.count_hello(why),
                 (Effect::Enter(cursor), _) => self.visits.enter(cursor),
-                (Effect::Exit(room), Some(me)) => self.visits.exit(&room, me),
+                (Effect::Exit(room), Some(_)) => self.visits.exit(&room),
                 (Effect::Append(entry), _) => self.append(entry),
                 (Effect::Typing(room), Some(me)) => self.typing(room, me),
                 (Effect::Pause(wait), _) => {
                     self.read_from = self.read_from.max(Instant::now() + wait);
                 }
-                (Effect::Bye, Some(me)) => self.visits.exit_all(me),
+                (Effect::Bye, Some(_)) => self.visits.exit_all(),
                 (Effect::Close(code, reason), _) => self.close = Some((code, reason)),
                 // Only a client that has said `hello` has rooms.
                 (Effect::Exit(_) | Effect::Typing(_) | Effect::Bye, None) => {}
@@ -363,10 +363,10 @@ impl Connection {
         let now = Instant::now();
         if self.typed.is_none_or(|typed| now - typed >= TYPING_EVERY) {
             self.typed = Some(now);
-            let log = self.app.rooms.log().clone();
+            let presence = self.app.rooms.presence().clone();
             let me = me.clone();
             self.under_way.push(Box::pin(async move {
-                log.typing(&room, &me.member, &me.name).await;
+                presence.typing(&room, &me.member, &me.name).await;
                 Done::Typed
             }));
         }
@@ -405,7 +405,7 @@ impl Connection {
 
     fn end(mut self) {
         self.voice.outlet.close();
-        self.visits.detach(self.session.me());
+        self.visits.detach();
         if self.parting.has_moved() {
             self.app.lifecycle.count_moved();
             self.app.metrics.moved.inc();

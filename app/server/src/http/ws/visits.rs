@@ -14,6 +14,7 @@ use crate::{
     app::App,
     delivery::{Effect, Listener, Outcome, Start, Visit},
     error::JoinError,
+    presence::Seat,
     room::Room,
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Visits {
     /// The connection's number, unique on this replica.
     connection: u64,
     in_rooms: HashMap<String, Visit>,
+    /// What makes the member present in them.
+    seats: HashMap<String, Seat>,
     /// Rooms that are being entered or left: presence must see the one before the other.
     busy: HashSet<String>,
     entering: usize,
@@ -39,7 +42,7 @@ pub(super) struct Visits {
 
 /// What came of something that was under way.
 pub(super) enum Done {
-    Entered(RoomCursor, Result<(Arc<Room<Listener>>, Start), JoinError>),
+    Entered(RoomCursor, Result<(Arc<Room<Listener>>, Option<Seat>, Start), JoinError>),
     Exited(String),
     Page { room: String, page: Outcome },
 }
@@ -57,6 +60,7 @@ impl Visits {
             voice,
             connection,
             in_rooms: HashMap::new(),
+            seats: HashMap::new(),
             busy: HashSet::new(),
             entering: 0,
             to_enter: VecDeque::new(),
@@ -99,21 +103,15 @@ impl Visits {
     }
 
     /// Leaves a room for good.
-    pub fn exit(&mut self, room: &str, me: &Member) {
+    pub fn exit(&mut self, room: &str) {
         self.to_enter.retain(|waiting| waiting.room != room);
         let Some(visit) = self.in_rooms.remove(room) else { return };
-        if !visit.end(Some(me)) {
-            return;
-        }
+        visit.end();
+        let Some(seat) = self.seats.remove(room) else { return };
         self.busy.insert(room.to_owned());
         let name = room.to_owned();
         // A task of its own: after a `bye` the connection may be gone before it is done.
-        let exit = self.app.tasks.spawn({
-            let rooms = self.app.rooms.clone();
-            let name = name.clone();
-            let member = me.member.clone();
-            async move { rooms.exit(&name, &member).await }
-        });
+        let exit = self.app.tasks.spawn(seat.leave());
         self.under_way.push(Box::pin(async move {
             // It does not panic, and if it did, there would be nothing to wait for.
             let _ = exit.await;
@@ -122,16 +120,17 @@ impl Visits {
     }
 
     /// Leaves all rooms for good.
-    pub fn exit_all(&mut self, me: &Member) {
+    pub fn exit_all(&mut self) {
         let rooms: Vec<_> = self.in_rooms.keys().cloned().collect();
-        rooms.iter().for_each(|room| self.exit(room, me));
+        rooms.iter().for_each(|room| self.exit(room));
     }
 
-    /// Hears no room any more. Presence is the member's: another connection has it too, or it runs out.
-    pub fn detach(&mut self, me: Option<&Member>) {
+    /// Hears no room any more. Its seats keep the member for the length of a lease.
+    pub fn detach(&mut self) {
         for (_, visit) in self.in_rooms.drain() {
-            visit.end(me);
+            visit.end();
         }
+        self.seats.clear();
     }
 
     /// Takes note of what was under way. `is_wanted` says whether the client still means to be in a room.
@@ -159,11 +158,12 @@ impl Visits {
                     }
                     // Left and entered again meanwhile: the second time counts.
                     Ok(_) if self.to_enter.iter().any(|waiting| waiting.room == room) => {}
-                    Ok((entered, start)) => {
+                    Ok((entered, seat, start)) => {
+                        self.seats.extend(seat.map(|seat| (room.clone(), seat)));
                         self.entered(entered, start, me);
                         if !is_wanted(&room) {
                             // The client left while it was entering.
-                            self.exit(&room, me);
+                            self.exit(&room);
                         }
                     }
                 }

@@ -1,0 +1,116 @@
+//! Where presence is kept: the same words for Redis and for memory.
+
+use rollcall_protocol::Member;
+
+use super::{
+    entry::{Present, Renewed},
+    memory::MemoryPresence,
+    redis::RedisPresence,
+};
+use crate::{
+    log::LogError,
+    mutants::{self, Mutant},
+};
+
+/// Where presence is kept. Who is in a room is held there by incarnations of replicas, each with a lease.
+#[derive(Clone)]
+pub enum Store {
+    /// Shared by all replicas.
+    Redis(RedisPresence),
+    /// Of this process.
+    Memory(MemoryPresence),
+}
+
+impl Store {
+    /// `members` have connections on `holder`. Tells the room who is new.
+    pub(super) async fn enter(
+        &self,
+        room: &str,
+        holder: &str,
+        members: &[Member],
+    ) -> Result<(), LogError> {
+        match self {
+            Self::Redis(store) => store.enter(room, holder, members).await,
+            Self::Memory(store) => {
+                store.enter(room, holder, members);
+                Ok(())
+            }
+        }
+    }
+
+    /// The last connections of `members` on `holder` closed without a word. Returns who has none elsewhere, and stays for
+    /// a lease.
+    pub(super) async fn part(
+        &self,
+        room: &str,
+        holder: &str,
+        members: &[String],
+    ) -> Result<Vec<String>, LogError> {
+        match self {
+            Self::Redis(store) => store.part(room, holder, members).await,
+            Self::Memory(store) => Ok(store.part(room, holder, members)),
+        }
+    }
+
+    /// `members` said that they leave. Without a connection elsewhere they are gone at once, and the room is told.
+    pub(super) async fn leave(
+        &self,
+        room: &str,
+        holder: &str,
+        members: &[String],
+    ) -> Result<(), LogError> {
+        match self {
+            _ if mutants::active(Mutant::PresenceStays) => Ok(()),
+            Self::Redis(store) => store.leave(room, holder, members).await,
+            Self::Memory(store) => {
+                store.leave(room, holder, members);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the incarnations `dead` from `members`, and ends what ran out; tells the room who is gone. Does nothing
+    /// unless this was `asked` just now by the store's clock, which it returns, both in ms.
+    pub(super) async fn reap(
+        &self,
+        room: &str,
+        asked: u64,
+        dead: &[String],
+        members: &[String],
+    ) -> Result<u64, LogError> {
+        match self {
+            _ if mutants::active(Mutant::PresenceStays) => Ok(asked),
+            Self::Redis(store) => store.reap(room, asked, dead, members).await,
+            Self::Memory(store) => Ok(store.reap(room, dead, members)),
+        }
+    }
+
+    /// All that is kept of a room.
+    pub(super) async fn present(&self, room: &str) -> Result<Present, LogError> {
+        match self {
+            Self::Redis(store) => store.present(room).await,
+            Self::Memory(store) => Ok(store.present(room)),
+        }
+    }
+
+    /// Renews the lease of an incarnation; one that is known to have had a lease may have lost it. If `asked` just
+    /// now, by the store's clock, declares dead what was not renewed for a lease.
+    pub(super) async fn renew(
+        &self,
+        holder: &str,
+        asked: Option<u64>,
+        is_known: bool,
+    ) -> Result<Renewed, LogError> {
+        match self {
+            Self::Redis(store) => store.renew(holder, asked, is_known).await,
+            Self::Memory(store) => Ok(store.renew(holder, asked.is_some(), is_known)),
+        }
+    }
+
+    pub(super) async fn typing(&self, room: &str, member: &str, name: &str) {
+        match self {
+            Self::Redis(store) => store.typing(room, member, name).await,
+            Self::Memory(store) => store.typing(room, member, name),
+        }
+    }
+}
