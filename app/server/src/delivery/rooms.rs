@@ -75,6 +75,16 @@ pub(super) struct OpenRoom {
     closed: CancellationToken,
 }
 
+/// What a listener needs to enter a room.
+pub struct Entry {
+    /// The room.
+    pub room: Arc<Room<Listener>>,
+    /// Its member's seat there, if it has a member: dropped, it keeps the member present for one lease.
+    pub seat: Option<Seat>,
+    /// Where it starts.
+    pub start: Start,
+}
+
 /// Where a listener starts in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -164,7 +174,7 @@ impl Rooms {
         name: &str,
         member: Option<&Member>,
         after: Option<EntryId>,
-    ) -> Result<(Arc<Room<Listener>>, Option<Seat>, Start), JoinError> {
+    ) -> Result<Entry, JoinError> {
         let open = self.open(name)?;
         open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
         let seat = match member {
@@ -181,7 +191,7 @@ impl Rooms {
             Some(_) if mutants::active(Mutant::ResumeFromTail) => Start::Resumed(open.room.head()),
             Some(cursor) => self.locate(&open.room, cursor).await?,
         };
-        Ok((open.room.clone(), seat, start))
+        Ok(Entry { room: open.room.clone(), seat, start })
     }
 
     fn open(&self, name: &str) -> Result<Arc<OpenRoom>, JoinError> {

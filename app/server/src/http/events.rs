@@ -33,7 +33,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{Admission, admit, error::Refusal};
 use crate::{
     app::App,
-    delivery::{Effect, Start, Visit},
+    delivery::{Effect, Entry, Start, Visit},
     lifecycle::{Phase, Standing},
     mutants::{self, Mutant},
     room::Frame,
@@ -69,7 +69,7 @@ pub async fn events(
         Some(id) => Some(id.parse().map_err(|e| bad(ErrorCode::BadFrame, format!("{e}")))?),
     };
     let guard = admit(&app, peer, &headers)?;
-    let (room, _, start) = app.rooms.join(&room, None, after).await?;
+    let Entry { room, start, .. } = app.rooms.join(&room, None, after).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
     // A task of its own, because a body is only asked for more while its reader reads: a stream that

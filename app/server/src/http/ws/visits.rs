@@ -12,7 +12,7 @@ use rollcall_protocol::{EntryId, Member, RoomCursor, ServerFrame};
 use super::voice::Voice;
 use crate::{
     app::App,
-    delivery::{Effect, Listener, Outcome, Start, Visit},
+    delivery::{Effect, Entry, Listener, Outcome, Visit},
     error::JoinError,
     presence::Seat,
     room::Room,
@@ -42,7 +42,7 @@ pub(super) struct Visits {
 
 /// What came of something that was under way.
 pub(super) enum Done {
-    Entered(RoomCursor, Result<(Arc<Room<Listener>>, Option<Seat>, Start), JoinError>),
+    Entered(RoomCursor, Result<Entry, JoinError>),
     Exited(String),
     Page { room: String, page: Outcome },
 }
@@ -158,9 +158,8 @@ impl Visits {
                     }
                     // Left and entered again meanwhile: the second time counts.
                     Ok(_) if self.to_enter.iter().any(|waiting| waiting.room == room) => {}
-                    Ok((entered, seat, start)) => {
-                        self.seats.extend(seat.map(|seat| (room.clone(), seat)));
-                        self.entered(entered, start, me);
+                    Ok(entry) => {
+                        self.entered(entry, me);
                         if !is_wanted(&room) {
                             // The client left while it was entering.
                             self.exit(&room);
@@ -172,8 +171,9 @@ impl Visits {
         Ok(())
     }
 
-    fn entered(&mut self, room: Arc<Room<Listener>>, start: Start, me: &Member) {
+    fn entered(&mut self, Entry { room, seat, start }: Entry, me: &Member) {
         let name = room.name.clone();
+        self.seats.extend(seat.map(|seat| (name.clone(), seat)));
         let sink = self.voice.outlet.clone();
         let (visit, told) = Visit::begin(room, start, self.connection, Some(me), sink);
         told.iter().for_each(|frame| self.voice.reply(frame));
