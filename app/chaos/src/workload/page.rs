@@ -121,7 +121,7 @@ struct Person {
     /// What was said and is not known to be in the log, by its text.
     pending: BTreeMap<String, Op>,
     is_in: bool,
-    /// What the page said last of its connection.
+    /// What the page said first of its connection, if it says anything.
     banner: String,
     speaks_at: Instant,
 }
@@ -226,14 +226,14 @@ impl Person {
         self.shared.recorder.record(What::Joined { client, room, how, cursor, present });
     }
 
-    /// What it says of its connection, whenever that changes.
+    /// What it says of its connection, when it begins to and when it ends; a countdown is no news.
     fn told(&mut self, seen: &Seen) {
         let banner = match (&seen.ended, seen.state.as_str()) {
             (Some(sentence), _) => sentence,
             (None, "waiting") => &seen.notice,
             _ => "",
         };
-        if self.banner != banner {
+        if self.banner.is_empty() != banner.is_empty() {
             banner.clone_into(&mut self.banner);
             let (client, words) = (self.name.clone(), banner.to_owned());
             self.shared.recorder.record(What::Banner { client, words });
@@ -254,16 +254,17 @@ impl Person {
     /// The page says of a message of ours what became of it.
     fn settle(&mut self, row: &Row) {
         let (Some(text), Some(state)) = (&row.text, &row.state) else { return };
-        let is_settled = matches!(state.as_str(), "sent" | "refused");
+        let is_settled = matches!(state.as_str(), "sent" | "refused" | "unknown");
         let Some(op) = is_settled.then(|| self.pending.remove(text)).flatten() else { return };
-        if state == "sent" {
-            let id = row.id.as_ref().and_then(|id| id.parse().ok());
-            self.shared.live.ok.fetch_add(1, Relaxed);
-            self.shared.recorder.record(What::Ok { op, id, duplicate: false });
-        } else {
-            self.shared.live.fail.fetch_add(1, Relaxed);
-            self.shared.recorder.record(What::Fail { op, code: "refused".to_owned() });
-        }
+        let (live, id) = (&self.shared.live, row.id.as_ref().and_then(|id| id.parse().ok()));
+        let (count, what) = match state.as_str() {
+            "sent" => (&live.ok, What::Ok { op, id, duplicate: false }),
+            "refused" => (&live.fail, What::Fail { op, code: "refused".to_owned() }),
+            // Part of the log is missing, and the page says that nobody knows.
+            _ => (&live.info, What::Info { op, why: "the page does not know".to_owned() }),
+        };
+        count.fetch_add(1, Relaxed);
+        self.shared.recorder.record(what);
     }
 
     fn count_pending(&self) {
