@@ -1,15 +1,21 @@
 //! A room that no replica can read, among rooms that all can.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, ensure};
-use tokio::time::sleep;
+use redis::streams::StreamRangeReply;
+use rollcall_client::{Client, Config, Event};
+use rollcall_protocol::RoomCursor;
+use tokio::time::{sleep, timeout};
 
 use super::{
     scene::Scene,
     witness::{Account, UNDISTURBED, Witnesses, ms, nothing_untrue},
 };
-use crate::cluster::redis::{command, connect, empty_feeds, logs};
+use crate::{
+    cluster::redis::{command, connect, empty_feeds, heads, logs},
+    history::Id,
+};
 
 /// The room that breaks.
 pub const BROKEN: &str = "broken-room";
@@ -42,10 +48,43 @@ pub async fn another_type(scene: &Scene<'_>) -> anyhow::Result<()> {
 pub async fn unreadable_entry(scene: &Scene<'_>) -> anyhow::Result<()> {
     let (neighbours, both, inside) = gather(scene).await?;
     let (key, _) = keys(scene).await?;
+    let before = heads(&mut connect(scene.stack).await?).await?.remove(BROKEN);
+    let before = before.context("the room has no message")?;
     let id: String = command(scene.stack, &["XADD", &key, "*", "of-release", "9.0.0"]).await?;
     scene.hold().await;
+    let missed = missed_by_returning(scene, &key, before).await?;
+    let figure = "messages missed by who comes back over an unreadable entry";
+    scene.measured(figure, BROKEN, missed, 0);
     let _gone: u64 = command(scene.stack, &["XDEL", &key, &id]).await?;
     judge(scene, neighbours, both, inside).await
+}
+
+/// Somebody who stood at `before`, in front of the entry, comes back. How many of the messages after it are not given.
+async fn missed_by_returning(scene: &Scene<'_>, key: &str, before: Id) -> anyhow::Result<u64> {
+    let mut connection = connect(scene.stack).await?;
+    let newest = heads(&mut connection).await?.remove(BROKEN).context("the room has no message")?;
+    let (after, until) = (format!("({before}"), newest.to_string());
+    let log: StreamRangeReply = command(scene.stack, &["XRANGE", key, &after, &until]).await?;
+    let mut due: BTreeSet<String> =
+        log.ids.iter().filter(|it| it.contains_key("text")).map(|it| it.id.clone()).collect();
+    ensure!(!due.is_empty(), "nothing was said after the entry");
+    let mut config = Config::new(&scene.stack.url(), "returning", &[]);
+    config.rooms = vec![RoomCursor { room: BROKEN.to_owned(), after: Some(before.into()) }];
+    let (handle, mut events) = Client::start(config);
+    let hear = async {
+        while let Some(event) = events.next().await {
+            if let Event::Message { message, .. } = event {
+                due.remove(&message.id.to_string());
+                if due.is_empty() || Id::from(message.id) >= newest {
+                    break;
+                }
+            }
+        }
+    };
+    // What has not come by then does not come.
+    let _late = timeout(HEALED, hear).await;
+    let _ended = handle.bye().await;
+    Ok(due.len() as u64)
 }
 
 type Groups = (Witnesses, Witnesses, Witnesses);
