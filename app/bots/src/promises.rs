@@ -39,7 +39,7 @@ pub fn broken_by(anomaly: Anomaly) -> &'static str {
         Anomaly::FailedRequest => "failed_requests",
         Anomaly::Flap | Anomaly::Presence => "leave_join_flaps",
         Anomaly::ForcedClose => "forced_closes",
-        Anomaly::AbruptClose => "abrupt_closes",
+        Anomaly::AbruptClose | Anomaly::FalseBanner => "abrupt_closes",
         Anomaly::Restless | Anomaly::Unmoved => "moves_per_client",
         Anomaly::Silent => "silence_ms.max",
         Anomaly::Slow => "delivery_ms.p99",
@@ -48,7 +48,8 @@ pub fn broken_by(anomaly: Anomaly) -> &'static str {
         Anomaly::WrongRelease => "wrong_release",
         Anomaly::NotExercised | Anomaly::NothingHappened => "nothing_exercised",
         Anomaly::CommandFailed => "command_exit",
-        Anomaly::Leak => "leaks",
+        // Limits that a fault brings along are of what it harms: memory, for the most part.
+        Anomaly::Leak | Anomaly::PastLimit => "leaks",
     }
 }
 

@@ -7,9 +7,10 @@
 pub mod cluster;
 pub mod command;
 pub mod drills;
-mod logs;
+pub mod limits;
 pub mod mutants;
 pub mod nemesis;
+pub mod readings;
 pub mod run;
 pub mod workload;
 

@@ -13,6 +13,7 @@ use rollcall_chaos::{
     checker,
     cluster::{Place, RELEASES, Stack},
     command::{exit_code, forget, on_stack, write},
+    limits,
     mutants::{self, MUTANTS, Mutant, Outcome},
     nemesis::{FAULTS, Fault, Step, UNAVAILABLE, least, plan},
     run::{Settings, run},
@@ -47,6 +48,15 @@ struct Arguments {
     /// Where reports and histories go.
     #[arg(long, value_name = "DIRECTORY", default_value = "reports")]
     reports: PathBuf,
+    /// Start the stack with limits of single digits, so that the run comes to each of them.
+    #[arg(long)]
+    small: bool,
+    /// Without the one client who sits at the page: where there is no Chromium.
+    #[arg(long)]
+    no_page: bool,
+    /// Another variable of the playbooks, such as `rollcall_server_image`; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    set: Vec<(String, String)>,
     /// Leave the stack up at the end.
     #[arg(long)]
     keep: bool,
@@ -71,6 +81,13 @@ fn minutes(text: &str) -> Result<f64, String> {
 fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("a number from {least} to {most}"))
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    parts
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "NAME=VALUE".to_owned())
 }
 
 fn mutant_named(name: &str) -> Result<&'static Mutant, String> {
@@ -130,8 +147,16 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn stack(arguments: &Arguments) -> anyhow::Result<Stack> {
     let mut stack = Stack::at(arguments.place.clone())?;
     stack.redis_image = Some("rollcall-redis:clock");
-    // Feeds so short that a replica cut off for seconds falls behind their first entry.
-    stack.env.insert("FEED_ENTRIES".to_owned(), "100".to_owned());
+    stack.env = limits::usual();
+    if arguments.small {
+        stack.env.extend(limits::small());
+    }
+    if arguments.fault.contains(&Fault::RedisFills) {
+        let (redis, replicas) = limits::easily_filled();
+        stack.set.extend(redis);
+        stack.env.extend(replicas);
+    }
+    stack.set.extend(arguments.set.iter().cloned());
     Ok(stack)
 }
 
@@ -153,7 +178,8 @@ async fn chaos(arguments: &Arguments, stack: &Stack, seed: u64) -> anyhow::Resul
     stack.down().await?;
     stack.up(RELEASES[0]).await?;
     let convergence = Duration::from_secs(30);
-    let settings = Settings { seed, plan, length, convergence, mutant: None };
+    let (small, has_page, mutant) = (arguments.small, !arguments.no_page, None);
+    let settings = Settings { seed, plan, length, convergence, mutant, small, has_page };
     run(stack, &settings, &history).await?;
     let judged = judge(&history, Some(&report))?;
     if arguments.fault.is_empty() {
@@ -220,4 +246,36 @@ fn tell(outcome: Outcome) -> Outcome {
         println!("  {}", error.replace('\n', "\n  "));
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Arguments, Fault};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn small_limits_a_variable_and_a_run_without_a_page_can_be_asked_for() {
+        let usual = Arguments::parse_from(["chaos"]);
+        assert!(!usual.small && !usual.no_page && usual.set.is_empty());
+        let words = ["chaos", "--small", "--no-page", "--set", "rollcall_server_image=other=1"];
+        let asked = Arguments::parse_from(words);
+        assert!(asked.small && asked.no_page);
+        assert_eq!(asked.set, [("rollcall_server_image".to_owned(), "other=1".to_owned())]);
+        assert!(Arguments::try_parse_from(["chaos", "--set", "no value"]).is_err());
+    }
+
+    #[test]
+    fn every_fault_can_be_asked_for_by_its_name() {
+        for about in super::FAULTS {
+            let asked = Arguments::parse_from(["chaos", "--fault", about.name]);
+            assert_eq!(asked.fault, [about.fault]);
+        }
+        assert!(Fault::named("no-such-fault").is_none());
+    }
 }

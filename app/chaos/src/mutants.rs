@@ -186,7 +186,8 @@ async fn check(
     ensure!(steps.is_empty() || !plan.is_empty(), "{length:?} are over before the first fault is");
     let mutant = mutant.map(|mutant| mutant.name.to_owned());
     let convergence = Duration::from_secs(30);
-    let settings = Settings { seed, plan, length, convergence, mutant };
+    let settings =
+        Settings { seed, plan, length, convergence, mutant, small: false, has_page: false };
     run::run(stack, &settings, history).await?;
     Ok(checker::check_file(history)?.anomalies.into_keys().collect())
 }

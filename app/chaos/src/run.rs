@@ -10,10 +10,11 @@ use rollcall_client::{Client, Config, Event};
 use tokio::time::sleep;
 
 use crate::{
-    cluster::{Stack, redis, resources},
-    history::{Recorder, What},
-    logs,
+    cluster::{Stack, redis},
+    history::{Loss, Recorder, What},
+    limits,
     nemesis::{Part, Step, heal, strike, until_well},
+    readings::{record_logs, record_resources},
     workload::{self, ROOMS, Workload},
 };
 
@@ -39,6 +40,10 @@ pub struct Settings {
     pub convergence: Duration,
     /// What the server does wrong, if it is told to.
     pub mutant: Option<String>,
+    /// The stack has the limits of [`limits::small`].
+    pub small: bool,
+    /// Somebody sits at the page, in a browser.
+    pub has_page: bool,
 }
 
 /// Runs it on a stack that is up, and writes the history to `path`.
@@ -52,9 +57,14 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
     let (seed, mutant) = (settings.seed, settings.mutant.clone());
     recorder.record(What::Run { seed, mutant });
     // Some come late, and a run may be over before.
-    let clients = workload::at_once(seed);
+    let clients = workload::at_once(seed, settings.has_page);
     recorder.record(What::Cast { clients, probe: false, strangers: false });
-    let workload = Workload::start(&stack.url(), recorder.clone(), seed);
+    if settings.small {
+        recorder.record(What::Listed { members: limits::LISTED });
+        // Logs of a few messages lose their oldest entries from the first minute to the last.
+        recorder.record(What::Destroying { loss: Loss::Trimmed });
+    }
+    let workload = Workload::start(&stack.url(), recorder.clone(), seed, settings.has_page);
     sleep(Duration::from_secs(4)).await;
     record_resources(stack, &recorder, "before").await?;
     carry_out(stack, &workload, settings).await?;
@@ -67,7 +77,7 @@ pub async fn run(stack: &Stack, settings: &Settings, path: &Path) -> anyhow::Res
     sleep(settings.convergence.saturating_sub(healed.elapsed())).await;
     observe(stack, &recorder).await?;
     record_resources(stack, &recorder, "after").await?;
-    logs::record(stack, &recorder).await?;
+    record_logs(stack, &recorder).await?;
     workload.dismiss().await;
     recorder.finish()
 }
@@ -189,14 +199,5 @@ async fn observe(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
     }
     // Until everybody has been told that they are gone.
     sleep(Duration::from_secs(1)).await;
-    Ok(())
-}
-
-async fn record_resources(stack: &Stack, recorder: &Recorder, when: &str) -> anyhow::Result<()> {
-    for (container, it) in resources::look(stack).await? {
-        let (since, when) = (Some(it.since), when.to_owned());
-        let (rss, fds, threads, tasks) = (it.rss, it.fds, it.threads, it.tasks);
-        recorder.record(What::Resources { when, container, since, rss, fds, threads, tasks });
-    }
     Ok(())
 }

@@ -101,6 +101,10 @@ anomalies! {
     NotExercised "not-exercised";
     /// A form that the checker does not know.
     Unknown "unknown";
+    /// A page said that it is without service while nothing was broken.
+    FalseBanner "false-banner";
+    /// A fault measured more of something than there may be.
+    PastLimit "past-limit";
     /// A process takes much more at the end than at the beginning.
     Leak "leak";
     /// Something is missing from the history itself: nothing was proven.

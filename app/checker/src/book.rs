@@ -10,8 +10,13 @@ use super::{
     ops::{OpIndex, Operations},
 };
 
+/// How many members a list names if a history does not say it, the client itself among them.
+const LISTED: usize = 200;
+
 #[derive(Debug, Default)]
 pub(super) struct Book {
+    /// How many members a list names, if the history says it.
+    pub listed: Option<usize>,
     /// The line that is being read.
     pub place: Place,
     pub names: Names,
@@ -27,6 +32,11 @@ pub(super) struct Book {
 }
 
 impl Book {
+    /// How many members a list names at least where there are more, besides the client itself.
+    pub fn listed(&self) -> usize {
+        self.listed.unwrap_or(LISTED).saturating_sub(1)
+    }
+
     /// Writes down an anomaly that this line shows.
     pub fn note(&mut self, anomaly: Anomaly, detail: impl FnOnce(&Self) -> String) {
         self.note_at(anomaly, self.place, detail);

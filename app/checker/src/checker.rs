@@ -31,6 +31,7 @@ use crate::{
     logs::{Logs, Readings, Snapshot},
     names::Name,
     ops::Outcome,
+    pages::{self, Screens},
     phases::Phases,
     presence::Looks,
     report::Report,
@@ -73,6 +74,8 @@ pub struct Checker {
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) gaps: Vec<Gap>,
+    pub(crate) screens: Screens,
+    pub(crate) readings: pages::Readings,
     pub(crate) broken: Vec<Broken>,
     pub(crate) leaks: Leaks,
     pub(crate) meter: Meter,
@@ -156,10 +159,12 @@ impl Checker {
             clients.find_unseen_then(book, logs, entries, snapshot, healed);
         }
         clients.find_wrong_views(book, healed);
+        self.screens.find_unseen(book, logs, clients, healed);
         for (place, room, replica, present) in &self.observed {
             let expected = clients.expected(*room, healed);
             let present = present.iter().copied().collect();
-            compare(book, *place, *room, &expected, &present, |_| format!("{replica}'s view"));
+            let who = |_: &Book| format!("{replica}'s view");
+            compare(book, *place, *room, (&expected, &present), who);
         }
     }
 

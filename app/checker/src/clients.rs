@@ -13,9 +13,6 @@ use super::{
 };
 use crate::history::{Gone, Id};
 
-/// So many members are named at most when a room is entered, one of them the client itself.
-const LISTED: usize = 199;
-
 /// How a client behaves, as far as it matters what it is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Role {
@@ -23,6 +20,8 @@ pub(super) enum Role {
     Usual,
     /// It reads slowly on purpose: how late it gets things says nothing.
     Slow,
+    /// It sits at a page, where what is shown is read: [`super::pages`] judges that.
+    Page,
     /// It only posts: it is in no room, and nothing is told to it.
     Poster,
     /// It is a fault itself, and gives up when the fault is over: it may never know what became of
@@ -34,6 +33,7 @@ impl From<&str> for Role {
     fn from(role: &str) -> Self {
         match role {
             "slow" => Self::Slow,
+            "page" => Self::Page,
             "poster" => Self::Poster,
             "flooder" | "stormer" => Self::Nemesis,
             _ => Self::Usual,
@@ -141,8 +141,7 @@ pub(super) struct Clients {
 impl Clients {
     /// The views of who stayed, in an order that does not change from run to run.
     fn staying(&self, healed: Place) -> Vec<(Seat, &View)> {
-        let stayed = |client| self.all.get(client).is_some_and(|it: &Client| it.stayed(healed));
-        let views = self.views.iter().filter(|(seat, _)| stayed(&seat.client));
+        let views = self.views.iter().filter(|(seat, _)| self.stayed(seat.client, healed));
         let mut views: Vec<_> = views.map(|(seat, view)| (*seat, view)).collect();
         views.sort_unstable_by_key(|(seat, _)| *seat);
         views
@@ -196,9 +195,21 @@ impl Clients {
         }
     }
 
+    /// Whether a client was there to the end.
+    pub fn stayed(&self, client: Name, healed: Place) -> bool {
+        self.all.get(&client).is_some_and(|it| it.stayed(healed))
+    }
+
+    /// The views of those who are told by frames, and of those who never came in.
+    fn told(&self, healed: Place) -> Vec<(Seat, &View)> {
+        let mut views = self.staying(healed);
+        views.retain(|(seat, it)| it.stay != Stay::In || !self.is(seat.client, Role::Page));
+        views
+    }
+
     /// Everything in the log since it came has reached who is there.
     pub fn find_unseen(&self, book: &mut Book, logs: &Logs, entries: &Entries, healed: Place) {
-        for (seat, view) in self.staying(healed) {
+        for (seat, view) in self.told(healed) {
             match view.stay {
                 Stay::Out => {}
                 Stay::Entering if self.is(seat.client, Role::Poster) => {}
@@ -219,6 +230,7 @@ impl Clients {
     /// stood on it.
     pub fn find_passed_over(&self, book: &mut Book, entries: &Entries, it: &Snapshot) {
         let mut views: Vec<_> = self.views.iter().collect();
+        views.retain(|(seat, _)| !self.is(seat.client, Role::Page));
         views.sort_unstable_by_key(|(seat, _)| **seat);
         for (seat, view) in views {
             let Some(log) = it.logs.of(seat.room).filter(|_| view.was_in(it.begun)) else {
@@ -243,7 +255,7 @@ impl Clients {
         if book.faults.cuts_since(it.begun.at).next().is_some() {
             return;
         }
-        for (seat, view) in self.staying(healed) {
+        for (seat, view) in self.told(healed) {
             let (Some(now), Some(then)) = (logs.of(seat.room), it.logs.of(seat.room)) else {
                 continue;
             };
@@ -305,14 +317,14 @@ impl Clients {
     /// What each client that stayed believes.
     pub fn find_wrong_views(&self, book: &mut Book, healed: Place) {
         let mut rooms = HashMap::new();
-        for (seat, view) in self.staying(healed) {
+        for (seat, view) in self.told(healed) {
             let (Some(me), Stay::In) = (self.member(seat), view.stay) else { continue };
             let expected =
                 rooms.entry(seat.room).or_insert_with(|| self.expected(seat.room, healed));
             let mut present = view.present.clone();
             present.insert(me);
             let who = |book: &Book| format!("{}'s view", book.names.of(seat.client));
-            compare(book, healed, seat.room, expected, &present, who);
+            compare(book, healed, seat.room, (expected, &present), who);
         }
     }
 }
@@ -334,10 +346,11 @@ pub(super) fn difference(
     expected: &BTreeSet<Name>,
     present: &BTreeSet<Name>,
     me: Option<Name>,
+    listed: usize,
 ) -> (Vec<Name>, Vec<Name>) {
     let is_other = |name: &&Name| Some(**name) != me;
     let extra = present.difference(expected).filter(is_other).copied().collect();
-    let is_cut_short = expected.len() >= LISTED;
+    let is_cut_short = expected.len() >= listed;
     let missing = expected.difference(present).filter(is_other).filter(|_| !is_cut_short);
     (missing.copied().collect(), extra)
 }
@@ -347,11 +360,10 @@ pub(super) fn compare(
     book: &mut Book,
     place: Place,
     room: Name,
-    expected: &BTreeSet<Name>,
-    present: &BTreeSet<Name>,
+    (expected, present): (&BTreeSet<Name>, &BTreeSet<Name>),
     who: impl FnOnce(&Book) -> String,
 ) {
-    let (missing, mut extra) = difference(expected, present, None);
+    let (missing, mut extra) = difference(expected, present, None, book.listed());
     extra.retain(|member| !book.strangers || book.owners.contains_key(member));
     if missing.is_empty() && extra.is_empty() {
         return;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     faults::{Fault, Faults, Phase},
     histogram::Histogram,
+    limits::Worst,
     neighbours::{FEW, Measured, Neighbours},
     ops::Operation,
 };
@@ -46,6 +47,8 @@ impl From<&Histogram> for Durations {
 /// What no single anomaly says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Figures {
+    /// What faults measured, by what it was: the worst.
+    pub limits: BTreeMap<String, Worst>,
     /// Clients that there were.
     pub clients: u64,
     /// Rooms that anybody was in.

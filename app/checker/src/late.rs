@@ -24,7 +24,7 @@ pub(super) fn judge(
 ) {
     let (sent, phase) = (book.operations.get(op).invoked.at, book.operations.get(op).phase);
     let (due, took) = (sent + LATE, book.place.at.saturating_sub(sent));
-    let patient = |side: &&Client| matches!(side.role, Role::Slow | Role::Nemesis);
+    let patient = |side: &&Client| matches!(side.role, Role::Slow | Role::Page | Role::Nemesis);
     if took <= LATE || sides.iter().any(patient) {
         return;
     }

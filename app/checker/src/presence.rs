@@ -41,12 +41,14 @@ impl Looks {
         let mut wrong = HashMap::new();
         for (seat, view) in &clients.views {
             let client = clients.all.get(&seat.client);
-            let Some(client) = client.filter(|it| !it.is_gone() && it.role != Role::Slow) else {
+            let Some(client) =
+                client.filter(|it| !it.is_gone() && !matches!(it.role, Role::Slow | Role::Page))
+            else {
                 continue;
             };
             let (Some(me), Stay::In) = (client.member, view.stay) else { continue };
             let Some(expected) = here.get(&seat.room) else { continue };
-            let (missing, extra) = difference(expected, &view.present, Some(me));
+            let (missing, extra) = difference(expected, &view.present, Some(me), book.listed());
             let extra = extra.into_iter().filter(|it| is_ghost(book, clients, *it));
             let extra: Vec<Name> = extra.collect();
             if missing.is_empty() && extra.is_empty() {

@@ -9,9 +9,11 @@ use super::{
     gaps::{Broken, Gap},
     late,
     leaks::Taken,
+    limits,
     logs::{Logs, Snapshot},
     names::Name,
     ops::Outcome,
+    pages::judge_banner,
     phases::{Span, Turned},
     view::{Seat, Stay},
 };
@@ -46,6 +48,13 @@ impl Checker {
                 self.called.push((self.book.place, client, member, name.clone()));
             }
             What::Healed => self.healed = Some(self.book.place),
+            What::Listed { members } => self.book.listed = Some(*members),
+            What::Incomplete { why } => self.malformed(why),
+            What::Shown { .. }
+            | What::Noted { .. }
+            | What::Banner { .. }
+            | What::Reading { .. }
+            | What::Read { .. } => self.read_in_pages(what),
             What::End => self.ended = true,
             What::Began { .. } | What::Join { .. } | What::Leave { .. } | What::Gone { .. } => {
                 self.came_or_went(what);
@@ -68,6 +77,7 @@ impl Checker {
             | What::Members { .. } => self.told(what),
             What::Fault { .. }
             | What::Undone { .. }
+            | What::Measured { .. }
             | What::Snapshot
             | What::Destroying { .. }
             | What::Destroyed => self.nemesis(what),
@@ -308,6 +318,40 @@ impl Checker {
         });
     }
 
+    fn read_in_pages(&mut self, what: &What) {
+        match what {
+            What::Shown { client, room, id, hash } => {
+                let seat = self.seat(client, room);
+                self.meter.figures.deliveries += 1;
+                self.screens.show(&mut self.book, seat, Some(*id));
+                if self.book.operations.by_hash(hash).is_none() {
+                    self.book.note(Anomaly::Phantom, |_| {
+                        format!(
+                            "the page of {client} shows {id} in {room}, a text that nobody sent"
+                        )
+                    });
+                }
+            }
+            What::Noted { client, room } => {
+                let seat = self.seat(client, room);
+                self.screens.show(&mut self.book, seat, None);
+            }
+            What::Banner { client, words } => judge_banner(&mut self.book, client, words),
+            What::Reading { client, room } => {
+                let seat = self.seat(client, room);
+                self.readings.begin(&self.book, seat);
+            }
+            What::Read { client, room, id, prev, member, n, hash } => {
+                let seat = self.seat(client, room);
+                let content = self.content(*prev, member, *n, hash);
+                let entry = (seat.room, *id);
+                self.entries.show(&mut self.book, entry, content, Some(seat.client));
+                self.readings.read(&mut self.book, seat, (*id, *prev));
+            }
+            _ => {}
+        }
+    }
+
     fn content(&mut self, prev: Id, member: &str, n: u64, hash: &str) -> Content {
         let member = self.book.names.number(member);
         Content { prev, member, n, op: self.book.operations.by_hash(hash) }
@@ -349,6 +393,10 @@ impl Checker {
 
     fn nemesis(&mut self, what: &What) {
         let at = self.book.place.at;
+        if let What::Measured { figure, of, value, limit } = what {
+            let limits = &mut self.meter.figures.limits;
+            limits::judge(&mut self.book, limits, figure, of, (*value, *limit));
+        }
         if matches!(what, What::Destroying { .. }) {
             self.judge_snapshot();
         }

@@ -124,6 +124,10 @@ impl Report {
             let what = format!("recovery, {name}");
             writeln!(f, "  {what:<32}{:>8} × {median:>8} {:>9} {longest:>9} ms", it.times, "")?;
         }
+        for (what, it) in &self.figures.limits {
+            let (times, value, limit) = (it.times, it.value, it.limit);
+            writeln!(f, "  {what:<50}{times:>8} × {value:>9}, at most {limit}")?;
+        }
         let watched = self.figures.watched.iter();
         let watched: Vec<_> = watched.map(|(what, it)| format!("{what} {it:.0} s")).collect();
         if !watched.is_empty() {

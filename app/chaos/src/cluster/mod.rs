@@ -7,6 +7,7 @@ pub mod haproxy;
 pub mod network;
 mod playbook;
 pub mod redis;
+pub mod remake;
 pub mod resources;
 
 use std::{collections::BTreeMap, env, path::PathBuf};
@@ -43,6 +44,8 @@ pub struct Stack {
     pub place: Place,
     /// What every replica gets in its environment besides what it always gets.
     pub env: BTreeMap<String, String>,
+    /// Other variables of the playbooks, by name.
+    pub set: BTreeMap<String, String>,
     /// What Redis runs from, if not the usual image.
     pub redis_image: Option<&'static str>,
     /// The repository.
@@ -87,7 +90,8 @@ impl Stack {
         let home = PathBuf::from(env::var_os("HOME").context("no HOME")?);
         ensure!(is_name(&place.project), "{} is no name for a stack", place.project);
         let run_dir = home.join(".rollcall").join(&place.project);
-        Ok(Self { place, env: BTreeMap::new(), redis_image: None, root, run_dir })
+        let (env, set) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { place, env, set, redis_image: None, root, run_dir })
     }
 
     /// A file that the control machine keeps of it.

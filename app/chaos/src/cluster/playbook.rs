@@ -40,6 +40,9 @@ impl Playbook {
         if let Some(image) = stack.redis_image {
             playbook = playbook.set("rollcall_redis_image", image);
         }
+        for (name, value) in &stack.set {
+            playbook = playbook.set(name, value);
+        }
         if !stack.env.is_empty() {
             let extra = serde_json::json!({ "rollcall_server_env_extra": stack.env });
             playbook.command.args(["-e", &extra.to_string()]);

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use redis::{
     AsyncCommands, AsyncConnectionConfig, Client, Cmd, FromRedisValue,
     aio::MultiplexedConnection,
-    streams::{StreamId, StreamRangeReply},
+    streams::{StreamId, StreamMaxlen, StreamRangeReply},
 };
 use tokio::time::sleep;
 
@@ -102,6 +102,21 @@ pub async fn logs(
         Some((rest.strip_suffix(":log")?.to_owned(), key.clone()))
     };
     Ok(keys.iter().filter_map(room).collect())
+}
+
+/// Empties the feeds: what a replica has not read of them it can only find in the logs, and it notices. Nothing is lost.
+///
+/// # Errors
+///
+/// If Redis does not answer.
+pub async fn empty_feeds(stack: &Stack) -> anyhow::Result<()> {
+    let mut connection = connect(stack).await?;
+    let feeds: Vec<String> = connection.keys("*:feed").await?;
+    ensure!(!feeds.is_empty(), "Redis has no feeds");
+    for feed in feeds {
+        let _gone: u64 = connection.xtrim(feed, StreamMaxlen::Equals(0)).await?;
+    }
+    Ok(())
 }
 
 /// The newest entry of each room log.

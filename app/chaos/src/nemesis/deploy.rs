@@ -5,8 +5,18 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use tokio::time::sleep;
 
-use super::{Scene, heal, until_well};
+use super::{
+    heal::{heal, until_well},
+    scene::Scene,
+    witness::{UNDISTURBED, Witnesses, nothing_untrue, served},
+};
 use crate::cluster::{Playbook, docker::docker};
+
+/// Clients that roll without knowing that one replica was empty: groups of ten, so that no room gets more than its rate.
+const GROUPS: [&str; 6] = ["tilt-1", "tilt-2", "tilt-3", "tilt-4", "tilt-5", "tilt-6"];
+const IN_EACH: usize = 10;
+/// The busiest replica against the idlest when all is over, per cent.
+const BALANCE: u64 = 120;
 
 async fn to_the_other_release(scene: &Scene<'_>) -> anyhow::Result<Playbook> {
     until_well(scene.stack, Duration::from_secs(30)).await?;
@@ -37,4 +47,48 @@ pub async fn roll_and_kill(scene: &Scene<'_>) -> anyhow::Result<()> {
         bail!("left in between, {:?}:\n{}", scene.stack.releases().await?, rolled.tail(15));
     }
     Ok(())
+}
+
+/// A replica dies and comes back, with no client of its own, and then everything is rolled.
+///
+/// What must hold: no client moves more than once, nobody waits or is told that anybody left, and in the end the replicas
+/// have about as many clients each.
+pub async fn roll_unbalanced(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let mut groups = Vec::new();
+    for group in GROUPS {
+        groups.push(Witnesses::gather(scene, group, &[group], IN_EACH).await?);
+    }
+    let container = scene.container().await?;
+    docker(&["kill", "--signal", "KILL", &container]).await?;
+    scene.hold().await;
+    docker(&["start", &container]).await?;
+    let rolling = to_the_other_release(scene).await?;
+    groups.iter().for_each(Witnesses::begin);
+    rolling.succeed().await?;
+    let balance = balance(scene).await?;
+    let mut accounts = Vec::new();
+    for group in groups {
+        accounts.extend(group.dismiss().await?);
+    }
+    for it in &accounts {
+        scene.measured("moves of one client in one roll", &it.name, it.moves, 1);
+        scene.measured("connections lost in a roll", &it.name, it.lost, 0);
+    }
+    scene.measured("% of connections, busiest to idlest", "all replicas", balance, BALANCE);
+    served(scene, &accounts, UNDISTURBED);
+    nothing_untrue(scene, &accounts);
+    Ok(())
+}
+
+/// By what the replicas tell themselves.
+async fn balance(scene: &Scene<'_>) -> anyhow::Result<u64> {
+    let mut connections = Vec::new();
+    for slot in scene.stack.running().await? {
+        let url = format!("http://{}:8090/drain", slot.address);
+        let state: serde_json::Value = reqwest::get(url).await?.json().await?;
+        connections.push(state["connections"].as_u64().context("no connections are told")?);
+    }
+    let (idlest, busiest) = (connections.iter().min(), connections.iter().max());
+    let (idlest, busiest) = idlest.zip(busiest).context("no replica runs")?;
+    Ok(busiest * 100 / (*idlest).max(1))
 }

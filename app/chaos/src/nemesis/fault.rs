@@ -1,6 +1,6 @@
 //! Every fault there is: its name, what it hits, and for how long.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// A way to break the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +41,16 @@ pub enum Fault {
     ResendStorm,
     Garbage,
     Stampede,
+    Crowd,
+    ReplicaDeaf,
+    ReplicaFrozen,
+    RedisFullLong,
+    RedisFills,
+    UnreadableRoom,
+    UnreadableEntry,
+    ClockJumpDay,
+    UnbalancedRoll,
+    Descriptors1024,
 }
 
 /// What a fault hits. Two faults of a pair never hit the same part.
@@ -56,6 +66,16 @@ pub enum Part {
     Traffic,
     /// A deploy, which needs all the rest: never one of a pair.
     Deploy,
+    /// Something of which witnesses tell how far others feel it: never one of a pair, lest they feel that.
+    Witnessed,
+}
+
+impl Part {
+    /// Whether another fault may be there at the same time.
+    #[must_use]
+    pub fn can_be_one_of_two(self) -> bool {
+        !matches!(self, Self::Deploy | Self::Witnessed)
+    }
 }
 
 /// What is known of a fault.
@@ -122,6 +142,16 @@ faults! {
     ResendStorm "resend-storm" Traffic 2..=3, "one message is sent again and again, by several sockets at once";
     Garbage "garbage" Traffic 2..=3, "malformed, oversized and half frames";
     Stampede "stampede" Traffic 3..=3, "1,000 clients drop their connections and come back at once";
+    Crowd "crowd" Traffic 15..=15, "210 clients enter one room, talk, and say bye";
+    ReplicaDeaf "replica-deaf" Witnessed 20..=60, "a replica and Redis: packets vanish for a minute, and clients of the replica measure it";
+    ReplicaFrozen "replica-frozen" Witnessed 20..=20, "frozen for 20 s; clients of the others must feel nothing";
+    RedisFullLong "redis-full-long" Witnessed 62..=75, "Redis refuses writes for longer than any lease lives";
+    RedisFills "redis-fills" Witnessed 10..=20, "clients within their limits post as much as Redis holds, which is little";
+    UnreadableRoom "unreadable-room" Witnessed 10..=30, "the key of one room's log has another type";
+    UnreadableEntry "unreadable-entry" Witnessed 5..=10, "an entry in one room's log is no message of any release";
+    ClockJumpDay "clock-jump-day" Witnessed 4..=6, "Redis' clock a day ahead while sends are retried, and back";
+    UnbalancedRoll "unbalanced-roll" Deploy 3..=3, "a replica is killed and comes back empty, then a roll";
+    Descriptors1024 "descriptors-1024" Witnessed 5..=10, "a replica that may have 1,024 descriptors gets 1,200 clients more";
 }
 
 /// What the issue asks for and this machine cannot do. Never counted as survived.
@@ -142,6 +172,30 @@ impl Fault {
         FAULTS.iter().find(|about| about.fault == self).expect("every fault is in the table")
     }
 
+    /// What it takes besides its time and what every fault takes: until witnesses are there, and have told.
+    #[must_use]
+    pub fn besides(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Crowd => 25,
+            Self::ReplicaDeaf | Self::ReplicaFrozen => 7,
+            Self::RedisFullLong => 16,
+            Self::RedisFills => 20,
+            Self::UnreadableRoom | Self::UnreadableEntry => 16,
+            Self::ClockJumpDay => 28,
+            // What a roll of three replicas takes, about.
+            Self::Roll | Self::RollKill => 45,
+            Self::UnbalancedRoll => 60,
+            Self::Descriptors1024 => 20,
+            _ => 0,
+        })
+    }
+
+    /// Whether it sets a clock. What is lost after that can have higher IDs than what comes then.
+    #[must_use]
+    pub fn sets_a_clock(self) -> bool {
+        matches!(self, Self::RedisClockJump | Self::ClockJumpDay)
+    }
+
     /// By its name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -160,7 +214,11 @@ mod tests {
         let names: BTreeSet<&str> = FAULTS.iter().map(|about| about.name).collect();
         let faults: BTreeSet<Fault> = FAULTS.iter().map(|about| about.fault).collect();
         assert_eq!((names.len(), faults.len()), (FAULTS.len(), FAULTS.len()));
-        assert_eq!(faults.last().copied(), Some(Fault::Stampede), "the last of the enum");
-        assert_eq!(FAULTS.len(), Fault::Stampede as usize + 1, "one without a line in the table");
+        assert_eq!(faults.last().copied(), Some(Fault::Descriptors1024), "the last of the enum");
+        assert_eq!(
+            FAULTS.len(),
+            Fault::Descriptors1024 as usize + 1,
+            "one without a line in the table"
+        );
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
-    Scene,
+    scene::Scene,
     traffic::{Socket, greet},
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! Faults of HAProxy.
 
-use super::Scene;
+use super::scene::Scene;
 use crate::cluster::docker::docker;
 
 pub async fn reload(scene: &Scene<'_>) -> anyhow::Result<()> {

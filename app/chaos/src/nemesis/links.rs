@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::ensure;
 use tokio::time::{Instant, sleep};
 
-use super::Scene;
+use super::scene::Scene;
 use crate::cluster::{
     forward::Forwarder,
     network::{Fate, Peer, Way, cut, detour, mend},
@@ -25,6 +25,12 @@ pub async fn cut_redis(scene: &Scene<'_>, way: Way, fate: Fate) -> anyhow::Resul
 pub async fn cut_haproxy(scene: &Scene<'_>, way: Way, fate: Fate) -> anyhow::Result<()> {
     let address = scene.stack.gateway_address();
     cut_from(scene, Peer { address: &address, port: Some(PUBLIC) }, way, fate).await
+}
+
+/// What a container and Redis send each other that way vanishes, until it is mended.
+pub async fn drop_redis(scene: &Scene<'_>, container: &str, way: Way) -> anyhow::Result<()> {
+    let address = scene.stack.redis_address();
+    cut(container, Peer { address: &address, port: None }, way, Fate::Dropped).await
 }
 
 async fn cut_from(scene: &Scene<'_>, peer: Peer<'_>, way: Way, fate: Fate) -> anyhow::Result<()> {

@@ -1,16 +1,25 @@
 //! Breaks the stack by the plan of a seed, and mends it.
 
+mod broken_room;
+mod clock;
+mod crowd;
 mod deploy;
+mod descriptors;
 mod fault;
 mod flood;
+mod fullness;
 mod haproxy;
 mod heal;
+mod isolation;
 mod links;
 mod plan;
+mod pour;
 mod redis;
 mod replica;
+mod scene;
 mod stampede;
 mod traffic;
+mod witness;
 
 use std::time::Duration;
 
@@ -22,50 +31,11 @@ pub use plan::{Step, Strike, least, plan, repeated};
 
 use crate::{
     cluster::Stack,
-    history::{Loss, Recorder, What},
-    logs,
-    workload::{FLOODED, Workload},
+    history::What,
+    workload::{CROWDED, FLOODED, Workload},
 };
-
-/// What a fault needs to know.
-pub(crate) struct Scene<'a> {
-    pub stack: &'a Stack,
-    pub workload: &'a Workload,
-    pub recorder: &'a Recorder,
-    /// Number of the step.
-    pub step: u32,
-    /// The replica to hit.
-    pub replica: &'static str,
-    /// How long.
-    pub hold: Duration,
-}
-
-impl Scene<'_> {
-    /// Says that data will be lost, lets it be lost, and says that it is over. What there was is
-    /// written down before: the logs at the end no longer tell.
-    pub async fn destroy(
-        &self,
-        loss: Loss,
-        work: impl Future<Output = anyhow::Result<()>>,
-    ) -> anyhow::Result<()> {
-        self.recorder.record(What::Snapshot);
-        logs::record(self.stack, self.recorder).await?;
-        self.recorder.record(What::Destroying { loss });
-        let done = work.await;
-        self.recorder.record(What::Destroyed);
-        done
-    }
-
-    /// The container of the replica to hit.
-    pub async fn container(&self) -> anyhow::Result<String> {
-        Ok(self.stack.newest(self.replica).await?.container)
-    }
-
-    /// As long as the fault lasts.
-    pub async fn hold(&self) {
-        tokio::time::sleep(self.hold).await;
-    }
-}
+use broken_room::BROKEN;
+use scene::Scene;
 
 /// Carries out one fault, from its beginning until it is undone.
 ///
@@ -80,17 +50,25 @@ pub async fn strike(
 ) -> anyhow::Result<()> {
     let about = strike.fault.about();
     let recorder = &workload.shared().recorder;
-    let target = match about.part {
-        Part::Replica | Part::Deploy => strike.replica.to_owned(),
-        _ if strike.fault == Fault::Flood => FLOODED.to_owned(),
-        part => format!("{part:?}").to_lowercase(),
-    };
+    let target = target(strike);
     let (fault, replica, hold) = (about.name.to_owned(), strike.replica, strike.hold);
     recorder.record(What::Fault { step, fault: fault.clone(), target });
     let scene = Scene { stack, workload, recorder, step, replica, hold };
     let done = dispatch(strike.fault, &scene).await;
     recorder.record(What::Undone { step, fault });
     done.with_context(|| format!("step {step}, {}", about.name))
+}
+
+/// What a history says that it hits.
+fn target(strike: &Strike) -> String {
+    match (strike.fault, strike.fault.about().part) {
+        (Fault::Flood, _) => FLOODED.to_owned(),
+        (Fault::Crowd, _) => CROWDED.to_owned(),
+        (Fault::UnreadableRoom | Fault::UnreadableEntry, _) => BROKEN.to_owned(),
+        (Fault::RedisFullLong | Fault::RedisFills, _) => "redis".to_owned(),
+        (_, Part::Replica | Part::Deploy | Part::Witnessed) => strike.replica.to_owned(),
+        (_, part) => format!("{part:?}").to_lowercase(),
+    }
 }
 
 async fn dispatch(fault: Fault, scene: &Scene<'_>) -> anyhow::Result<()> {
@@ -113,11 +91,11 @@ async fn dispatch(fault: Fault, scene: &Scene<'_>) -> anyhow::Result<()> {
         Fault::RedisPauseWrite => redis::pause_writes(scene).await,
         Fault::RedisFunctionFlush => redis::flush_functions(scene).await,
         Fault::RedisRewriteAof => redis::rewrite_aof(scene).await,
-        Fault::RedisFull => redis::fill(scene).await,
+        Fault::RedisFull => fullness::refuse(scene).await,
         Fault::RedisTruncatedAof => redis::truncate_aof(scene).await,
         Fault::RedisFlushall => redis::flush_all(scene).await,
         Fault::RedisTrim => redis::trim(scene).await,
-        Fault::RedisClockJump => redis::jump_clock(scene).await,
+        Fault::RedisClockJump => clock::jump_an_hour(scene).await,
         Fault::RedisCutDrop => cut_redis(scene, Way::Both, Fate::Dropped).await,
         Fault::RedisCutReset => cut_redis(scene, Way::Both, Fate::Reset).await,
         Fault::RedisCutIn => cut_redis(scene, Way::In, Fate::Dropped).await,
@@ -132,5 +110,15 @@ async fn dispatch(fault: Fault, scene: &Scene<'_>) -> anyhow::Result<()> {
         Fault::ResendStorm => traffic::resend_storm(scene).await,
         Fault::Garbage => traffic::garbage(scene).await,
         Fault::Stampede => stampede::stampede(scene).await,
+        Fault::Crowd => crowd::crowd(scene).await,
+        Fault::ReplicaDeaf => isolation::deafen(scene).await,
+        Fault::ReplicaFrozen => isolation::freeze(scene).await,
+        Fault::RedisFullLong => fullness::refuse_for_long(scene).await,
+        Fault::RedisFills => fullness::fill(scene).await,
+        Fault::UnreadableRoom => broken_room::another_type(scene).await,
+        Fault::UnreadableEntry => broken_room::unreadable_entry(scene).await,
+        Fault::ClockJumpDay => clock::jump_a_day(scene).await,
+        Fault::UnbalancedRoll => deploy::roll_unbalanced(scene).await,
+        Fault::Descriptors1024 => descriptors::exhaust(scene).await,
     }
 }

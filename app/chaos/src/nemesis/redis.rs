@@ -5,11 +5,11 @@ use std::{fs::OpenOptions, path::PathBuf, time::Duration};
 use anyhow::Context;
 use tokio::time::{sleep, timeout};
 
-use super::Scene;
+use super::scene::Scene;
 use crate::{
     cluster::{
         docker::{docker, run},
-        redis::{command, connect, logs, set_clock},
+        redis::{command, connect, logs},
     },
     history::Loss,
     workload::ARCHIVE,
@@ -20,8 +20,6 @@ const TAIL: u64 = 2_000;
 /// Messages that a trim is to take from a room where nobody is, and how long they may take to be written.
 const ARCHIVED: usize = 8;
 const WRITTEN: Duration = Duration::from_secs(60);
-/// How far a clock jumps.
-const JUMP: Duration = Duration::from_secs(3_600);
 
 pub async fn kill(scene: &Scene<'_>) -> anyhow::Result<()> {
     let container = scene.stack.container("redis");
@@ -63,14 +61,6 @@ pub async fn rewrite_aof(scene: &Scene<'_>) -> anyhow::Result<()> {
     let _started: String = command(scene.stack, &["BGREWRITEAOF"]).await?;
     scene.hold().await;
     Ok(())
-}
-
-pub async fn fill(scene: &Scene<'_>) -> anyhow::Result<()> {
-    let stack = scene.stack;
-    let (_, limit): (String, String) = command(stack, &["CONFIG", "GET", "maxmemory"]).await?;
-    let () = command(stack, &["CONFIG", "SET", "maxmemory", "1mb"]).await?;
-    scene.hold().await;
-    command(stack, &["CONFIG", "SET", "maxmemory", &limit]).await
 }
 
 /// A crash after which the end of the file is missing, in the middle of a command.
@@ -121,11 +111,4 @@ pub async fn trim(scene: &Scene<'_>) -> anyhow::Result<()> {
     scene.workload.look_up(&archive);
     scene.hold().await;
     Ok(())
-}
-
-/// Entry IDs and leases are of this clock. Whoever vanishes meanwhile leaves a lease of the wrong one.
-pub async fn jump_clock(scene: &Scene<'_>) -> anyhow::Result<()> {
-    set_clock(scene.stack, JUMP).await?;
-    scene.hold().await;
-    set_clock(scene.stack, Duration::ZERO).await
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use tokio::time::sleep;
 
-use super::Scene;
+use super::scene::Scene;
 use crate::cluster::docker::{docker, memory_hog, pid};
 
 pub async fn kill(scene: &Scene<'_>) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use rollcall_client::{Client, Config, Event, Events, Handle, new_key};
 use rollcall_protocol::{EntryId, RoomCursor};
 use tokio::time::timeout;
 
-use super::Scene;
+use super::scene::Scene;
 
 const HERD: usize = 1_000;
 /// Of these so many must be live, within the time that the other fault of a pair may keep them out.

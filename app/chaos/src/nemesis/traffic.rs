@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-use super::Scene;
+use super::scene::Scene;
 use crate::{
     cluster::redis::command,
     history::{Id, What},

@@ -12,13 +12,15 @@ pub const ROOMS: [&str; 8] =
 const LIVELY: usize = 6;
 /// The room that a flood is poured into. Its listeners never need it for anything else.
 pub const FLOODED: &str = "flooded";
+/// The room that a crowd comes to, more than are listed.
+pub const CROWDED: &str = "crowded";
 /// How the rooms begin that somebody wrote to while nobody was in them.
 pub const ARCHIVE: &str = "archive-";
 
 /// Whether the workload talks there: its log is part of the history.
 #[must_use]
 pub fn is_of_workload(room: &str) -> bool {
-    ROOMS.contains(&room) || room == FLOODED || room.starts_with(ARCHIVE)
+    ROOMS.contains(&room) || room == FLOODED || room == CROWDED || room.starts_with(ARCHIVE)
 }
 
 /// How a client behaves.
@@ -34,8 +36,16 @@ pub enum Role {
     Wanderer,
     /// Comes late, talks, vanishes without a FIN, and is followed by another.
     Ghost,
+    /// Comes, talks, says `bye`, and is followed by another.
+    Visitor,
+    /// A visitor with many others, and only once.
+    Crowd,
     /// Drops its connection several times in a row and resumes.
     Burster,
+    /// Reads the history of rooms by HTTP.
+    Historian,
+    /// Sits at the page, in a browser.
+    Page,
     /// Talks by HTTP.
     Poster,
     /// Talks by HTTP, and says each thing once more after more than a minute, as if it had never been answered.
@@ -67,14 +77,18 @@ impl Role {
             Self::Slow => "slow",
             Self::Wanderer => "wanderer",
             Self::Ghost => "ghost",
+            Self::Visitor => "visitor",
+            Self::Crowd => "crowd",
             Self::Burster => "burster",
+            Self::Historian => "historian",
+            Self::Page => "page",
             Self::Poster | Self::Repeater => "poster",
             Self::Stream => "stream",
         }
     }
 }
 
-/// The clients of a run: 41 in all of [`ROOMS`], and two in [`FLOODED`].
+/// The clients of a run: 45 in all of [`ROOMS`], one of them at the page, and two in [`FLOODED`].
 pub fn cast(rng: &mut impl Rng) -> Vec<Character> {
     let mut cast = Vec::new();
     for (role, count) in [
@@ -83,9 +97,12 @@ pub fn cast(rng: &mut impl Rng) -> Vec<Character> {
         (Role::Slow, 3),
         (Role::Wanderer, 4),
         (Role::Ghost, 3),
+        (Role::Visitor, 2),
         (Role::Burster, 3),
         (Role::Poster, 2),
         (Role::Stream, 3),
+        (Role::Historian, 1),
+        (Role::Page, 1),
     ] {
         cast.extend((1..=count).map(|number| character(rng, role, number)));
     }
@@ -107,7 +124,9 @@ fn character(rng: &mut impl Rng, role: Role, number: usize) -> Character {
     let rooms = match role {
         Role::Talker => [pick(&ROOMS[..LIVELY], 2, rng), pick(&ROOMS[LIVELY..], 1, rng)].concat(),
         Role::Poster | Role::Repeater | Role::Stream => pick(&ROOMS, 1, rng),
-        Role::Ghost => pick(&ROOMS[..LIVELY], 2, rng),
+        Role::Page => pick(&ROOMS[..LIVELY], 1, rng),
+        Role::Historian => pick(&ROOMS, ROOMS.len(), rng),
+        Role::Ghost | Role::Visitor => pick(&ROOMS[..LIVELY], 2, rng),
         _ => pick(&ROOMS, 4, rng),
     };
     // A third of the listeners comes late.

@@ -1,9 +1,12 @@
 //! Clients that talk and listen through HAProxy, each in its own way, and write down what they
 //! did and saw. They judge nothing.
 
+mod browser;
 mod cast;
 mod live;
+mod page;
 mod participant;
+mod reader;
 mod rest;
 
 use std::{
@@ -18,7 +21,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{sync::watch, task::JoinSet};
 
-pub use cast::{ARCHIVE, Character, FLOODED, ROOMS, Role, cast, is_of_workload};
+pub use cast::{ARCHIVE, CROWDED, Character, FLOODED, ROOMS, Role, cast, is_of_workload};
 pub use live::{Live, Window};
 pub use rollcall_witness::hash;
 
@@ -38,9 +41,10 @@ pub enum Phase {
 
 /// How many clients of a seed's cast are there from the first moment on.
 #[must_use]
-pub fn at_once(seed: u64) -> u64 {
+pub fn at_once(seed: u64, has_page: bool) -> u64 {
     let cast = cast(&mut StdRng::seed_from_u64(seed));
-    cast.iter().filter(|character| character.after.is_zero()).count() as u64
+    let takes_part = |it: &&Character| has_page || it.role != Role::Page;
+    cast.iter().filter(takes_part).filter(|it| it.after.is_zero()).count() as u64
 }
 
 /// What all clients of a run share.
@@ -71,6 +75,13 @@ impl Shared {
 
     fn watch(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
+    }
+}
+
+/// As [`page::sit`]; without a browser the history proves nothing of the page, and says so.
+async fn sit(shared: Arc<Shared>, character: Character, place: Arc<Place>, seed: u64) {
+    if let Err(error) = page::sit(shared.clone(), character, place, seed).await {
+        shared.recorder.record(What::Incomplete { why: format!("{error:#}") });
     }
 }
 
@@ -109,9 +120,9 @@ struct Clients {
 }
 
 impl Workload {
-    /// Starts the cast of a seed. Who comes late comes by itself.
+    /// Starts the cast of a seed, with or without the one who sits at the page. Who comes late comes by itself.
     #[must_use]
-    pub fn start(url: &str, recorder: Recorder, seed: u64) -> Self {
+    pub fn start(url: &str, recorder: Recorder, seed: u64, has_page: bool) -> Self {
         let (phase, _) = watch::channel(Phase::Talking);
         let (live, ops) = (Live::default(), AtomicU64::new(0));
         let shared = Arc::new(Shared { url: url.to_owned(), recorder, live, phase, ops });
@@ -119,7 +130,8 @@ impl Workload {
         let characters = cast(&mut rng);
         let clients = Clients { tasks: JoinSet::new(), places: Vec::new(), rng };
         let workload = Self { shared, clients: Mutex::new(clients) };
-        characters.into_iter().for_each(|character| workload.enter(character));
+        let takes_part = |it: &Character| has_page || it.role != Role::Page;
+        characters.into_iter().filter(takes_part).for_each(|it| workload.enter(it));
         workload
     }
 
@@ -138,6 +150,8 @@ impl Workload {
         match character.role {
             Role::Poster => clients.tasks.spawn(rest::post(shared, character, place, seed)),
             Role::Repeater => clients.tasks.spawn(rest::repeat(shared, character, place)),
+            Role::Historian => clients.tasks.spawn(reader::read(shared, character, seed)),
+            Role::Page => clients.tasks.spawn(sit(shared, character, place, seed)),
             Role::Stream => clients.tasks.spawn(rest::follow(shared, character, place)),
             _ => clients.tasks.spawn(Participant::new(shared, character, place, seed).run()),
         };

@@ -101,7 +101,7 @@ impl Participant {
                 End::Expelled => return self.gone(Gone::Expelled),
                 End::Reconnect => unreachable!("`live` goes on by itself"),
             }
-            if *self.phase.borrow() != Phase::Talking {
+            if *self.phase.borrow() != Phase::Talking || self.character.role == Role::Crowd {
                 return;
             }
             self.name = format!("{}.{}", self.character.name, life + 1);
@@ -133,6 +133,8 @@ impl Participant {
     async fn live(&mut self) -> (End, Events) {
         let until = match self.character.role {
             Role::Ghost => Duration::from_secs(self.rng.random_range(6..15)),
+            Role::Visitor => Duration::from_secs(self.rng.random_range(8..25)),
+            Role::Crowd => Duration::from_secs(self.rng.random_range(8..12)),
             _ => Duration::from_secs(1 << 30),
         };
         let until = Instant::now() + until;
@@ -232,7 +234,8 @@ impl Participant {
 
     fn next_act(&mut self) -> Instant {
         let (least, most) = match self.character.role {
-            Role::Talker => (400, 2_000),
+            Role::Talker | Role::Visitor => (400, 2_000),
+            Role::Crowd => (4_000, 16_000),
             Role::Ghost => (300, 900),
             Role::Wanderer => (2_000, 6_000),
             _ => (1 << 40, (1 << 40) + 1),
@@ -242,7 +245,9 @@ impl Participant {
 
     async fn act(&mut self, handle: &Handle) {
         match self.character.role {
-            Role::Talker | Role::Ghost => self.speak(handle, 40).await,
+            Role::Talker | Role::Ghost | Role::Visitor | Role::Crowd => {
+                self.speak(handle, 40).await
+            }
             Role::Wanderer => self.wander(handle).await,
             _ => {}
         }

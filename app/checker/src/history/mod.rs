@@ -138,6 +138,16 @@ pub enum What {
     },
     /// All faults are healed and nobody says anything new. From here on everything must converge.
     Healed,
+    /// Of a room's members no more than this are named, the client itself among them.
+    Listed {
+        /// How many.
+        members: usize,
+    },
+    /// Something that was to be watched was not: nothing is proven about it.
+    Incomplete {
+        /// What, and why.
+        why: String,
+    },
     /// Last line of a complete history.
     End,
 
@@ -297,6 +307,55 @@ pub enum What {
         /// What the connection had told before.
         after: Id,
     },
+    /// A message as it stands on the page, below the one that was recorded before it.
+    Shown {
+        /// Whose page.
+        client: String,
+        /// Where.
+        room: String,
+        /// Its entry.
+        id: Id,
+        /// Of its text.
+        hash: String,
+    },
+    /// The page says, at this place of a room, that messages are missing.
+    Noted {
+        /// Whose page.
+        client: String,
+        /// Where.
+        room: String,
+    },
+    /// The page says that it is without service; or, with no words, that it is served again.
+    Banner {
+        /// Whose page.
+        client: String,
+        /// What it says.
+        words: String,
+    },
+    /// The history of a room is read by HTTP, from here on.
+    Reading {
+        /// By whom.
+        client: String,
+        /// Where.
+        room: String,
+    },
+    /// A message of the reading that began last, the oldest first.
+    Read {
+        /// By whom.
+        client: String,
+        /// Where.
+        room: String,
+        /// Its entry.
+        id: Id,
+        /// The entry before it.
+        prev: Id,
+        /// The sender.
+        member: String,
+        /// Its number.
+        n: u64,
+        /// Of its text.
+        hash: String,
+    },
     /// Somebody was said to come (`here`) or go.
     Presence {
         /// The client that was told.
@@ -372,6 +431,17 @@ pub enum What {
         step: u32,
         /// Its name.
         fault: String,
+    },
+    /// A figure that a fault measured, and that must not be above its limit.
+    Measured {
+        /// What it is, with its unit.
+        figure: String,
+        /// Of which client, room or container.
+        of: String,
+        /// How much.
+        value: u64,
+        /// The most that it may be.
+        limit: u64,
     },
     /// Data will be destroyed, so first the room logs are read: the entries up to `destroying` are
     /// what they had. What is said meanwhile may be among them or not.

@@ -4,6 +4,7 @@ mod destroyed;
 mod figures;
 mod late;
 mod mutants;
+mod pages;
 mod phases;
 mod snapshot;
 mod tale;
