@@ -91,7 +91,8 @@ def test_o2_a_replica_that_refuses_to_drain_keeps_its_clients(haproxy, run, blue
         wait_until(lambda: ("GET", "/slow") in haproxy.blue.asked)
         result = run("rollcall_drain", **blue)
         assert result["failed"] and f"status {status}" in result["msg"]
-        assert haproxy.status("r1-blue") == "UP"
+        # A check that a busy machine answers late is no order: it may say `UP 1/2`.
+        assert haproxy.status("r1-blue").startswith("UP")
         haproxy.blue.hold.set()
         client.settimeout(5)
         assert b" 200 " in client.recv(4096)
