@@ -105,8 +105,8 @@ impl LogError {
     #[must_use]
     pub fn told(&self) -> &'static str {
         match self {
-            Self::Unknown(_) => "the log did not answer",
-            Self::Refused(Refusal::Store(_)) => "the log takes nothing now",
+            Self::Unknown(_) => "the room's log did not answer",
+            Self::Refused(Refusal::Store(_)) => "the room's log takes nothing now",
             Self::Refused(Refusal::NewRoom) => "no new rooms for now: memory is short",
             Self::Refused(Refusal::Senders) => "too many members speak in this room for now",
         }
