@@ -28,19 +28,25 @@ pub fn small() -> BTreeMap<String, String> {
 }
 
 /// What a replica always has in a chaos run: feeds so short that one that is cut off for seconds falls behind their first
-/// entry.
+/// entry, and room logs so long that no flood trims what the checker looks for.
 #[must_use]
 pub fn usual() -> BTreeMap<String, String> {
-    BTreeMap::from([("FEED_ENTRIES".to_owned(), "100".to_owned())])
+    let limits = [("FEED_ENTRIES", 100), ("LOG_BYTES", 64 << 20)];
+    limits.into_iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect()
 }
 
 /// What Redis and the replicas have where clients are to fill it within seconds: variables of the playbooks, and the replicas'
-/// environment.
+/// environment. The clients stand for people at many addresses, and come from one.
 #[must_use]
 pub fn easily_filled() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let redis = [("rollcall_redis_maxmemory", "40mb")];
-    let replicas = [("LOG_BYTES", "1048576"), ("FEED_BYTES", "524288")];
+    let replicas = [
+        ("LOG_BYTES", "1048576"),
+        ("FEED_BYTES", "524288"),
+        ("RATE_POSTS", "5000"),
+        ("RATE_ADDRESS", "5000"),
+    ];
     (redis.into_iter().map(owned).collect(), replicas.into_iter().map(owned).collect())
 }
 

@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 const WITNESSES: usize = 9;
 /// An operator, and HAProxy, are answered within this all the time.
 const ANSWERED: Duration = Duration::from_secs(3);
-/// Whoever comes meanwhile is served within this, by another replica if need be.
+/// Clients that come meanwhile are served within this, by another replica if need be.
 const SERVED: Duration = Duration::from_secs(6);
 const ASK_EVERY: Duration = Duration::from_millis(500);
 

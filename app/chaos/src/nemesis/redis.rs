@@ -94,8 +94,8 @@ pub async fn flush_all(scene: &Scene<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who is there has everything, and a replica still knows what was said last in the rooms of its clients. Of a
-/// room where nobody was, it has to read the log: who comes there must be told what that lacks.
+/// Clients in a room have everything, and a replica still knows what was said last in the rooms of its clients. The log of
+/// a room where nobody was it has to read: clients that come there must be told what that lacks.
 pub async fn trim(scene: &Scene<'_>) -> anyhow::Result<()> {
     let archive = format!("{ARCHIVE}{}", scene.step);
     let written = timeout(WRITTEN, scene.workload.leave_behind(&archive, ARCHIVED)).await;
