@@ -282,14 +282,15 @@ impl Clients {
         }
     }
 
-    /// Whoever stayed was answered in the end: whatever was unknown while things were broken, the
-    /// same number is sent again until the service says. A client that ended before that is excused,
-    /// and nobody else: each of them retries for as long as it lives.
+    /// A client that stayed was answered in the end: whatever was unknown while things were broken, it looks for in the log,
+    /// or sends the same number again until the service says. Excused are a client that ended before that, and one that said
+    /// that nobody can know, after the part of the log where its message may be had passed it by.
     pub fn find_unsettled(&self, book: &mut Book, healed: Place) {
         for index in 0..OpIndex::try_from(book.operations.all.len()).unwrap_or(OpIndex::MAX) {
             let operation = book.operations.get(index);
             let (client, sent) = (operation.client, operation.invoked);
-            let is_open = operation.outcome == Outcome::Info && sent.line < healed.line;
+            let is_unknown = operation.outcome == Outcome::Info && !operation.excused;
+            let is_open = is_unknown && sent.line < healed.line;
             let stayed = self.all.get(&client).is_none_or(|it| it.stayed(healed));
             if is_open && stayed && !self.is(client, Role::Nemesis) {
                 book.note_at(Anomaly::Unsettled, sent, |book| {

@@ -31,6 +31,8 @@ pub(super) struct Operation {
     /// What was going on then.
     pub phase: Phase,
     pub outcome: Outcome,
+    /// Its client said that nobody can know, and a part of the log in which it may be has passed that client by.
+    pub excused: bool,
 }
 
 impl Operation {
@@ -63,7 +65,16 @@ impl Operations {
         *turn += 1;
         let (turn, outcome) = (*turn, Outcome::Info);
         let invoked = at;
-        self.all.push(Operation { number, client, room, turn, invoked, phase, outcome });
+        self.all.push(Operation {
+            number,
+            client,
+            room,
+            turn,
+            invoked,
+            phase,
+            outcome,
+            excused: false,
+        });
         let is_new = self.by_number.insert(number, index).is_none();
         self.by_hash.insert(hash, index).is_none() && is_new
     }
@@ -80,6 +91,11 @@ impl Operations {
             operation.outcome = outcome;
         }
         Some(index)
+    }
+
+    /// Its client said that nobody can know, and whether it may say so.
+    pub fn excuse(&mut self, index: OpIndex, excused: bool) {
+        self.all[index as usize].excused = excused;
     }
 
     pub fn by_hash(&self, hash: &str) -> Option<OpIndex> {

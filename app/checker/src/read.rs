@@ -110,7 +110,7 @@ impl Checker {
                 for room in rooms {
                     let seat = self.seat(client, room);
                     let view = self.clients.views.entry(seat).or_default();
-                    view.leave();
+                    view.leave(self.book.place);
                     view.enter();
                 }
             }
@@ -120,7 +120,7 @@ impl Checker {
             }
             What::Leave { client, room } => {
                 let seat = self.seat(client, room);
-                self.clients.views.entry(seat).or_default().leave();
+                self.clients.views.entry(seat).or_default().leave(self.book.place);
             }
             What::Gone { client, how } => {
                 let name = self.book.names.number(client);
@@ -154,6 +154,13 @@ impl Checker {
         let Some(op) = self.book.operations.settle(*op, outcome) else {
             return self.malformed(&format!("op {op} had an outcome before, or never was"));
         };
+        if outcome == Outcome::Info {
+            let it = self.book.operations.get(op);
+            let view = self.clients.views.get(&Seat { client: it.client, room: it.room });
+            let blind =
+                view.and_then(|view| view.blind).is_some_and(|at| at.line > it.invoked.line);
+            self.book.operations.excuse(op, blind);
+        }
         match what {
             What::Ok { .. } => self.phases.acknowledged(self.book.operations.get(op).invoked.at),
             What::Fail { code, .. } => {

@@ -53,6 +53,8 @@ pub(super) struct View {
     pub again: Vec<(Place, Id)>,
     /// The members that are here, as it was told.
     pub present: BTreeSet<Name>,
+    /// When a part of the log last passed it by: it left, or was told of a trimmed stretch.
+    pub blind: Option<Place>,
 }
 
 /// Whose view of which room.
@@ -72,12 +74,13 @@ impl View {
     /// Wants in. Who is in already stays as it is.
     pub fn enter(&mut self) {
         if self.stay == Stay::Out {
-            *self = Self { stay: Stay::Entering, ..Self::default() };
+            *self = Self { stay: Stay::Entering, blind: self.blind, ..Self::default() };
         }
     }
 
-    pub fn leave(&mut self) {
+    pub fn leave(&mut self, at: Place) {
         self.stay = Stay::Out;
+        self.blind = Some(at);
     }
 
     /// Told in the client's life of this number if afresh, and otherwise after its cursor.
@@ -136,6 +139,7 @@ impl View {
             self.rewound_at = Some(book.place.at);
         } else {
             self.gaps.push((after.min(self.cursor), resumes_at));
+            self.blind = Some(book.place);
         }
         // What a client had of a lost history may come again under other IDs; but only then. A log
         // that was cut, went on and was trimmed after that looks trimmed to who comes back late.

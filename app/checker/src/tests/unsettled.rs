@@ -29,6 +29,27 @@ fn unsettled() {
     assert_eq!(refused.invoke("ann", 5).info(5).fail(5).verdict(), NOTHING);
 }
 
+/// Its message may have been in what it did not see, so nobody can know.
+#[test]
+fn a_client_that_came_back_past_its_message_need_not_know() {
+    let told = |room: &str| {
+        let mut back = chat();
+        back.invoke("ann", 5);
+        back.tell(What::Leave { client: "ann".to_owned(), room: room.to_owned() });
+        back.tell(What::Join { client: "ann".to_owned(), room: room.to_owned() });
+        back.tell(What::Joined {
+            client: "ann".to_owned(),
+            room: room.to_owned(),
+            how: Entered::Fresh,
+            cursor: id(4),
+            present: Vec::new(),
+        });
+        back.tell(What::Live { client: "ann".to_owned(), room: room.to_owned() });
+        back.info(5).verdict()
+    };
+    assert!(!told(DEN).contains(&"unsettled"), "{:?}", told(DEN));
+}
+
 #[test]
 fn who_was_dismissed_at_the_end_had_to_be_answered_and_who_went_before_had_not() {
     for how in [Gone::Bye, Gone::Vanished] {
