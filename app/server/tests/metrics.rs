@@ -47,7 +47,7 @@ async fn sends_are_counted_by_outcome_and_timed_to_their_ack() {
     for n in 1..=3 {
         teal.send_acked("vault", n, "x").await;
     }
-    teal.send_acked("vault", 3, "again").await;
+    teal.send_acked("vault", 3, "x").await;
     teal.send("vault", 9, "ahead").await;
     teal.until(is_reject).await;
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await;

@@ -19,7 +19,7 @@ use super::{
 use crate::mutants::{self, Mutant};
 
 /// A feed read waits this long for something new; the connection is given up one timeout later.
-const FEED_BLOCK: Duration = Duration::from_secs(1);
+const FEED_BLOCK: Duration = Duration::from_millis(500);
 const FEED_BATCH: usize = 512;
 /// How long Redis may have lost what was seen before it is noticed, where no connection broke. What comes then may have
 /// lower IDs, if its clock was set back, and would not be heard of before the clock is where it was.

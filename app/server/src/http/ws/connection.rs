@@ -162,7 +162,7 @@ impl Connection {
                 break;
             }
             if let Some(me) = self.session.me() {
-                self.visits.catch_up(me);
+                self.visits.catch_up(me, |room| self.session.is_in(room));
             }
             self.begin_close(&mut socket).await;
         }
@@ -388,9 +388,7 @@ impl Connection {
     }
 
     fn visit_done(&mut self, done: visits::Done) -> bool {
-        let Some(me) = self.session.me().cloned() else { return true };
-        let is_wanted = |room: &str| self.session.is_in(room);
-        if let Err(NotEntered { room, error }) = self.visits.done(done, &me, is_wanted) {
+        if let Err(NotEntered { room, error }) = self.visits.done(done) {
             if let JoinError::Log(error) = &error {
                 error.note("a join");
             }

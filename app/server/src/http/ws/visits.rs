@@ -20,8 +20,8 @@ use crate::{
 
 /// When to ask a log again that did not answer.
 const RETRY: Duration = Duration::from_millis(500);
-/// Rooms that one connection enters at once: each answer lists members, and the way out is bounded.
-const ENTER_AT_ONCE: usize = 4;
+/// Rooms that one connection looks up at once.
+const ENTER_AT_ONCE: usize = 32;
 
 /// The rooms of a connection, and what is under way for them.
 pub(super) struct Visits {
@@ -37,6 +37,8 @@ pub(super) struct Visits {
     entering: usize,
     /// Rooms to enter, in the order of asking; one that is busy waits until it is not.
     to_enter: VecDeque<RoomCursor>,
+    /// Rooms that were looked up, and wait until there is room for what they have to tell: each lists its members.
+    arrived: VecDeque<Entry>,
     under_way: FuturesUnordered<BoxFuture<'static, Done>>,
 }
 
@@ -64,6 +66,7 @@ impl Visits {
             busy: HashSet::new(),
             entering: 0,
             to_enter: VecDeque::new(),
+            arrived: VecDeque::new(),
             under_way: FuturesUnordered::new(),
         }
     }
@@ -88,7 +91,7 @@ impl Visits {
     }
 
     fn enter_waiting(&mut self, me: &Member) {
-        while self.entering < ENTER_AT_ONCE && self.voice.outlet.has_room() {
+        while self.entering < ENTER_AT_ONCE {
             let next = self.to_enter.iter().position(|cursor| !self.busy.contains(&cursor.room));
             let Some(cursor) = next.and_then(|index| self.to_enter.remove(index)) else { return };
             self.busy.insert(cursor.room.clone());
@@ -133,39 +136,22 @@ impl Visits {
         self.seats.clear();
     }
 
-    /// Takes note of what was under way. `is_wanted` says whether the client still means to be in a room.
+    /// Takes note of what was under way.
     ///
     /// # Errors
     /// If a room could not be entered.
-    pub fn done(
-        &mut self,
-        done: Done,
-        me: &Member,
-        is_wanted: impl Fn(&str) -> bool,
-    ) -> Result<(), NotEntered> {
+    pub fn done(&mut self, done: Done) -> Result<(), NotEntered> {
         match done {
             Done::Exited(room) => {
                 self.busy.remove(&room);
             }
             Done::Page { room, page } => self.page_read(&room, page),
-            Done::Entered(RoomCursor { room, .. }, entered) => {
+            Done::Entered(_, Ok(entry)) => self.arrived.push_back(entry),
+            Done::Entered(RoomCursor { room, .. }, Err(error)) => {
                 self.busy.remove(&room);
                 self.entering -= 1;
-                match entered {
-                    Err(error) => {
-                        self.to_enter.retain(|waiting| waiting.room != room);
-                        return Err(NotEntered { room, error });
-                    }
-                    // Left and entered again meanwhile: the second time counts.
-                    Ok(_) if self.to_enter.iter().any(|waiting| waiting.room == room) => {}
-                    Ok(entry) => {
-                        self.entered(entry, me);
-                        if !is_wanted(&room) {
-                            // The client left while it was entering.
-                            self.exit(&room);
-                        }
-                    }
-                }
+                self.to_enter.retain(|waiting| waiting.room != room);
+                return Err(NotEntered { room, error });
             }
         }
         Ok(())
@@ -180,8 +166,29 @@ impl Visits {
         self.in_rooms.insert(name, visit);
     }
 
-    /// Takes every room as far as it goes while the way out takes more. The next flush leads back here.
-    pub fn catch_up(&mut self, me: &Member) {
+    /// Enters rooms that were looked up, while there is room for what they have to tell.
+    fn enter_arrived(&mut self, me: &Member, is_wanted: impl Fn(&str) -> bool) {
+        while self.voice.outlet.has_room() {
+            let Some(entry) = self.arrived.pop_front() else { return };
+            let room = entry.room.name.clone();
+            self.busy.remove(&room);
+            self.entering -= 1;
+            // Left and entered again meanwhile: the second time counts.
+            if self.to_enter.iter().any(|waiting| waiting.room == room) {
+                continue;
+            }
+            self.entered(entry, me);
+            if !is_wanted(&room) {
+                // The client left while it was entering.
+                self.exit(&room);
+            }
+        }
+    }
+
+    /// Takes every room as far as it goes while the way out takes more. The next flush leads back here. `is_wanted` says
+    /// whether the client still means to be in a room.
+    pub fn catch_up(&mut self, me: &Member, is_wanted: impl Fn(&str) -> bool) {
+        self.enter_arrived(me, is_wanted);
         self.enter_waiting(me);
         let outlet = &self.voice.outlet;
         let mut pages = Vec::new();
