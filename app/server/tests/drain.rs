@@ -35,7 +35,7 @@ async fn a_drain_spreads_the_moves_and_keeps_delivering() {
     assert_eq!(http(old.public, "GET", "/readyz", None).await.0, 503);
     assert_eq!(http(old.public, "GET", "/livez", None).await.0, 200);
     assert!(Socket::try_open(old.public, None).await.is_err(), "a new connection got in");
-    // What is said on the new replica still reaches who has not moved yet.
+    // What is said on the new replica still reaches clients that have yet to move.
     let (mut teal, _) = Socket::join(new.public, &key(), "vault", None).await;
     let id = teal.send_acked("vault", 1, "are you still there?").await;
     for socket in &mut sockets {

@@ -1,4 +1,4 @@
-//! Who is told to be in a room, while connections end, replicas die and Redis fails.
+//! The members that are told to be in a room, while connections end, replicas die and Redis fails.
 
 mod support;
 

@@ -340,7 +340,7 @@ mod tests {
         }
     }
 
-    /// Whoever has seen what was lost is shown what was said after it.
+    /// Clients that have seen what was lost are shown what was said after it.
     #[test]
     fn s16_behind_the_stream_ids_grow_with_the_clock() {
         let kept = next_id(EntryId::ZERO, 1_800_000_000_000);

@@ -1,4 +1,4 @@
-//! Who has connections on this replica, and what of that the store has yet to be told. Pure.
+//! The members with connections on this replica, and what of that the store has yet to be told. Pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -56,7 +56,7 @@ pub(super) enum Task {
     Leave(Vec<String>),
 }
 
-/// Who has connections on this replica, by room.
+/// The members with connections on this replica, by room.
 #[derive(Default)]
 pub(super) struct Local {
     rooms: HashMap<String, Place>,

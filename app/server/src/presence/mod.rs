@@ -1,4 +1,4 @@
-//! Who is in a room, on any replica: seats of connections here, one lease for all of them there.
+//! The members of rooms, on any replica: seats of connections here, one lease for all of them there.
 //!
 //! The lease is the replica's: each process is an **incarnation** with a name that no other has, and renews one lease,
 //! four times in its length. Members are held by incarnations. A member leaves with its last connection, if that says
@@ -46,7 +46,7 @@ pub struct Snapshot {
     pub at: EntryId,
     /// Member → name.
     pub members: BTreeMap<String, String>,
-    /// Whoever is not in it is gone. Otherwise the store may have lost members, and they have yet to be told again.
+    /// Members that are not in it are gone. Otherwise the store may have lost members, and they have yet to be told again.
     pub is_whole: bool,
 }
 

@@ -1,5 +1,5 @@
 #!lua name=rollcall_presence_v3
--- Who is in a room, and which replica says so. All keys of one call share a hash tag.
+-- The members of rooms, and which replica says so of each. All keys of one call share a hash tag.
 --
 -- `held` is a hash: member → name, then a line for each who holds it: a replica's incarnation on which it has connections;
 -- `~` and a time, ms, until which it stays after its last connection closed without a word; `=` and the time at which the

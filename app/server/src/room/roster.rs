@@ -1,4 +1,4 @@
-//! Who is in a room, and what of that its listeners have yet to be told. Pure.
+//! The members of a room, and what of that its listeners have yet to be told. Pure.
 //!
 //! Events come over the feed, one by one; snapshots come from the store, and may be older or newer than the last
 //! event. Events since the last snapshot are kept, so that a snapshot that they have overtaken is brought up to date.
@@ -211,7 +211,7 @@ impl Roster {
     }
 
     fn signal_change(&mut self, Change { event, member }: &Change) {
-        // Whoever was told a part of a large room's list needs all of it when the room is large no more.
+        // A listener that was told a part of a large room's list needs all of it when the room is large no more.
         let largest = self.members.len() + usize::from(*event == PresenceEvent::Leave);
         if !self.is_untold && largest <= self.limits.listed {
             let Member { member, name } = member.clone();
