@@ -22,7 +22,7 @@ use std::{collections::HashSet, path::Path};
 use crate::{
     anomaly::{Anomaly, Place},
     book::Book,
-    clients::{Clients, compare},
+    clients::Clients,
     entries::Entries,
     figures::Meter,
     gaps::{Broken, Gap},
@@ -32,7 +32,7 @@ use crate::{
     names::Name,
     ops::Outcome,
     phases::Phases,
-    presence::Looks,
+    presence::{Looks, compare},
     report::Report,
 };
 
