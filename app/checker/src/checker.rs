@@ -22,7 +22,7 @@ use std::{collections::HashSet, path::Path};
 use crate::{
     anomaly::{Anomaly, Place},
     book::Book,
-    clients::{Clients, compare},
+    clients::Clients,
     entries::Entries,
     figures::Meter,
     gaps::{Broken, Gap},
@@ -33,7 +33,7 @@ use crate::{
     ops::Outcome,
     pages::{self, Screens},
     phases::Phases,
-    presence::Looks,
+    presence::{Looks, compare},
     report::Report,
 };
 

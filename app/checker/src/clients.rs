@@ -1,6 +1,6 @@
 //! Who exists, and what each must have seen and must be seen as when all has healed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::{
     anomaly::{Anomaly, Place},
@@ -140,23 +140,11 @@ pub(super) struct Clients {
 
 impl Clients {
     /// The views of who stayed, in an order that does not change from run to run.
-    fn staying(&self, healed: Place) -> Vec<(Seat, &View)> {
+    pub fn staying(&self, healed: Place) -> Vec<(Seat, &View)> {
         let views = self.views.iter().filter(|(seat, _)| self.stayed(seat.client, healed));
         let mut views: Vec<_> = views.map(|(seat, view)| (*seat, view)).collect();
         views.sort_unstable_by_key(|(seat, _)| *seat);
         views
-    }
-
-    /// Rooms, and the members who are there now.
-    pub fn here(&self) -> BTreeMap<Name, BTreeSet<Name>> {
-        let mut here: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
-        for (seat, view) in &self.views {
-            let client = self.all.get(&seat.client).filter(|client| !client.is_gone());
-            if let (Some(member), Stay::In) = (client.and_then(|it| it.member), view.stay) {
-                here.entry(seat.room).or_default().insert(member);
-            }
-        }
-        here
     }
 
     /// Each participant hands in something, and is seen to its end.
@@ -201,7 +189,7 @@ impl Clients {
     }
 
     /// The views of those who are told by frames, and of those who never came in.
-    fn told(&self, healed: Place) -> Vec<(Seat, &View)> {
+    pub fn told(&self, healed: Place) -> Vec<(Seat, &View)> {
         let mut views = self.staying(healed);
         views.retain(|(seat, it)| it.stay != Stay::In || !self.is(seat.client, Role::Page));
         views
@@ -304,29 +292,8 @@ impl Clients {
         self.all.get(&client).is_some_and(|client| client.role == role)
     }
 
-    fn member(&self, seat: Seat) -> Option<Name> {
+    pub fn member(&self, seat: Seat) -> Option<Name> {
         self.all.get(&seat.client).and_then(|client| client.member)
-    }
-
-    /// Members that must be in a room at the end: those that entered, and neither left nor are gone.
-    pub fn expected(&self, room: Name, healed: Place) -> BTreeSet<Name> {
-        let views = self.staying(healed);
-        let here = views.iter().filter(|(seat, view)| seat.room == room && view.stay == Stay::In);
-        here.filter_map(|(seat, _)| self.member(*seat)).collect()
-    }
-
-    /// What each client that stayed believes.
-    pub fn find_wrong_views(&self, book: &mut Book, healed: Place) {
-        let mut rooms = HashMap::new();
-        for (seat, view) in self.told(healed) {
-            let (Some(me), Stay::In) = (self.member(seat), view.stay) else { continue };
-            let expected =
-                rooms.entry(seat.room).or_insert_with(|| self.expected(seat.room, healed));
-            let mut present = view.present.clone();
-            present.insert(me);
-            let who = |book: &Book| format!("{}'s view", book.names.of(seat.client));
-            compare(book, healed, seat.room, (expected, &present), who);
-        }
     }
 }
 
@@ -339,41 +306,6 @@ pub(super) fn note_unrecovered(book: &mut Book, client: Name, since: u64) {
             format!("{} was without service for {seconds:.1} s", book.names.of(client))
         });
     }
-}
-
-/// Who of those that are there is not said to be, and who is said to be and is not. Of many only some are named. Whether
-/// a client is told of itself, `me`, does not matter.
-pub(super) fn difference(
-    expected: &BTreeSet<Name>,
-    present: &BTreeSet<Name>,
-    me: Option<Name>,
-    listed: usize,
-) -> (Vec<Name>, Vec<Name>) {
-    let is_other = |name: &&Name| Some(**name) != me;
-    let extra = present.difference(expected).filter(is_other).copied().collect();
-    let is_cut_short = expected.len() >= listed;
-    let missing = expected.difference(present).filter(is_other).filter(|_| !is_cut_short);
-    (missing.copied().collect(), extra)
-}
-
-/// Compares who is said to be in a room with who is there.
-pub(super) fn compare(
-    book: &mut Book,
-    place: Place,
-    room: Name,
-    (expected, present): (&BTreeSet<Name>, &BTreeSet<Name>),
-    who: impl FnOnce(&Book) -> String,
-) {
-    let (missing, mut extra) = difference(expected, present, None, book.listed());
-    extra.retain(|member| !book.strangers || book.owners.contains_key(member));
-    if missing.is_empty() && extra.is_empty() {
-        return;
-    }
-    book.note_at(Anomaly::Presence, place, |book| {
-        let (missing, extra) = (book.owned_by(&missing), book.owned_by(&extra));
-        let (room, who) = (book.names.of(room), who(book));
-        format!("{who} of {room}: lacks {missing}, has too many: {extra}")
-    });
 }
 
 fn find_unseen(

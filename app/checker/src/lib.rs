@@ -29,6 +29,7 @@ mod phase_end;
 mod phases;
 mod presence;
 mod read;
+mod read_phases;
 mod report;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! The members that clients believe to be here, while it is calm. At the very end everybody is compared once more, and
-//! without patience ([`super::clients`]); here a view has to be wrong for a while.
+//! without patience; here a view has to be wrong for a while.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     anomaly::{Anomaly, Place},
     book::Book,
-    clients::{Clients, Role, difference},
+    clients::{Clients, Role},
     names::Name,
     view::{Seat, Stay},
 };
@@ -79,5 +79,75 @@ fn note(book: &mut Book, seat: Seat, missing: &[Name], extra: &[Name]) {
         let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));
         let (missing, extra) = (book.owned_by(missing), book.owned_by(extra));
         format!("{client}'s view of {room}, in peace: lacks {missing}, has too many: {extra}")
+    });
+}
+
+impl Clients {
+    /// Rooms, and the members who are there now.
+    pub fn here(&self) -> BTreeMap<Name, BTreeSet<Name>> {
+        let mut here: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+        for (seat, view) in &self.views {
+            let client = self.all.get(&seat.client).filter(|client| !client.is_gone());
+            if let (Some(member), Stay::In) = (client.and_then(|it| it.member), view.stay) {
+                here.entry(seat.room).or_default().insert(member);
+            }
+        }
+        here
+    }
+
+    /// Members that must be in a room at the end: those that entered, and neither left nor are gone.
+    pub fn expected(&self, room: Name, healed: Place) -> BTreeSet<Name> {
+        let views = self.staying(healed);
+        let here = views.iter().filter(|(seat, view)| seat.room == room && view.stay == Stay::In);
+        here.filter_map(|(seat, _)| self.member(*seat)).collect()
+    }
+
+    /// What each client that stayed believes.
+    pub fn find_wrong_views(&self, book: &mut Book, healed: Place) {
+        let mut rooms = HashMap::new();
+        for (seat, view) in self.told(healed) {
+            let (Some(me), Stay::In) = (self.member(seat), view.stay) else { continue };
+            let expected =
+                rooms.entry(seat.room).or_insert_with(|| self.expected(seat.room, healed));
+            let mut present = view.present.clone();
+            present.insert(me);
+            let who = |book: &Book| format!("{}'s view", book.names.of(seat.client));
+            compare(book, healed, seat.room, (expected, &present), who);
+        }
+    }
+}
+
+/// Members that are there and not said to be, and members that are said to be there and are not. Of many only some are
+/// named. Whether a client is told of itself, `me`, does not matter.
+fn difference(
+    expected: &BTreeSet<Name>,
+    present: &BTreeSet<Name>,
+    me: Option<Name>,
+    listed: usize,
+) -> (Vec<Name>, Vec<Name>) {
+    let is_other = |name: &&Name| Some(**name) != me;
+    let extra = present.difference(expected).filter(is_other).copied().collect();
+    let is_cut_short = expected.len() >= listed;
+    let missing = expected.difference(present).filter(is_other).filter(|_| !is_cut_short);
+    (missing.copied().collect(), extra)
+}
+
+/// Compares who is said to be in a room with who is there.
+pub(super) fn compare(
+    book: &mut Book,
+    place: Place,
+    room: Name,
+    (expected, present): (&BTreeSet<Name>, &BTreeSet<Name>),
+    who: impl FnOnce(&Book) -> String,
+) {
+    let (missing, mut extra) = difference(expected, present, None, book.listed());
+    extra.retain(|member| !book.strangers || book.owners.contains_key(member));
+    if missing.is_empty() && extra.is_empty() {
+        return;
+    }
+    book.note_at(Anomaly::Presence, place, |book| {
+        let (missing, extra) = (book.owned_by(&missing), book.owned_by(&extra));
+        let (room, who) = (book.names.of(room), who(book));
+        format!("{who} of {room}: lacks {missing}, has too many: {extra}")
     });
 }

@@ -137,3 +137,44 @@ fn why_name(why: Why) -> &'static str {
         Why::Move => "move",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Instant};
+
+    use rollcall_checker::history::{Id, read};
+    use rollcall_protocol::{EntryId, Message};
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_written_with_its_time_of_receipt_and_each_name_once() {
+        let file = std::env::temp_dir().join(format!("witness-{}.jsonl", std::process::id()));
+        let recorder = Recorder::create(Path::new(&file)).expect("a file");
+        let received = Instant::now();
+        let message = |ms| Event::Message {
+            message: Message {
+                room: "den".to_owned(),
+                id: EntryId::new(ms, 0),
+                prev: EntryId::new(ms - 1, 0),
+                member: "m1".to_owned(),
+                name: "Ann".to_owned(),
+                n: ms,
+                text: "hello".to_owned(),
+                at: ms,
+            },
+            received,
+        };
+        [1, 2].iter().for_each(|ms| record(&recorder, "bob", &message(*ms)));
+        recorder.flush().expect("written");
+        let records = read(&file).expect("a history");
+        std::fs::remove_file(file).expect("removed");
+        let [named, first, second] = &records[..] else { panic!("{records:?}") };
+        assert!(matches!(&named.what, What::Named { name, .. } if name == "Ann"), "{named:?}");
+        assert_eq!(first.at, second.at, "both were read at once, whenever they were written");
+        let hash = hash("hello");
+        assert!(matches!(&second.what, What::Message { id, hash: it, .. }
+            if *id == Id { ms: 2, seq: 0 } && *it == hash));
+        assert_eq!(hash, "2cf24dba5fb0a30e", "the first 64 bits of the SHA-256");
+    }
+}

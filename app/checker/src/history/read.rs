@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::{Id, Record, What};
 
-/// A line of one of the two kinds that a history has millions of. Serde reads a tagged enum twice, by way of a tree, which
-/// takes several times as long as this.
+/// A line of one of the two kinds that a history has millions of. Serde reads a tagged enum twice, by way of a tree,
+/// which takes several times as long as this.
 #[derive(Deserialize)]
 struct Frequent<'a> {
     at: u64,
