@@ -15,6 +15,8 @@ pub struct Events {
     lines: Lines<BufReader<TcpStream>>,
     /// What a browser would come back with.
     pub last_id: Option<String>,
+    /// How long it would wait before that, ms.
+    pub retry: Option<String>,
 }
 
 impl Events {
@@ -26,7 +28,7 @@ impl Events {
             "GET /api/v1/rooms/{room}/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{after}\r\n"
         );
         stream.write_all(request.as_bytes()).await.expect("the server reads");
-        Self { lines: BufReader::new(stream).lines(), last_id }
+        Self { lines: BufReader::new(stream).lines(), last_id, retry: None }
     }
 
     /// The next frame; none once the stream has ended.
@@ -37,6 +39,7 @@ impl Events {
             // What is no field of an event belongs to HTTP.
             match line.split_once(": ") {
                 Some(("id", id)) => self.last_id = Some(id.to_owned()),
+                Some(("retry", wait)) => self.retry = Some(wait.to_owned()),
                 Some(("data", json)) => return Some(serde_json::from_str(json).expect("a frame")),
                 _ => {}
             }
