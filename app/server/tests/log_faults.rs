@@ -171,7 +171,7 @@ async fn s7_a_room_of_another_type_fails_alone_and_tells_nothing_of_redis() {
     for failure in failures {
         let Err(error @ LogError::Refused(_)) = failure else { panic!("{failure:?}") };
         assert!(error.to_string().contains("WRONGTYPE"), "for operators: {error}");
-        assert_eq!(error.told(), "the log takes nothing now");
+        assert_eq!(error.told(), "the room's log takes nothing now");
     }
     let id = taken(&log, &entry("lobby", "teal", 1)).await;
     let page = log.read_after("lobby", EntryId::ZERO, 10).await.expect("a page");

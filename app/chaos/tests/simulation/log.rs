@@ -19,7 +19,7 @@ pub struct SimLog {
     /// Everything ever appended that is not lost, in order; trimmed or not.
     journal: Vec<Message>,
     /// (room, member) → last `n` and its entry.
-    sent: BTreeMap<(String, String), (u64, EntryId)>,
+    sent: BTreeMap<(String, String), (u64, EntryId, String)>,
     pub feed: Vec<(u64, Message)>,
     fed: u64,
 }
@@ -39,10 +39,14 @@ impl SimLog {
 
     pub fn append(&mut self, new: &NewEntry) -> Appended {
         let sender = (new.room.clone(), new.member.clone());
-        if let Some(&(last, id)) = self.sent.get(&sender) {
+        if let Some((last, id, text)) = self.sent.get(&sender) {
+            let (last, id) = (*last, *id);
             let dedups = self.wrong != Wrong::NoDedup;
             match new.n {
                 _ if self.wrong == Wrong::AnyNumber => {}
+                n if n == last && dedups && *text != new.text => {
+                    return Appended::NumberTaken { expected: last + 1 };
+                }
                 n if n == last && dedups => return Appended::Duplicate(Some(id)),
                 n if n < last && dedups => return Appended::Duplicate(None),
                 n if n > last + 1 => return Appended::Expected(last + 1),
@@ -69,7 +73,8 @@ impl SimLog {
     }
 
     fn take(&mut self, entry: Message) {
-        self.sent.insert((entry.room.clone(), entry.member.clone()), (entry.n, entry.id));
+        let sender = (entry.room.clone(), entry.member.clone());
+        self.sent.insert(sender, (entry.n, entry.id, entry.text.clone()));
         let log = self.rooms.entry(entry.room.clone()).or_default();
         log.last = entry.id;
         if entry.id > log.trimmed_to {
