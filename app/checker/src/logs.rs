@@ -218,6 +218,10 @@ impl Log {
         if again || (turn(op) > turn(last) && n > last_n) {
             return;
         }
+        if turn(op) < turn(last) && book.was_cut_since(book.operations.get(op).invoked.at) {
+            // What was cut may have had it, and with it its answer was lost: sent again, it comes after later ones.
+            return;
+        }
         book.note(Anomaly::ReorderedSender, |book| {
             let (what, last) = (book.describe_entry(entry), book.describe_op(last));
             format!("the log has {what} as n {n}, after {last} as n {last_n}")

@@ -203,6 +203,11 @@ impl Checker {
                     note_unrecovered(&mut self.book, name, since);
                 }
             }
+            // It has a connection: one that a move had opened before it lost the other.
+            What::Live { client, .. } => {
+                let name = self.book.names.number(client);
+                self.clients.all.entry(name).or_default().back(at);
+            }
             _ => {}
         }
     }

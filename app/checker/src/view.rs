@@ -224,6 +224,10 @@ impl View {
         if had.is_some() {
             return twice(book, seat, entry, had);
         }
+        if turn < last_turn && book.was_cut_since(sent) {
+            // What was cut may have had it, and with it its answer was lost: sent again, it comes after later ones.
+            return;
+        }
         book.note(Anomaly::ReorderedSender, |book| {
             let (who, what) = (seat.describe(book), book.describe_entry(entry));
             let last = book.describe_op(last);

@@ -25,7 +25,7 @@ pub enum Mutant {
     /// the connection or the replica ends first, or the log refuses.
     AckBeforeAppend,
     /// A Redis timeout is told as a final `reject`, without `retry_ms`. Seen as a rejected message that appears after
-    /// all, and as the next one, which gets its number, swallowed as a duplicate; while Redis stands still.
+    /// all, and as the next one, which is refused since its number is taken; while Redis stands still.
     TimeoutIsFailure,
     /// What was trimmed from a feed before it was read is not made up from the log. Seen as a broken chain without
     /// `gap`, after a pause that a feed outruns. Off with it: a live listener's chain check, which would read the log.

@@ -61,6 +61,25 @@ fn a_trim_explains_no_rewind_and_a_flush_no_trim() {
     assert!(found.contains(&"silent-loss"), "{found:?}");
 }
 
+/// Both were on their way; the log took the first, lost it with its answer, and then took the second.
+#[test]
+fn a_message_that_was_lost_with_its_answer_comes_after_later_ones() {
+    let resent = |is_cut: bool| {
+        let mut tale = chat();
+        tale.invoke("ann", 6).invoke("ann", 5);
+        if is_cut {
+            tale.flush();
+        }
+        tale.append(5).ok(5).append(6).ok(6);
+        if is_cut {
+            tale.gap("ann", 40, 0).gap("bob", 40, 0);
+        }
+        tale.both_hear(5).both_hear(6).verdict()
+    };
+    assert_eq!(resent(true), NOTHING);
+    assert!(resent(false).contains(&"reordered-sender"), "{:?}", resent(false));
+}
+
 #[test]
 fn a_gap_before_the_destruction_is_false() {
     let mut tale = chat();
