@@ -86,7 +86,7 @@ impl Participant {
             self.begin();
             let (end, events) = self.live().await;
             match end {
-                End::Left => self.gone(Gone::Bye),
+                End::Left => {}
                 End::Vanished => {
                     self.gone(Gone::Vanished);
                     if let Some(link) = self.link.take() {
@@ -223,7 +223,8 @@ impl Participant {
             Role::Burster => End::Reconnect,
             Role::Ghost if self.rng.random_ratio(2, 3) => End::Vanished,
             _ => {
-                // What comes in the meantime is for nobody.
+                // Before the others can be told. What comes in the meantime is for nobody.
+                self.gone(Gone::Bye);
                 let _ended = handle.bye().await;
                 let rest = async { while events.next().await.is_some() {} };
                 let _late = timeout(FAREWELL, rest).await;
