@@ -24,7 +24,7 @@ impl V2 {
         let client = redis::Client::open(redis.url()).expect("an address");
         let mut connection =
             client.get_multiplexed_async_connection().await.expect("Redis answers");
-        let text = include_str!("fixtures/functions-v2.lua");
+        let text = include_str!("support/before-15.lua");
         let mut load = redis::cmd("FUNCTION");
         load.arg("LOAD").arg("REPLACE").arg(text);
         load.query_async::<()>(&mut connection).await.expect("it loads");
