@@ -10,6 +10,7 @@ mod redis;
 pub mod stage;
 
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -171,6 +172,8 @@ pub fn key() -> String {
 /// A socket that does only what the test says.
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Frames that came before an ack that was waited for: they are read next.
+    passed: VecDeque<ServerFrame>,
 }
 
 impl Socket {
@@ -188,7 +191,7 @@ impl Socket {
             request.headers_mut().insert("origin", origin.parse().expect("a header value"));
         }
         let (stream, _) = tokio_tungstenite::connect_async(request).await?;
-        Ok(Self { stream })
+        Ok(Self { stream, passed: VecDeque::new() })
     }
 
     /// As [`Self::join`], on a socket whose kernel keeps little for a reader that sleeps.
@@ -210,7 +213,7 @@ impl Socket {
         let stream = MaybeTlsStream::Plain(small_buffer(address).await);
         let url = format!("ws://{address}/api/v1/ws");
         let (stream, _) = tokio_tungstenite::client_async(url, stream).await.expect("an upgrade");
-        Self { stream }
+        Self { stream, passed: VecDeque::new() }
     }
 
     /// Says hello, and enters one room; returns once it is live, with what came before.
@@ -250,12 +253,15 @@ impl Socket {
         self.say(&json!({ "type": "send", "room": room, "n": n, "text": text })).await;
     }
 
-    /// Sends, and waits for the ack.
+    /// Sends, and waits for the ack. A message may come before its ack or after it: what comes before is read next.
     pub async fn send_acked(&mut self, room: &str, n: u64, text: &str) -> EntryId {
         self.send(room, n, text).await;
         let is_ack =
             |frame: &ServerFrame| matches!(frame, ServerFrame::Ack { n: acked, .. } if *acked == n);
-        match self.until(is_ack).await.pop() {
+        let mut frames = self.until(is_ack).await;
+        let ack = frames.pop();
+        self.passed.extend(frames);
+        match ack {
             Some(ServerFrame::Ack { id: Some(id), .. }) => id,
             other => panic!("no ID in {other:?}"),
         }
@@ -263,6 +269,9 @@ impl Socket {
 
     /// The next frame, or how the socket was closed.
     pub async fn next(&mut self) -> Result<ServerFrame, Option<CloseFrame>> {
+        if let Some(frame) = self.passed.pop_front() {
+            return Ok(frame);
+        }
         loop {
             let next = tokio::time::timeout(PATIENCE, self.stream.next()).await;
             match next.expect("a frame in time") {
