@@ -82,7 +82,7 @@ async fn flood(log: &Log, count: u64, room: impl Fn(u64, u64) -> String) -> Vec<
     let loops = (0..32).map(|number| async move {
         for n in 1..=count {
             let new = long_entry(&room(number, n), &format!("flood {number} {n}"), 1, 4096);
-            if let Err(refused) = refusal(log.append(&new).await) {
+            if let Err(refused) = refusal(log.append(&new, None).await) {
                 return Some(refused);
             }
         }
@@ -142,7 +142,7 @@ async fn s2_a_flood_ends_nobody_elses_sending_and_heals() {
     assert!(log.open("quiet").await.is_ok(), "a room that is there can be entered");
 
     eventually("new rooms are welcome again", async || {
-        refusal(log.append(&entry("after", "teal", 1)).await) != NEW_ROOM
+        refusal(log.append(&entry("after", "teal", 1), None).await) != NEW_ROOM
     })
     .await;
     eventually("they can be entered, too", async || log.open("later").await.is_ok()).await;
@@ -167,7 +167,7 @@ async fn s2_a_log_in_memory_refuses_new_rooms_and_heals() {
     let usage = log.usage();
     assert!(usage.limit == 1 << 20 && usage.ratio() < 1.0, "{usage:?}");
     eventually("new rooms are welcome again", async || {
-        refusal(log.append(&entry("after", "teal", 1)).await) != NEW_ROOM
+        refusal(log.append(&entry("after", "teal", 1), None).await) != NEW_ROOM
     })
     .await;
 }
@@ -200,15 +200,15 @@ async fn s2_a_room_remembers_so_many_senders_and_none_for_long() {
         for member in ["a", "b", "c", "d"] {
             taken(&log, &entry("vault", member, 1)).await;
         }
-        let outcome = refusal(log.append(&entry("vault", "e", 1)).await);
+        let outcome = refusal(log.append(&entry("vault", "e", 1), None).await);
         assert_eq!(outcome, Err(Refusal::Senders), "those have only just spoken");
         taken(&log, &entry("vault", "a", 2)).await;
         taken(&log, &entry("lobby", "e", 1)).await;
         eventually("the one who was silent for longest makes room", async || {
-            refusal(log.append(&entry("vault", "e", 1)).await).is_ok()
+            refusal(log.append(&entry("vault", "e", 1), None).await).is_ok()
         })
         .await;
-        let known = log.append(&entry("vault", "a", 9)).await.expect("an answer");
+        let known = log.append(&entry("vault", "a", 9), None).await.expect("an answer");
         assert_eq!(known, Appended::Expected(3), "it spoke after the others");
     }
     let sent = redis.command(&["KEYS", "*:room:vault:sent:*"]).await;
@@ -265,9 +265,10 @@ async fn s2_a_redis_that_is_full_makes_room_by_itself() {
     redis.command(&["FUNCTION", "FLUSH"]).await;
     set_limit(&redis, used(&redis).await * 9 / 10).await;
     let new = entry("room 0", "teal", 1);
-    assert!(matches!(refusal(log.append(&new).await), Err(Refusal::Store(_))));
+    assert!(matches!(refusal(log.append(&new, None).await), Err(Refusal::Store(_))));
     keep(&log);
-    eventually("it takes messages again", async || refusal(log.append(&new).await).is_ok()).await;
+    eventually("it takes messages again", async || refusal(log.append(&new, None).await).is_ok())
+        .await;
 }
 
 #[tokio::test]

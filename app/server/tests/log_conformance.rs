@@ -52,7 +52,7 @@ async fn follows_the_model(log: &Log, sends: &[NewEntry]) -> Result<(), TestCase
     let mut model = Model::default();
     let mut expected: HashMap<String, Vec<(EntryId, String)>> = HashMap::new();
     for send in sends {
-        let outcome = log.append(send).await.expect("an answer");
+        let outcome = log.append(send, None).await.expect("an answer");
         model.check(send, outcome)?;
         if let Appended::Taken(id) = outcome {
             expected.entry(send.room.clone()).or_default().push((id, send.text.clone()));

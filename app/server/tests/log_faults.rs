@@ -97,10 +97,39 @@ async fn s30_another_text_under_the_same_number_is_refused() {
         let first = entry("vault", "teal", 1);
         let id = taken(&log, &first).await;
         let other = NewEntry { text: "something else".to_owned(), ..first.clone() };
-        let outcome = log.append(&other).await.expect("an answer");
+        let outcome = log.append(&other, None).await.expect("an answer");
         assert_eq!(outcome, Appended::NumberTaken { expected: 2 });
-        assert_eq!(log.append(&first).await.expect("an answer"), Appended::Duplicate(Some(id)));
+        assert_eq!(
+            log.append(&first, None).await.expect("an answer"),
+            Appended::Duplicate(Some(id))
+        );
         taken(&log, &NewEntry { n: 2, ..other }).await;
+    }
+}
+
+/// S5, where the server tries again by itself: a day's jump of Redis' clock ends its memory of numbers at once, and what
+/// was taken without an answer was taken once more.
+#[tokio::test]
+async fn s5_what_an_earlier_try_left_is_found_when_its_memory_has_gone() {
+    let redis = Redis::start_with_clock().await;
+    let log = redis_log(&redis, bounds());
+    let head = taken(&log, &entry("vault", "plum", 1)).await;
+    let mine = entry("vault", "teal", 7);
+    let id = taken(&log, &mine).await;
+    taken(&log, &entry("vault", "plum", 2)).await;
+    redis.set_clock_ahead(24 * 3600);
+    let again =
+        async |entry: &NewEntry, head| log.append_settled(entry, head).await.expect("an answer");
+    assert_eq!(again(&mine, head).await, Appended::Duplicate(Some(id)));
+    let posted = log.append(&mine, Some(EntryId::ZERO)).await.expect("an answer");
+    assert_eq!(posted, Appended::Duplicate(Some(id)));
+    let other = NewEntry { text: "something else".to_owned(), ..mine.clone() };
+    assert_eq!(again(&other, head).await, Appended::NumberTaken { expected: 8 });
+    // What was known before is no earlier try, and a log that lost its end has none.
+    let highest = EntryId::new(u64::MAX, u64::MAX);
+    for (n, head) in [(8, id), (9, highest)] {
+        redis.command(&["DEL", &room_key("vault", &format!("sent:{}", mine.member))]).await;
+        assert!(matches!(again(&NewEntry { n, ..mine.clone() }, head).await, Appended::Taken(_)));
     }
 }
 
@@ -166,7 +195,7 @@ async fn s7_a_room_of_another_type_fails_alone_and_tells_nothing_of_redis() {
         log.open("vault").await.map(drop),
         log.read_after("vault", EntryId::ZERO, 10).await.map(drop),
         log.read_before("vault", None, 10).await.map(drop),
-        log.append(&entry("vault", "teal", 1)).await.map(drop),
+        log.append(&entry("vault", "teal", 1), None).await.map(drop),
     ];
     for failure in failures {
         let Err(error @ LogError::Refused(_)) = failure else { panic!("{failure:?}") };
@@ -266,7 +295,7 @@ async fn two_releases_share_one_log() {
         let id = taken(&log, &odd).await;
         assert_eq!(append_as_before(&redis, &odd).await[0], "duplicate");
         assert_eq!(append_as_before(&redis, &even).await[0], "taken");
-        let again = log.append(&even).await.expect("an answer");
+        let again = log.append(&even, None).await.expect("an answer");
         assert!(matches!(again, Appended::Duplicate(Some(later)) if later > id), "{again:?}");
         assert_eq!(append_as_before(&redis, &odd).await, ["duplicate", ""]);
     }

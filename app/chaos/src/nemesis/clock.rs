@@ -24,6 +24,7 @@ const TOLD: Duration = Duration::from_secs(24);
 
 /// An hour ahead, and back. Whoever vanishes meanwhile leaves a lease of the wrong time.
 pub async fn jump_an_hour(scene: &Scene<'_>) -> anyhow::Result<()> {
+    scene.workload.clock_is_set();
     set_clock(scene.stack, HOUR).await?;
     scene.hold().await;
     set_clock(scene.stack, Duration::ZERO).await
@@ -39,6 +40,7 @@ pub async fn jump_a_day(scene: &Scene<'_>) -> anyhow::Result<()> {
     witnesses.begin();
     drop_redis(scene, &container, Way::In).await?;
     sleep(UNANSWERED).await;
+    scene.workload.clock_is_set();
     set_clock(scene.stack, DAY).await?;
     mend(&container).await?;
     scene.hold().await;

@@ -58,6 +58,8 @@ pub struct Shared {
     pub live: Live,
     phase: watch::Sender<Phase>,
     ops: AtomicU64,
+    /// How often the clock was set by which the log remembers numbers.
+    clock_sets: AtomicU64,
 }
 
 impl Shared {
@@ -120,12 +122,18 @@ struct Clients {
 }
 
 impl Workload {
+    /// Tells everybody that Redis' clock is being set: what goes by its memory of numbers has to look into the log instead.
+    pub fn clock_is_set(&self) {
+        self.shared.clock_sets.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Starts the cast of a seed, with or without the one who sits at the page. Who comes late comes by itself.
     #[must_use]
     pub fn start(url: &str, recorder: Recorder, seed: u64, has_page: bool) -> Self {
         let (phase, _) = watch::channel(Phase::Talking);
         let (live, ops) = (Live::default(), AtomicU64::new(0));
-        let shared = Arc::new(Shared { url: url.to_owned(), recorder, live, phase, ops });
+        let (url, clock_sets) = (url.to_owned(), AtomicU64::new(0));
+        let shared = Arc::new(Shared { url, recorder, live, phase, ops, clock_sets });
         let mut rng = StdRng::seed_from_u64(seed);
         let characters = cast(&mut rng);
         let clients = Clients { tasks: JoinSet::new(), places: Vec::new(), rng };

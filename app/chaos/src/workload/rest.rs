@@ -62,12 +62,14 @@ pub async fn post(shared: Arc<Shared>, character: Character, place: Arc<Place>, 
 }
 
 /// Posts a message, and after more than a minute the same again under the same number, whatever became of it: the log
-/// must have it once. Then the next.
+/// must have it once. Not so if Redis' clock was set meanwhile, which ends the log's memory of numbers; then a program
+/// must look into the log first (`protocol/README.md`), and this one knows what is there. Then the next.
 pub async fn repeat(shared: Arc<Shared>, character: Character, place: Arc<Place>) {
     let mut phase = shared.watch();
     let mut poster = Poster::new(shared, character);
     while *phase.borrow() == Phase::Talking {
         place.pending.store(1, Relaxed);
+        let clock_sets = poster.shared.clock_sets.load(Relaxed);
         let (op, text) = poster.shared.invoke(&poster.name, &poster.room, LENGTH);
         tokio::select! {
             () = poster.say(op, &text) => place.pending.store(0, Relaxed),
@@ -77,7 +79,9 @@ pub async fn repeat(shared: Arc<Shared>, character: Character, place: Arc<Place>
                 break;
             }
         }
-        if timeout(LONG_AFTER, phase.wait_for(|phase| *phase != Phase::Talking)).await.is_err() {
+        let goes_on =
+            timeout(LONG_AFTER, phase.wait_for(|phase| *phase != Phase::Talking)).await.is_err();
+        if goes_on && poster.shared.clock_sets.load(Relaxed) == clock_sets {
             poster.n -= 1;
             // Its first answer counts.
             let _again = poster.post(&text).await;

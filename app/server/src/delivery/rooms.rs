@@ -147,6 +147,12 @@ impl Rooms {
         self.open_rooms().get(name).cloned()
     }
 
+    /// The last entry of a room that is known here; [`EntryId::ZERO`] if none is.
+    #[must_use]
+    pub fn head(&self, name: &str) -> EntryId {
+        self.find(name).map_or(EntryId::ZERO, |open| open.room.head())
+    }
+
     /// How many rooms are open.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -102,7 +102,8 @@ pub async fn send(
         return Err(Refusal::rejected(rejected));
     }
     let entry = NewEntry { room: room.clone(), member, name, n, text };
-    match app.rooms.log().append(&entry).await {
+    // Nobody tells which message of the room its client has seen last.
+    match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended),
         Err(error) => Err(not_appended(room, n, &error)),
     }

@@ -8,6 +8,9 @@ local NEW_BELOW, ALWAYS_BELOW = 2 ^ 52, 2 ^ 53
 local WINDOWS, WINDOW = 2 ^ 33, 2 ^ 19
 -- The most that it grows by from one entry to the next within a millisecond.
 local STEP = 2 ^ 40
+-- Where a sender's number is forgotten, it is looked for in so many of the newest entries at most.
+local RECALL = 500
+local HIGHEST = '18446744073709551615-18446744073709551615'
 -- One append in so many, by chance, looks whether log and feed have too many bytes.
 local LOOK_EVERY = 16
 
@@ -61,17 +64,50 @@ local function tell(feed, nonce, entries, fields)
   add()
 end
 
--- The answer to a number that is not the sender's next; none if it is. `seen` is its last number, that entry's ID and,
--- unless a release before this one wrote it, the hash of its text.
-local function answer_of(seen, n, hash)
-  local last, id, its_hash = string.match(seen, '^(%d+) (%S+) ?(%S*)$')
-  local ahead = tonumber(n) - tonumber(last)
-  local expected = string.format('%.0f', tonumber(last) + 1)
+-- Fields and values in turn, as a table.
+local function by_field(flat)
+  local fields = {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+-- The sender's last number as it is remembered, that entry's ID, and whether it had the same text as the new one. A release
+-- before this one remembered no hash of the text.
+local function remembered(sent, new)
+  local memory = redis.call('GET', sent)
+  if not memory then return nil end
+  local n, id, hash = string.match(memory, '^(%d+) (%S+) ?(%S*)$')
+  return {n = tonumber(n), id = id, is_same = hash == '' or hash == new.hash}
+end
+
+-- Entries after an ID, newest first.
+local function newest_after(log, id, count)
+  -- Nothing comes after the highest of all IDs, and Redis calls that range invalid.
+  if id == HIGHEST then return {} end
+  return redis.call('XREVRANGE', log, '+', '(' .. id, 'COUNT', count)
+end
+
+-- The same from what the log took since the replica began to try. Memory goes by a clock that may be set, so it may end between
+-- two tries of one send; this does not.
+local function recalled(log, new)
+  if new.since == '' then return nil end
+  for _, entry in ipairs(newest_after(log, new.since, RECALL)) do
+    local its = by_field(entry[2])
+    local n = its.member == new.sender and tonumber(its.n)
+    if n then return {n = n, id = entry[1], is_same = its.text == new.text} end
+  end
+  return nil
+end
+
+-- The answer to a number that is not the sender's next; none if it is.
+local function answer_of(seen, n)
+  local ahead = tonumber(n) - seen.n
+  local expected = string.format('%.0f', seen.n + 1)
   if ahead == 1 then return nil end
   if ahead > 1 then return {'expected', expected} end
   if ahead < 0 then return {'duplicate', ''} end
-  if its_hash ~= '' and its_hash ~= hash then return {'number_taken', expected} end
-  return {'duplicate', id}
+  if not seen.is_same then return {'number_taken', expected} end
+  return {'duplicate', seen.id}
 end
 
 -- Whether the room can remember one more sender's number. When it has as many as it may, it forgets the one that has been
@@ -90,6 +126,7 @@ end
 local APPEND_ARGS = {
   'room', 'sender', 'member', 'name', 'n', 'text', 'hash', 'nonce', 'feed_nonce', 'log_entries', 'log_bytes', 'feed_entries',
   'feed_bytes', 'senders', 'numbers_ms', 'spared_ms', 'new_rooms_below',
+  'since',
 }
 
 local function named(args, names)
@@ -99,21 +136,23 @@ local function named(args, names)
 end
 
 -- KEYS log, sent, senders, feed. ARGV as named above: `sender` is whose number `n` is (the end of the key `sent`), `hash` is
--- of the text, nonces are random numbers below 2^52, and what follows them are bounds. Returns {'taken', id, prev},
+-- of the text, nonces are random numbers below 2^52, what follows them are bounds, and `since` is the room's last ID as the
+-- replica knew it before it tried first, or ''. Returns {'taken', id, prev},
 -- {'duplicate', id or ''}, {'expected', n}, {'number_taken', expected n}, {'no_new_rooms'} or {'too_many_senders'}.
 local function append(keys, args)
   local log, sent, senders, feed = keys[1], keys[2], keys[3], keys[4]
   local new = named(args, APPEND_ARGS)
   local now = now_ms()
 
-  local seen = redis.call('GET', sent)
-  local answer = seen and answer_of(seen, new.n, new.hash)
+  local is = about(log)
+  local is_remembered = remembered(sent, new)
+  local seen = is_remembered or is.exists and recalled(log, new)
+  local answer = seen and answer_of(seen, new.n)
   if answer then return answer end
 
-  local is = about(log)
   if not is.exists and fullness() >= tonumber(new.new_rooms_below) then return {'no_new_rooms'} end
   local sent_prefix = string.sub(sent, 1, #sent - #new.sender)
-  if not seen and not has_place(senders, sent_prefix, new, now) then return {'too_many_senders'} end
+  if not is_remembered and not has_place(senders, sent_prefix, new, now) then return {'too_many_senders'} end
   redis.call('ZADD', senders, now, new.sender)
   redis.call('PEXPIRE', senders, new.numbers_ms)
 
@@ -144,8 +183,7 @@ end
 
 -- KEYS log. ARGV after, count. Returns {last ID of the log, entries after `after`}.
 local function read_after(keys, args)
-  -- Nothing comes after the highest of all IDs, and Redis calls that range invalid.
-  if args[1] == '18446744073709551615-18446744073709551615' then return {last_id(keys[1]), {}} end
+  if args[1] == HIGHEST then return {last_id(keys[1]), {}} end
   return {last_id(keys[1]), redis.call('XRANGE', keys[1], '(' .. args[1], '+', 'COUNT', args[2])}
 end
 

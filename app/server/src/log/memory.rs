@@ -64,7 +64,14 @@ struct RoomLog {
     first_spoke: Instant,
 }
 
-/// The last that the log took from a sender.
+/// The last that the log took from a sender, and whether it is the text that they send now.
+struct Seen {
+    n: u64,
+    id: EntryId,
+    is_same: bool,
+}
+
+/// What the log remembers of a sender.
 struct Sender {
     n: u64,
     id: EntryId,
@@ -90,20 +97,24 @@ impl MemoryLog {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(super) fn append(&self, new: &NewEntry) -> Result<Appended, LogError> {
+    pub(super) fn append(
+        &self,
+        new: &NewEntry,
+        since: Option<EntryId>,
+    ) -> Result<Appended, LogError> {
         let now = Instant::now();
         let State { logs, bytes } = &mut *self.state();
         let full = self.usage_of(*bytes).ratio();
-        let seen = logs.get(&new.room).and_then(|log| log.senders.get(&new.member));
         let kept = self.bounds.numbers_kept_at(full);
-        let seen = seen.filter(|seen| now - seen.at < kept);
-        if let Some(answer) = seen.and_then(|seen| seen.answer(new)) {
+        let remembered = logs.get(&new.room).and_then(|log| log.remembered(new, kept, now));
+        let is_known = remembered.is_some();
+        let seen = remembered.or_else(|| logs.get(&new.room)?.recalled(new, since?));
+        if let Some(answer) = seen.and_then(|seen| seen.answer(new.n)) {
             return Ok(answer);
         }
         if !logs.contains_key(&new.room) && full >= self.bounds.new_rooms_below() {
             return Err(LogError::Refused(Refusal::NewRoom));
         }
-        let is_known = seen.is_some();
         let before = logs.get(&new.room).map_or(0, RoomLog::bytes);
         let log = logs.entry(new.room.clone()).or_insert_with(|| RoomLog::new(now));
         if !is_known && !log.has_place(&self.bounds, kept, now) {
@@ -199,15 +210,15 @@ impl MemoryLog {
     }
 }
 
-impl Sender {
+impl Seen {
     /// The answer to a number that is not the next; none if it is.
-    fn answer(&self, new: &NewEntry) -> Option<Appended> {
+    fn answer(&self, n: u64) -> Option<Appended> {
         let expected = self.n + 1;
-        match new.n {
+        match n {
             n if n == expected => None,
             n if n > expected => Some(Appended::Expected(expected)),
             n if n < self.n => Some(Appended::Duplicate(None)),
-            _ if hash(&new.text) != self.hash => Some(Appended::NumberTaken { expected }),
+            _ if !self.is_same => Some(Appended::NumberTaken { expected }),
             _ => Some(Appended::Duplicate(Some(self.id))),
         }
     }
@@ -227,6 +238,19 @@ impl RoomLog {
 
     fn bytes(&self) -> usize {
         ROOM_BYTES + self.entry_bytes + SENDER_BYTES * self.senders.len()
+    }
+
+    /// The sender's last number as it is remembered.
+    fn remembered(&self, new: &NewEntry, kept: Duration, now: Instant) -> Option<Seen> {
+        let last = self.senders.get(&new.member).filter(|last| now - last.at < kept)?;
+        Some(Seen { n: last.n, id: last.id, is_same: last.hash == hash(&new.text) })
+    }
+
+    /// The same from what was taken after `since`, where it is forgotten.
+    fn recalled(&self, new: &NewEntry, since: EntryId) -> Option<Seen> {
+        let mut newest = self.entries.iter().rev().take_while(|entry| entry.id > since);
+        let last = newest.find(|entry| entry.member == new.member)?;
+        Some(Seen { n: last.n, id: last.id, is_same: last.text == new.text })
     }
 
     /// Whether one more sender's number can be remembered. Forgets the one that has been silent for longest if it must,

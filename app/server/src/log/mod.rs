@@ -37,29 +37,39 @@ pub enum Log {
 }
 
 impl Log {
-    /// Appends once, however often it is tried with the same `n`.
+    /// Appends once, however often it is tried with the same `n`, for as long as the log remembers that. If it does not,
+    /// `n` is looked for in what it took after `since` (500 entries at most).
     ///
     /// # Errors
     /// [`LogError::Unknown`] if it may have been taken: try the same `n` again.
     /// [`LogError::Refused`] if it was not.
-    pub async fn append(&self, entry: &NewEntry) -> Result<Appended, LogError> {
+    pub async fn append(
+        &self,
+        entry: &NewEntry,
+        since: Option<EntryId>,
+    ) -> Result<Appended, LogError> {
         mutants::trouble().await.map_err(|words| LogError::Refused(words.into()))?;
         match self {
-            Self::Redis(log) => log.append(entry).await,
-            Self::Memory(log) => log.append(entry),
+            Self::Redis(log) => log.append(entry, since).await,
+            Self::Memory(log) => log.append(entry, since),
         }
     }
 
-    /// Appends, and tries again until it is known whether it was taken.
+    /// Appends, and tries again until it is known whether it was taken. `head` is the room's last ID as far as known: what
+    /// was taken at an earlier try comes after it, so it is found however short the log's memory of numbers is.
     ///
     /// # Errors
     /// [`LogError::Refused`]. After one unknown outcome even a refusal settles nothing, since the
     /// earlier try may have been taken: then this goes on until the log says.
-    pub async fn append_settled(&self, entry: &NewEntry) -> Result<Appended, LogError> {
+    pub async fn append_settled(
+        &self,
+        entry: &NewEntry,
+        head: EntryId,
+    ) -> Result<Appended, LogError> {
         let mut pause = Duration::from_millis(50);
         let mut unknown = false;
         loop {
-            match self.append(entry).await {
+            match self.append(entry, Some(head)).await {
                 Err(LogError::Refused(_)) if unknown => {}
                 outcome if mutants::active(Mutant::TimeoutIsFailure) => return outcome,
                 Err(LogError::Unknown(_)) => unknown = true,

@@ -36,12 +36,16 @@ impl RedisLog {
         Self { link, bounds: Arc::new(bounds), watched: Arc::default() }
     }
 
-    pub(super) async fn append(&self, new: &NewEntry) -> Result<Appended, LogError> {
-        let appended = self.append_as(new, &new.member).await;
+    pub(super) async fn append(
+        &self,
+        new: &NewEntry,
+        since: Option<EntryId>,
+    ) -> Result<Appended, LogError> {
+        let appended = self.append_as(new, &new.member, since).await;
         if mutants::active(Mutant::NoDedup) && matches!(appended, Ok(Appended::Duplicate(_))) {
             // The counter of somebody new remembers nothing.
             let somebody = format!("{:?}", std::time::Instant::now());
-            return self.append_as(new, &somebody).await;
+            return self.append_as(new, &somebody, since).await;
         }
         if mutants::active(Mutant::SaysMore) {
             self.tell(&new.room, &["kind", "later", "room", &new.room]).await;
@@ -50,7 +54,12 @@ impl RedisLog {
     }
 
     /// Appends what `n`'s counter, that of `sender`, takes.
-    async fn append_as(&self, new: &NewEntry, sender: &str) -> Result<Appended, LogError> {
+    async fn append_as(
+        &self,
+        new: &NewEntry,
+        sender: &str,
+        since: Option<EntryId>,
+    ) -> Result<Appended, LogError> {
         let keys = [
             room_key(&new.room, "log"),
             room_key(&new.room, &format!("sent:{sender}")),
@@ -71,6 +80,7 @@ impl RedisLog {
             numbers_kept.as_millis().to_string(),
             bounds.numbers_spared().as_millis().to_string(),
             bounds.new_rooms_below().to_string(),
+            since.map_or_else(String::new, |id| id.to_string()),
         ];
         let n = new.n.to_string();
         let mut args = vec![&*new.room, sender, &*new.member, &*new.name, &*n, &*new.text];

@@ -46,7 +46,7 @@ pub fn id_of(appended: Result<Appended, LogError>) -> EntryId {
 }
 
 pub async fn taken(log: &Log, entry: &NewEntry) -> EntryId {
-    id_of(log.append(entry).await)
+    id_of(log.append(entry, None).await)
 }
 
 /// What the feeds tell from now on; they have been read once.

@@ -354,8 +354,8 @@ impl Connection {
         if mutants::active(Mutant::AckBeforeAppend) {
             self.voice.reply(&ack(entry.room.clone(), entry.n, None, false));
         }
-        let log = self.app.rooms.log().clone();
-        let append = async move { Done::Appended(log.append_settled(&entry).await) };
+        let (log, head) = (self.app.rooms.log().clone(), self.app.rooms.head(&entry.room));
+        let append = async move { Done::Appended(log.append_settled(&entry, head).await) };
         self.under_way.push(Box::pin(append));
     }
 
