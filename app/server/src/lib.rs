@@ -35,7 +35,7 @@ use crate::{
     config::Config,
     delivery::{Parts, Rooms},
     health::Health,
-    lifecycle::{Lifecycle, Phase},
+    lifecycle::{Lifecycle, Phase, Standing},
     log::{Link, Log, MemoryLog, RedisLog},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, RedisPresence, Store},
@@ -126,7 +126,7 @@ pub async fn run(
     let spread = config.drain_spread;
     let deadline = config.drain_deadline;
     let app = App::new(config, rooms, health, metrics, tasks.clone());
-    watch_budgets(&app, rings);
+    watch(&app, rings);
     spawn_keepers(&app, &supervisor);
 
     let serve = http::serve(listeners.public, http::public(app.clone()), sockets, stop.clone());
@@ -169,12 +169,36 @@ fn open_log(config: &Config, metrics: &Metrics) -> anyhow::Result<(Log, Presence
     Ok((Log::Redis(RedisLog::new(link, limits.log.clone())), presence(store)))
 }
 
-fn watch_budgets(app: &App, rings: Budget) {
+/// What a scrape reads off the parts as they stand then.
+fn watch(app: &App, rings: Budget) {
+    let metrics = &app.metrics;
+    metrics.name_build(&app.config.replica, &app.config.release);
     let outlets = app.outlets.clone();
     let log = app.rooms.log().clone();
-    app.metrics.watch_budget("rings", move || rings.used_ratio());
-    app.metrics.watch_budget("outlets", move || outlets.used_ratio());
-    app.metrics.watch_budget("redis", move || log.usage().ratio());
+    metrics.watch_budget("rings", move || rings.used_ratio());
+    metrics.watch_budget("outlets", move || outlets.used_ratio());
+    metrics.watch_budget("redis", move || log.usage().ratio());
+    let rooms = app.rooms.clone();
+    metrics.watch("rollcall_rooms", "Rooms that are open here.", move || rooms.count() as f64);
+    let health = app.health.clone();
+    metrics.watch(
+        "rollcall_feeds_read_seconds",
+        "Time since the feeds were last read; infinite if never.",
+        move || health.look().feeds_read_ago.map_or(f64::INFINITY, |ago| ago.as_secs_f64()),
+    );
+    let standing = |name, help, is: fn(&Standing) -> bool| {
+        let standing = app.lifecycle.standing();
+        metrics.watch(name, help, move || f64::from(u8::from(is(&standing.borrow()))));
+    };
+    standing("rollcall_delivering", "1 if the log answers and the feeds are read.", |it| {
+        it.delivers
+    });
+    standing("rollcall_isolated", "1 if clients are sent away for want of delivery.", |it| {
+        it.isolated
+    });
+    standing("rollcall_draining", "1 while a drain is under way.", |it| {
+        matches!(it.phase, Phase::Draining(_))
+    });
 }
 
 /// What goes on beside the connections, until the replica stops.

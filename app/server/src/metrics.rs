@@ -6,12 +6,12 @@ use std::{
 };
 
 use prometheus::{
-    Encoder, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-/// Tells which share of something is used.
-type Ratio = Box<dyn Fn() -> f64 + Send>;
+/// Tells a figure when it is asked for.
+type Reading = Box<dyn Fn() -> f64 + Send>;
 
 /// Every metric of a replica. Clones share them.
 #[derive(Clone)]
@@ -42,7 +42,8 @@ pub struct Metrics {
     pub stalled_closes: IntCounter,
     /// Share of each budget that is used, by `what`.
     budget_used: GaugeVec,
-    budgets: Arc<Mutex<Vec<(&'static str, Ratio)>>>,
+    /// Gauges that are read at each scrape.
+    watched: Arc<Mutex<Vec<(Gauge, Reading)>>>,
     /// Seconds Redis took for one function call.
     pub redis_seconds: Histogram,
     /// Tasks of the runtime; they grow with connections and rooms, and must shrink with them.
@@ -102,7 +103,7 @@ impl Metrics {
                 "Used share of a budget in bytes; 1 is full.",
                 "what",
             ),
-            budgets: Arc::default(),
+            watched: Arc::default(),
             tasks: new.gauge("rollcall_tasks", "Tasks of the async runtime."),
             redis_seconds: new.seconds("rollcall_redis_seconds", "One function call to Redis."),
             http_requests: from_zero(
@@ -128,13 +129,39 @@ impl Metrics {
         self.http_seconds.observe(took.as_secs_f64());
     }
 
-    /// Shows which share of a budget is used, as `what`.
-    pub fn watch_budget(&self, what: &'static str, used: impl Fn() -> f64 + Send + 'static) {
-        self.budgets().push((what, Box::new(used)));
+    /// Shows a figure that is read at each scrape.
+    ///
+    /// # Panics
+    /// If a metric has that name already.
+    pub fn watch(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + 'static,
+    ) {
+        let gauge = Maker(self.registry.clone()).registered(Gauge::new(name, help));
+        self.watched().push((gauge, Box::new(read)));
     }
 
-    fn budgets(&self) -> MutexGuard<'_, Vec<(&'static str, Ratio)>> {
-        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Shows which share of a budget is used, as `what`.
+    pub fn watch_budget(&self, what: &'static str, used: impl Fn() -> f64 + Send + 'static) {
+        self.watched().push((self.budget_used.with_label_values(&[what]), Box::new(used)));
+    }
+
+    /// Says which replica and release this is: always 1, for joins with other figures.
+    ///
+    /// # Panics
+    /// If it was said before.
+    pub fn name_build(&self, replica: &str, release: &str) {
+        let options = Opts::new("rollcall_build_info", "The replica and its release; always 1.")
+            .const_label("replica", replica)
+            .const_label("release", release)
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        Maker(self.registry.clone()).registered(IntGauge::with_opts(options)).set(1);
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Vec<(Gauge, Reading)>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The exposition format, version 0.0.4.
@@ -145,8 +172,8 @@ impl Metrics {
     pub fn text(&self) -> String {
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
-        for (what, used) in &*self.budgets() {
-            self.budget_used.with_label_values(&[what]).set(used());
+        for (gauge, read) in &*self.watched() {
+            gauge.set(read());
         }
         let mut text = Vec::new();
         // Writing to a Vec does not fail.

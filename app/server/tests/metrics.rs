@@ -28,6 +28,24 @@ async fn requests_are_counted_by_class_and_timed_but_probes_and_upgrades_are_not
     assert_eq!(replica.metric("rollcall_http_request_seconds_count").await, 5.0);
 }
 
+#[tokio::test]
+async fn a_scrape_tells_how_the_replica_stands() {
+    let replica = Replica::start(None, &[]).await;
+    let (_socket, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    assert_eq!(replica.metric("rollcall_rooms").await, 1.0);
+    assert_eq!(replica.metric("rollcall_delivering").await, 1.0);
+    assert!(replica.metric("rollcall_feeds_read_seconds").await < 5.0);
+    for name in ["rollcall_isolated", "rollcall_draining"] {
+        assert_eq!(replica.metric(name).await, 0.0, "{name}");
+    }
+    let (_, text) = http(replica.admin, "GET", "/metrics", None).await;
+    let line = text.lines().find(|line| line.starts_with("rollcall_build_info{"));
+    let line = line.expect("a line of the build");
+    assert!(line.contains("release=\"") && line.ends_with(" 1"), "{line}");
+    replica.drain(0, 20_000).await;
+    assert_eq!(replica.metric("rollcall_draining").await, 1.0);
+}
+
 async fn outcomes(replica: &Replica) -> [f64; 4] {
     let mut counts = [0.0; 4];
     for (count, outcome) in counts.iter_mut().zip(["taken", "duplicate", "rejected", "failed"]) {

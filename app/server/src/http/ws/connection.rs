@@ -255,6 +255,10 @@ impl Connection {
         if self.voice.outlet.is_closed() && self.closing_until.is_none() {
             return false;
         }
+        if !self.may_read() {
+            // A client that is not read cannot be heard, and is not silent for that.
+            self.heard = now;
+        }
         if self.session.me().is_some() && now - self.heard > self.app.config.heartbeat * 5 / 2 {
             // It may take its time to answer the close, but not with its lease renewed meanwhile.
             self.visits.detach();
