@@ -8,6 +8,7 @@ use std::{
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
+    core::{MetricVec, MetricVecBuilder},
 };
 
 /// Tells a figure when it is asked for.
@@ -56,6 +57,12 @@ pub struct Metrics {
 
 /// The outcomes of a message from a client.
 const OUTCOMES: &[&str] = &["taken", "duplicate", "rejected", "failed"];
+/// What connections are.
+const TRANSPORTS: &[&str] = &["websocket", "sse"];
+/// Why a client says hello.
+const WHYS: &[&str] = &["fresh", "resume", "move"];
+/// Why a gap is told.
+const GAPS: &[&str] = &["trimmed", "rewound"];
 /// The classes of HTTP's status codes, from 100 on.
 const CLASSES: &[&str] = &["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -71,7 +78,10 @@ impl Metrics {
     pub fn new() -> Self {
         let new = Maker(Registry::new());
         Self {
-            connections: new.gauges("rollcall_connections", "Open connections.", "transport"),
+            connections: from_zero(
+                new.gauges("rollcall_connections", "Open connections.", "transport"),
+                TRANSPORTS,
+            ),
             messages_in: from_zero(
                 new.counters("rollcall_messages_in_total", "Messages from clients.", "outcome"),
                 OUTCOMES,
@@ -83,8 +93,14 @@ impl Metrics {
                 "rollcall_delivery_seconds",
                 "From a message's entry in the log to the end of its fan-out here.",
             ),
-            hellos: new.counters("rollcall_hellos_total", "Connections opened, by reason.", "why"),
-            gaps: new.counters("rollcall_gaps_total", "Gaps told to clients.", "reason"),
+            hellos: from_zero(
+                new.counters("rollcall_hellos_total", "Connections opened, by reason.", "why"),
+                WHYS,
+            ),
+            gaps: from_zero(
+                new.counters("rollcall_gaps_total", "Gaps told to clients.", "reason"),
+                GAPS,
+            ),
             moved: new.counter("rollcall_moved_total", "Connections that left after their goaway."),
             forced_closes: new.counter(
                 "rollcall_forced_closes_total",
@@ -189,11 +205,11 @@ impl Default for Metrics {
 }
 
 /// Shows every label from the start: what reads the difference of two scrapes needs the first zero.
-fn from_zero(counter: IntCounterVec, labels: &[&str]) -> IntCounterVec {
+fn from_zero<B: MetricVecBuilder>(metrics: MetricVec<B>, labels: &[&str]) -> MetricVec<B> {
     for label in labels {
-        let _ = counter.with_label_values(&[label]);
+        let _ = metrics.with_label_values(&[label]);
     }
-    counter
+    metrics
 }
 
 /// Makes metrics that a registry has from the start.

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::{collections::BTreeSet, path::Path};
+
 use rollcall_protocol::ServerFrame;
 use serde_json::json;
 use support::{Redis, Replica, Socket, http, key};
@@ -44,6 +46,26 @@ async fn a_scrape_tells_how_the_replica_stands() {
     assert!(line.contains("release=\"") && line.ends_with(" 1"), "{line}");
     replica.drain(0, 20_000).await;
     assert_eq!(replica.metric("rollcall_draining").await, 1.0);
+}
+
+/// An alert on a metric that nobody has, fires never.
+#[tokio::test]
+async fn every_metric_that_monitoring_asks_for_is_there() {
+    let replica = Replica::start(None, &[]).await;
+    let (_, text) = http(replica.admin, "GET", "/metrics", None).await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/monitoring");
+    let mut asked = BTreeSet::new();
+    for file in ["alerts.yml", "dashboard.json"] {
+        let words = std::fs::read_to_string(folder.join(file)).expect("a file of the monitoring");
+        let words = words.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        asked.extend(words.filter(|word| word.starts_with("rollcall_")).map(str::to_owned));
+    }
+    assert!(asked.len() > 10, "{asked:?}");
+    let is_there = |name: &String| {
+        text.contains(&format!("\n{name} ")) || text.contains(&format!("\n{name}{{"))
+    };
+    let missing: Vec<_> = asked.iter().filter(|name| !is_there(name)).collect();
+    assert_eq!(missing, Vec::<&String>::new());
 }
 
 async fn outcomes(replica: &Replica) -> [f64; 4] {
