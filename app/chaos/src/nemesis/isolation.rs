@@ -19,9 +19,9 @@ use crate::cluster::{
 const GIVEN_AWAY: Duration = Duration::from_secs(6);
 /// A client of a frozen replica notices by itself, two and a half heartbeats after the last sign of life, and has to come back.
 const NOTICED: Duration = Duration::from_millis(12_500 + 5_000);
-/// So many that some are on every replica, however unevenly the clients are spread; in groups, lest a room get more than its
-/// rate.
-const GROUPS: usize = 3;
+/// Witnesses come in groups, lest a room get more than its rate: three at least, and more until one is on the replica. It may
+/// have all clients of the workload, and newcomers go where there are fewest.
+const GROUPS: std::ops::RangeInclusive<usize> = 3..=10;
 const IN_EACH: usize = 12;
 /// What those who held out may take to come back when Redis is there again.
 const AFTER: Duration = Duration::from_secs(3);
@@ -56,9 +56,12 @@ pub async fn freeze(scene: &Scene<'_>) -> anyhow::Result<()> {
 }
 
 async fn gather(scene: &Scene<'_>, name: &str) -> anyhow::Result<Vec<Witnesses>> {
-    let mut groups = Vec::new();
-    for number in 1..=GROUPS {
-        let room = format!("{name}-{number}");
+    let mut groups: Vec<Witnesses> = Vec::new();
+    let are_there = |groups: &[Witnesses]| {
+        groups.iter().any(|group| group.replicas.iter().any(|replica| replica == scene.replica))
+    };
+    while groups.len() < *GROUPS.start() || (groups.len() < *GROUPS.end() && !are_there(&groups)) {
+        let room = format!("{name}-{}", groups.len() + 1);
         groups.push(Witnesses::gather(scene, &room, &[&room], IN_EACH).await?);
     }
     Ok(groups)

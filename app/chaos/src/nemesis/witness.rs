@@ -36,6 +36,8 @@ pub struct Witnesses {
     /// From when on service is measured; none before the fault begins.
     since: watch::Sender<Option<Instant>>,
     tasks: Vec<AbortOnDropHandle<anyhow::Result<Account>>>,
+    /// Where each was when all had gathered.
+    pub replicas: Vec<String>,
 }
 
 /// What one witness can tell.
@@ -106,8 +108,9 @@ impl Witnesses {
         }
         let all = timeout(GATHERED, join_all(ready)).await;
         let all = all.with_context(|| format!("{count} witnesses did not gather"))?;
-        ensure!(all.iter().all(Result::is_ok), "a witness was turned away");
-        Ok(Self { over, since, tasks })
+        let replicas: Result<_, _> = all.into_iter().collect();
+        let replicas = replicas.context("a witness was turned away")?;
+        Ok(Self { over, since, tasks, replicas })
     }
 
     /// The fault begins: service is measured from here on.
@@ -140,7 +143,7 @@ struct Witness {
     /// Ticket → when it was sent.
     pending: HashMap<u64, Instant>,
     /// Told once, when it has heard every other.
-    hears: Option<tokio::sync::oneshot::Sender<()>>,
+    hears: Option<tokio::sync::oneshot::Sender<String>>,
 }
 
 impl Witness {
@@ -251,7 +254,7 @@ impl Witness {
             && let Some(hears) = self.hears.take()
         {
             // Nobody waits any more if they took too long to gather.
-            let _ = hears.send(());
+            let _ = hears.send(self.account.last_replica.clone());
         }
     }
 
