@@ -146,7 +146,7 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn stack(arguments: &Arguments) -> anyhow::Result<Stack> {
     let mut stack = Stack::at(arguments.place.clone())?;
-    stack.redis_image = Some(image("redis:clock"));
+    stack.redis_image = Some(image("redis:faults"));
     stack.env = limits::usual();
     if arguments.small {
         stack.env.extend(limits::small());
