@@ -51,7 +51,7 @@ def test_o15_what_goes_into_an_image_is_for_everybody(clone):
     """A container runs as nobody in particular, who could not even start what belongs to its owner alone."""
     files = [line.split() for line in build(clone, "--mutants") if line.startswith(("7", "6", "0"))]
     packed = {path.rpartition("/")[2] for _, path in files}
-    assert {"rollcall-server", "redis-start", "redis-clock.so"} <= packed
+    assert {"rollcall-server", "redis-start", "redis-faults.so"} <= packed
     assert {mode for mode, path in files if not path.endswith("/made")} == {"755"}
 
 

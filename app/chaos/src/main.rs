@@ -11,7 +11,7 @@ use anyhow::bail;
 use clap::Parser;
 use rollcall_chaos::{
     checker,
-    cluster::{Place, RELEASES, Stack},
+    cluster::{Place, RELEASES, Stack, image},
     command::{exit_code, forget, on_stack, write},
     limits,
     mutants::{self, MUTANTS, Mutant, Outcome},
@@ -146,7 +146,7 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn stack(arguments: &Arguments) -> anyhow::Result<Stack> {
     let mut stack = Stack::at(arguments.place.clone())?;
-    stack.redis_image = Some("rollcall-redis:clock");
+    stack.redis_image = Some(image("redis:faults"));
     stack.env = limits::usual();
     if arguments.small {
         stack.env.extend(limits::small());

@@ -104,7 +104,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant::new("members-cut", &[], &[Anomaly::Presence]),
     Mutant::new("stream-cut", &[&[Fault::Roll]], &[Anomaly::AbruptClose, Anomaly::Silent])
         .length(ROLL),
-    Mutant::new("no-fsync", &[&[Fault::RedisKill]], &[Anomaly::LostWrite, Anomaly::SilentLoss]),
+    Mutant::new("no-fsync", &[&[Fault::RedisPowerLoss]], &[Anomaly::LostWrite]),
 ];
 
 /// What became of one mutant.

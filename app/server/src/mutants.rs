@@ -65,6 +65,10 @@ pub enum Mutant {
     MembersCut,
     /// An event stream is not ended at its moment in a drain, but cut at the deadline. Seen as abrupt ends.
     StreamCut,
+    /// It tells Redis not to wait for the disk before it answers. Seen as acknowledged messages in no log, after a power
+    /// failure. Done before every append, since a Redis that starts anew goes by its own setting again; and by the server,
+    /// since the setting itself is the stack's, which has no switch to get this wrong by.
+    NoFsync,
 
     /// `/readyz` never answers 200; the process lives.
     NeverReady,

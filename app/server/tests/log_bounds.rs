@@ -297,7 +297,7 @@ async fn one_replica_at_a_time_tidies() {
 /// A clock that jumps by a month must not empty every room.
 #[tokio::test]
 async fn a_clock_that_was_set_ends_no_room() {
-    let redis = Redis::start_with_clock().await;
+    let redis = Redis::start_with_faults().await;
     let log = redis_log(&redis, LogBounds { log_bytes: 50_000, ..bounds() });
     taken(&log, &entry("vault", "teal", 1)).await;
     redis.set_clock_ahead(30 * 24 * 3600);

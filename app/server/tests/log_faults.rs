@@ -12,6 +12,7 @@ use support::{
     Redis, assert_chain,
     logs::{bounds, entry, follow, is_message, memory_log, redis_log, taken, until},
 };
+use tokio::{sync::mpsc, task::JoinSet};
 
 /// Rooms whose partitions differ.
 fn two_partitions() -> (String, String) {
@@ -42,7 +43,7 @@ async fn say(log: &Log, count: u64, end: EntryId) {
 /// S16: the log loses what it had, and its clock comes a second time to when that was written.
 #[tokio::test]
 async fn s16_no_id_is_given_twice_after_a_loss() {
-    let redis = Redis::start_with_clock().await;
+    let redis = Redis::start_with_faults().await;
     redis.command(&["CONFIG", "SET", "appendfsync", "no"]).await;
     let log = redis_log(&redis, bounds());
     redis.set_clock_ahead(1);
@@ -111,7 +112,7 @@ async fn s30_another_text_under_the_same_number_is_refused() {
 /// was taken without an answer was taken once more.
 #[tokio::test]
 async fn s5_what_an_earlier_try_left_is_found_when_its_memory_has_gone() {
-    let redis = Redis::start_with_clock().await;
+    let redis = Redis::start_with_faults().await;
     let log = redis_log(&redis, bounds());
     let head = taken(&log, &entry("vault", "plum", 1)).await;
     let mine = entry("vault", "teal", 7);
@@ -131,6 +132,57 @@ async fn s5_what_an_earlier_try_left_is_found_when_its_memory_has_gone() {
         redis.command(&["DEL", &room_key("vault", &format!("sent:{}", mine.member))]).await;
         assert!(matches!(again(&NewEntry { n, ..mine.clone() }, head).await, Appended::Taken(_)));
     }
+}
+
+/// Eight senders talk, the append-only file is rewritten, and the power fails while they go on: how many entries were
+/// acknowledged, and how many of those are in the log no more.
+async fn acknowledged_and_lost(redis: &mut Redis) -> (usize, usize) {
+    let log = redis_log(redis, bounds());
+    let (acked, mut acks) = mpsc::unbounded_channel();
+    let mut senders = JoinSet::new();
+    for sender in 0..8 {
+        let (log, acked) = (log.clone(), acked.clone());
+        senders.spawn(async move {
+            for n in 1.. {
+                let appended = log.append(&entry("vault", &format!("s{sender}"), n), None).await;
+                let Ok(Appended::Taken(id)) = appended else { return };
+                acked.send(id).expect("the test goes on");
+            }
+        });
+    }
+    drop(acked);
+    let mut known = Vec::new();
+    acks.recv_many(&mut known, 100).await;
+    redis.command(&["BGREWRITEAOF"]).await;
+    while redis.command(&["INFO", "persistence"]).await.contains("aof_rewrite_in_progress:1") {
+        acks.recv_many(&mut known, 100).await;
+    }
+    let rewritten = known.len();
+    while known.len() < rewritten + 300 {
+        acks.recv_many(&mut known, 100).await;
+    }
+    redis.lose_power().await;
+    senders.shutdown().await;
+    acks.recv_many(&mut known, usize::MAX).await;
+    let kept = ids(redis, &room_key("vault", "log")).await;
+    (known.len(), known.iter().filter(|id| !kept.contains(&id.to_string())).count())
+}
+
+/// P1, when the power fails: SIGKILL takes nothing that was written, so it does not show whether Redis waits for the disk.
+#[tokio::test]
+async fn what_is_acknowledged_survives_a_power_failure() {
+    let mut redis = Redis::start_with_faults().await;
+    let (acknowledged, lost) = acknowledged_and_lost(&mut redis).await;
+    assert!(acknowledged > 300 && lost == 0, "{lost} of {acknowledged}");
+}
+
+/// The same failure takes it from a Redis that does not wait: it is one.
+#[tokio::test]
+async fn without_fsync_a_power_failure_takes_what_is_acknowledged() {
+    let mut redis = Redis::start_with_faults().await;
+    redis.command(&["CONFIG", "SET", "appendfsync", "no"]).await;
+    let (acknowledged, lost) = acknowledged_and_lost(&mut redis).await;
+    assert!(lost >= 100, "{lost} of {acknowledged}");
 }
 
 /// Adds to a room's log what only a later release can read.

@@ -4,7 +4,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use rollcall_protocol::{EntryId, JoinStatus, Message, RejectCode, ServerFrame};
+use rollcall_server::mutants::Mutant;
 use serde_json::json;
 use support::{
     PATIENCE, Redis, Replica, Socket, assert_chain, http, key, messages, metric, process::Process,
@@ -254,6 +256,33 @@ async fn presence_stays() {
     let (_late, frames) = Socket::join(mutant.public, &key(), "vault", None).await;
     let is_crowded = |frame: &ServerFrame| matches!(frame, ServerFrame::Joined { present: 4, .. });
     assert!(frames.iter().any(is_crowded), "{frames:?}");
+}
+
+/// The names that the chaos harness gives to servers are known to them, all of them.
+#[test]
+fn chaos_knows_no_other_names() {
+    let table = include_str!("../../chaos/src/mutants.rs");
+    let named = table.split("Mutant::new(").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let names: Vec<&str> = named.collect();
+    assert_eq!(names.len(), 20, "{names:?}");
+    for name in names {
+        assert!(Mutant::from_str(name, false).is_ok(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_fsync() {
+    let mut redis = Redis::start_with_faults().await;
+    let mutant = mutant("no-fsync", &redis, &[]).await;
+    // A Redis that has started goes by its own setting, until it is told again.
+    for text in ["lost", "lost too"] {
+        let (mut teal, _) = Socket::join(mutant.public, &key(), "vault", None).await;
+        teal.send_acked("vault", 1, text).await;
+        redis.lose_power().await;
+        let replica = Replica::start(Some(&redis), &[]).await;
+        let (status, history) = http(replica.public, "GET", PATH, None).await;
+        assert!(status == 200 && !history.contains(text), "{status} {history}");
+    }
 }
 
 #[tokio::test]

@@ -181,7 +181,7 @@ async fn a_flush_after_the_clock_was_set_back_makes_nobody_deaf() {
 /// The room's own IDs go back too. What came before that was noticed is within the gap.
 #[tokio::test]
 async fn a_room_flushed_after_the_clock_was_set_back_goes_on_after_a_gap() {
-    let redis = Redis::start_with_clock().await;
+    let redis = Redis::start_with_faults().await;
     let (r1, r2) =
         tokio::join!(Replica::start(Some(&redis), &[]), Replica::start(Some(&redis), &[]));
     redis.set_clock_ahead(3600);
@@ -203,7 +203,7 @@ async fn a_room_flushed_after_the_clock_was_set_back_goes_on_after_a_gap() {
 /// in its feeds.
 #[tokio::test]
 async fn a_clock_that_was_set_back_gives_no_lost_id_out_again() {
-    let mut redis = Redis::start_with_clock().await;
+    let mut redis = Redis::start_with_faults().await;
     let replica = Replica::start(Some(&redis), &QUICK).await;
     let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
     redis.set_clock_ahead(3600);
@@ -231,7 +231,7 @@ async fn a_clock_that_was_set_back_gives_no_lost_id_out_again() {
 #[tokio::test]
 async fn a_clock_set_ahead_makes_nobody_leave() {
     const LEASE: [&str; 2] = ["--lease-ms", "2000"];
-    let redis = Redis::start_with_clock().await;
+    let redis = Redis::start_with_faults().await;
     let (near, far) =
         tokio::join!(Replica::start(Some(&redis), &LEASE), Replica::start(Some(&redis), &LEASE));
     let (_teal, _) = Socket::join(far.public, &key(), "vault", None).await;

@@ -47,11 +47,22 @@ pub struct Stack {
     /// Other variables of the playbooks, by name.
     pub set: BTreeMap<String, String>,
     /// What Redis runs from, if not the usual image.
-    pub redis_image: Option<&'static str>,
+    pub redis_image: Option<String>,
     /// The repository.
     root: PathBuf,
     /// What the control machine keeps of it.
     run_dir: PathBuf,
+}
+
+/// The name of an image, made of `ROLLCALL_IMAGES` as scripts/build and the playbooks make it.
+#[must_use]
+pub fn image(name: &str) -> String {
+    image_of(env::var("ROLLCALL_IMAGES").ok().as_deref(), name)
+}
+
+fn image_of(images: Option<&str>, name: &str) -> String {
+    let images = images.filter(|images| !images.is_empty()).unwrap_or("rollcall");
+    format!("{images}-{name}")
 }
 
 /// As the playbooks check it: paths and filters are made of it.
@@ -273,7 +284,15 @@ impl Stack {
 
 #[cfg(test)]
 mod tests {
-    use super::is_name;
+    use super::{image_of, is_name};
+
+    #[test]
+    fn images_are_named_as_the_playbooks_name_them() {
+        assert_eq!(image_of(Some("mine"), "redis:faults"), "mine-redis:faults");
+        for images in [None, Some("")] {
+            assert_eq!(image_of(images, "redis:faults"), "rollcall-redis:faults");
+        }
+    }
 
     #[test]
     fn o10_a_name_that_would_lead_elsewhere_is_none() {

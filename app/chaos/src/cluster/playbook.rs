@@ -37,7 +37,7 @@ impl Playbook {
             .set("rollcall_project", &place.project)
             .set("rollcall_port", &place.port.to_string())
             .set("rollcall_network_prefix", &place.network);
-        if let Some(image) = stack.redis_image {
+        if let Some(image) = &stack.redis_image {
             playbook = playbook.set("rollcall_redis_image", image);
         }
         for (name, value) in &stack.set {

@@ -71,7 +71,7 @@ pub async fn command<T: FromRedisValue>(stack: &Stack, words: &[&str]) -> anyhow
 ///
 /// # Errors
 ///
-/// If it does not; as any image but that of `docker/redis-clock.Dockerfile`.
+/// If it does not; as any image but that of `docker/redis-faults.Dockerfile`.
 pub async fn set_clock(stack: &Stack, ahead: Duration) -> anyhow::Result<()> {
     let set = format!("echo {} >$CLOCK_AHEAD", ahead.as_secs());
     docker(&["exec", &stack.container("redis"), "sh", "-c", &set]).await?;

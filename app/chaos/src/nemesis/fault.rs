@@ -24,6 +24,7 @@ pub enum Fault {
     RedisRewriteAof,
     RedisFull,
     RedisTruncatedAof,
+    RedisPowerLoss,
     RedisFlushall,
     RedisTrim,
     RedisClockJump,
@@ -125,6 +126,7 @@ faults! {
     RedisRewriteAof "redis-rewrite-aof" Redis 2..=3, "BGREWRITEAOF under load";
     RedisFull "redis-full" Redis 3..=5, "maxmemory reached: every write is refused";
     RedisTruncatedAof "redis-truncated-aof" Redis 1..=2, "SIGKILL, and the end of the append-only file is lost";
+    RedisPowerLoss "redis-power-loss" Redis 1..=4, "SIGKILL, and whatever was not fsynced is lost; started again";
     RedisFlushall "redis-flushall" Redis 1..=1, "FLUSHALL: everything is lost";
     RedisTrim "redis-trim" Redis 1..=1, "XTRIM: of every room log only the last two entries stay";
     RedisClockJump "redis-clock-jump" Redis 4..=6, "Redis' clock an hour ahead, and back";

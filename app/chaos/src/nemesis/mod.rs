@@ -93,6 +93,7 @@ async fn dispatch(fault: Fault, scene: &Scene<'_>) -> anyhow::Result<()> {
         Fault::RedisRewriteAof => redis::rewrite_aof(scene).await,
         Fault::RedisFull => fullness::refuse(scene).await,
         Fault::RedisTruncatedAof => redis::truncate_aof(scene).await,
+        Fault::RedisPowerLoss => redis::lose_power(scene).await,
         Fault::RedisFlushall => redis::flush_all(scene).await,
         Fault::RedisTrim => redis::trim(scene).await,
         Fault::RedisClockJump => clock::jump_an_hour(scene).await,

@@ -1,6 +1,10 @@
 //! Faults of Redis: of its process, its connections, its functions and its data.
 
-use std::{fs::OpenOptions, path::PathBuf, time::Duration};
+use std::{
+    fs::{self, OpenOptions},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::time::{sleep, timeout};
@@ -20,6 +24,10 @@ const TAIL: u64 = 2_000;
 /// Messages that a trim is to take from a room where nobody is, and how long they may take to be written.
 const ARCHIVED: usize = 8;
 const WRITTEN: Duration = Duration::from_secs(60);
+/// In Redis' directory: tells it, as `docker/redis-faults.Dockerfile` says, that its power has failed.
+const POWER_LOST: &str = "power-lost";
+/// Until a Redis that starts has cut its files.
+const CUT: Duration = Duration::from_secs(10);
 
 pub async fn kill(scene: &Scene<'_>) -> anyhow::Result<()> {
     let container = scene.stack.container("redis");
@@ -78,13 +86,35 @@ pub async fn truncate_aof(scene: &Scene<'_>) -> anyhow::Result<()> {
     scene.destroy(Loss::Rewound, work).await
 }
 
-/// The file that Redis appends to, in its volume, which has its container's name.
-async fn newest_aof(volume: &str) -> anyhow::Result<PathBuf> {
+/// A power failure: of its files Redis has again what it fsynced, and nothing else. Since an acknowledgement waits for
+/// that, nothing acknowledged is lost, and the history does not say that anything was.
+pub async fn lose_power(scene: &Scene<'_>) -> anyhow::Result<()> {
+    let container = scene.stack.container("redis");
+    docker(&["kill", "--signal", "KILL", &container]).await?;
+    let lost = directory(&container).await?.join(POWER_LOST);
+    fs::write(&lost, "").with_context(|| format!("cannot write {}", lost.display()))?;
+    scene.hold().await;
+    docker(&["start", &container]).await?;
+    let cut = async {
+        while lost.exists() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(CUT, cut).await.context("Redis did not cut its files: which image is it?")
+}
+
+/// What Redis keeps, in its volume, which has its container's name.
+async fn directory(volume: &str) -> anyhow::Result<PathBuf> {
     let mount = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", volume]).await?;
-    let directory = format!("{}/appendonlydir", mount.trim());
-    let listed = run("ls", &["-t", &directory]).await?;
+    Ok(PathBuf::from(mount.trim()))
+}
+
+/// The file that Redis appends to.
+async fn newest_aof(volume: &str) -> anyhow::Result<PathBuf> {
+    let files = directory(volume).await?.join("appendonlydir");
+    let listed = run("ls", &["-t", &files.to_string_lossy()]).await?;
     let newest = listed.lines().find(|name| name.ends_with(".incr.aof"));
-    Ok(PathBuf::from(&directory).join(newest.context("Redis has no append-only file")?))
+    Ok(files.join(newest.context("Redis has no append-only file")?))
 }
 
 pub async fn flush_all(scene: &Scene<'_>) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use redis::streams::StreamRangeReply;
 use rollcall_protocol::EntryId;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use super::{
     entry::read_entry,
@@ -41,6 +42,9 @@ impl RedisLog {
         new: &NewEntry,
         since: Option<EntryId>,
     ) -> Result<Appended, LogError> {
+        if mutants::active(Mutant::NoFsync) {
+            self.answer_before_fsync().await;
+        }
         let appended = self.append_as(new, &new.member, since).await;
         if mutants::active(Mutant::NoDedup) && matches!(appended, Ok(Appended::Duplicate(_))) {
             // The counter of somebody new remembers nothing.
@@ -135,6 +139,14 @@ impl RedisLog {
         let (last, entries): (String, StreamRangeReply) =
             self.link.call(function, &keys, &[from.as_str(), limit.as_str()]).await?;
         Ok((read_id(&last)?, entries))
+    }
+
+    async fn answer_before_fsync(&self) {
+        let mut config = redis::cmd("CONFIG");
+        let set = config.arg("SET").arg("appendfsync").arg("no");
+        if let Err(error) = set.query_async::<()>(&mut self.link.connection()).await {
+            warn!(%error, "Redis still waits for its disk");
+        }
     }
 
     /// Adds to the feed alone. What fails is not told.

@@ -18,8 +18,8 @@ use super::PATIENCE;
 pub struct Redis {
     pub port: u16,
     folder: PathBuf,
-    /// What is preloaded to set its clock, if that can be set.
-    clock: Option<PathBuf>,
+    /// What is preloaded, so that its clock can be set and its power fail; none if they cannot.
+    faults: Option<PathBuf>,
     process: Option<Child>,
 }
 
@@ -30,14 +30,14 @@ impl Redis {
         redis
     }
 
-    /// The same, with a clock that can be set.
-    pub async fn start_with_clock() -> Self {
+    /// The same, with a clock that can be set and a power that can fail.
+    pub async fn start_with_faults() -> Self {
         let mut redis = Self::reserve().await;
-        let (clock, source) = (redis.folder.join("clock.so"), "../../docker/redis-clock.c");
+        let (library, source) = (redis.folder.join("faults.so"), "../../docker/redis-faults.c");
         let compiled =
-            Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&clock).arg(source).status();
+            Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();
         assert!(compiled.expect("cc, with which cargo links").success());
-        redis.clock = Some(clock);
+        redis.faults = Some(library);
         redis.launch().await;
         redis
     }
@@ -56,7 +56,7 @@ impl Redis {
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = free.local_addr().expect("an address").port();
-        Self { port, folder, clock: None, process: None }
+        Self { port, folder, faults: None, process: None }
     }
 
     pub fn url(&self) -> String {
@@ -91,8 +91,10 @@ impl Redis {
     /// Starts the server, with the data of the one before.
     pub async fn launch(&mut self) {
         let mut command = Command::new("redis-server");
-        if let Some(clock) = &self.clock {
-            command.env("LD_PRELOAD", clock).env("CLOCK_AHEAD", self.folder.join("ahead"));
+        if let Some(library) = &self.faults {
+            command.env("LD_PRELOAD", library).env("CLOCK_AHEAD", self.folder.join("ahead"));
+            // That looks for its files in its working directory.
+            command.env("POWER_LOST", self.power_lost()).current_dir(&self.folder);
         }
         let child = command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
@@ -134,6 +136,18 @@ impl Redis {
         self.kill();
         let file = std::fs::OpenOptions::new().write(true).open(self.file()).expect("its file");
         file.set_len(kept).expect("a shorter file");
+    }
+
+    /// Kills the server, and starts it with what it had fsynced: the rest is lost, as when the power fails.
+    pub async fn lose_power(&mut self) {
+        self.kill();
+        std::fs::write(self.power_lost(), "").expect("a file");
+        self.launch().await;
+        assert!(!self.power_lost().exists(), "its files were not cut");
+    }
+
+    fn power_lost(&self) -> PathBuf {
+        self.folder.join("power-lost")
     }
 
     fn file(&self) -> PathBuf {
