@@ -23,7 +23,8 @@ rollcall_send_seconds_count {sends}
 class Counting:
     """A replica that fails every so many requests, and takes its time. Public and admin listener in one.
 
-    Clients of its own, if it has any, send over WebSockets or by POST: so many a second, and so long each takes.
+    Clients of its own, if it has any, send over WebSockets or by POST: `sends` and `posts` say how many per second, and
+    how many seconds each takes.
     """
 
     def __init__(self, fail_every=0, seconds=0.0, counts=True, sends=(0, 0), posts=(0, 0)):

@@ -75,7 +75,7 @@ struct RunOptions {
     /// Where the figures go.
     #[arg(long, value_name = "FILE", default_value = "reports/roll.json")]
     report: PathBuf,
-    /// Where the history goes, of which the verdict is made; beside the figures if absent.
+    /// Where the history goes, of which the verdict is made; beside the figures if absent. Packed if it ends in `.gz`.
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     /// Where COMMAND writes which replica had a turn, and how long it took. Then each replica must have one.
@@ -148,7 +148,7 @@ impl StageOptions {
 
 impl RunOptions {
     fn history(&self) -> PathBuf {
-        self.history.clone().unwrap_or_else(|| self.report.with_extension("jsonl"))
+        self.history.clone().unwrap_or_else(|| self.report.with_extension("jsonl.gz"))
     }
 
     fn max_wait(&self) -> Duration {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use rollcall_checker::history::{Recorder, What};
+use rollcall_checker::history::{self, Recorder, What};
 use serde::Deserialize;
 
 /// The file.
@@ -39,7 +39,8 @@ pub fn record(path: &Path, recorder: &Recorder) -> anyhow::Result<()> {
     ensure!(!rolls.release.is_empty(), "{} names no release", path.display());
     for Turn { replica, from, seconds, ansible_seconds, forced } in rolls.replicas {
         let to = rolls.release.clone();
-        recorder.record(What::Turn { replica, from, to, seconds, ansible_seconds, forced });
+        let turn = history::Turn { replica, from, to, seconds, ansible_seconds, forced };
+        recorder.record(What::Turn(turn));
     }
     Ok(())
 }

@@ -147,7 +147,7 @@ impl Stage {
         }
     }
 
-    /// Sends everybody home. Whoever does not go has no end in the history, and the checker misses it.
+    /// Sends everybody home. A client that does not go has no end in the history, and the checker misses it.
     pub async fn dismiss(mut self) {
         self.phase.send_replace(Phase::Stop);
         let collect = async {

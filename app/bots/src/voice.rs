@@ -1,5 +1,5 @@
-//! How a bot says something, so that the history knows it again: whoever speaks writes down that it does, and whoever
-//! listens for the same client what became of it.
+//! How a bot says something, so that the history knows it again: the task that speaks writes down that it does, and the
+//! one that listens for the same client, what became of it.
 
 use std::{
     collections::HashMap,

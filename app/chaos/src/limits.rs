@@ -10,7 +10,7 @@ pub const LISTED: usize = 5;
 #[must_use]
 pub fn small() -> BTreeMap<String, String> {
     let limits = [
-        // Frames that a room keeps for who lags, and entries that one read of the log takes.
+        // Frames that a room keeps for listeners that lag, and entries that one read of the log takes.
         ("RING_FRAMES", 4),
         ("PAGE_ENTRIES", 3),
         // A message is about 300 bytes as a frame.

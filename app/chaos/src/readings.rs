@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::{Stack, redis, resources},
-    history::{Recorder, What},
+    history::{Recorder, Resources, What},
     workload::{hash, is_of_workload},
 };
 
@@ -44,7 +44,8 @@ pub async fn record_resources(
     for (container, it) in resources::look(stack).await? {
         let (since, when) = (Some(it.since), when.to_owned());
         let (rss, fds, threads, tasks) = (it.rss, it.fds, it.threads, it.tasks);
-        recorder.record(What::Resources { when, container, since, rss, fds, threads, tasks });
+        let taken = Resources { when, container, since, rss, fds, threads, tasks };
+        recorder.record(What::Resources(taken));
     }
     Ok(())
 }

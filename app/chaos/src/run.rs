@@ -144,7 +144,7 @@ fn figures(workload: &Workload, recovery: Duration) -> String {
     )
 }
 
-/// Waits until everybody has everything, or ought to have. Who has not is the checker's matter.
+/// Waits until all clients have everything, or ought to have it. The checker names those that do not.
 async fn settle(stack: &Stack, workload: &Workload) -> anyhow::Result<()> {
     let until = Instant::now() + SETTLE;
     let mut connection = redis::connect(stack).await?;
@@ -163,7 +163,7 @@ async fn settle(stack: &Stack, workload: &Workload) -> anyhow::Result<()> {
     }
 }
 
-/// Asks every replica, as a newcomer, who is in each room.
+/// Enters each room on every replica as a newcomer, and records the list of members that it is told.
 async fn observe(stack: &Stack, recorder: &Recorder) -> anyhow::Result<()> {
     // One member for all of them, so that none is taken for one of the others' company.
     let key = rollcall_client::new_key();

@@ -1,4 +1,4 @@
-//! Who exists, and what each must have seen and must be seen as when all has healed.
+//! The clients that exist, and what each must have seen and must be seen as when all has healed.
 
 use std::collections::HashMap;
 
@@ -59,7 +59,7 @@ pub(super) struct Client {
     /// Where its newest connection is, and the one beside which a move opened that.
     pub served: Option<Served>,
     served_before: Option<Served>,
-    /// Its public ID; none before its first connection, and none ever for who only posts.
+    /// Its public ID; none before its first connection, and none ever for a client that only posts.
     pub member: Option<Name>,
     /// Connections it has had, but for those that a move opened beside another.
     pub lives: u64,
@@ -139,7 +139,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// The views of who stayed, in an order that does not change from run to run.
+    /// The views of clients that stayed, in an order that does not change from run to run.
     pub fn staying(&self, healed: Place) -> Vec<(Seat, &View)> {
         let views = self.views.iter().filter(|(seat, _)| self.stayed(seat.client, healed));
         let mut views: Vec<_> = views.map(|(seat, view)| (*seat, view)).collect();
@@ -195,7 +195,7 @@ impl Clients {
         views
     }
 
-    /// Everything in the log since it came has reached who is there.
+    /// Everything in the log since it came has reached the clients that are there.
     pub fn find_unseen(&self, book: &mut Book, logs: &Logs, entries: &Entries, healed: Place) {
         for (seat, view) in self.told(healed) {
             match view.stay {
@@ -230,7 +230,7 @@ impl Clients {
         }
     }
 
-    /// What a trim took has reached who was there, or a gap has said that it will not. After a cut
+    /// What a trim took has reached the clients that were there, or a gap has said that it will not. After a cut
     /// the same may be gone without a word, so that is not judged.
     pub fn find_unseen_then(
         &self,
@@ -353,7 +353,7 @@ fn unheard(log: &Log, entries: &Entries, view: &View) -> Vec<Id> {
 /// With all heard, a client stands on the log's last entry.
 ///
 /// Further, and nobody told it of a cut within the lease that a quiet room may take for that; or not as far,
-/// and who was sent back is due what follows, again.
+/// and a client that was sent back is due what follows, again.
 fn find_astray(book: &mut Book, log: &Log, healed: Place, seat: Seat, view: &View) {
     let Some(last) = log.ids.last().copied().filter(|last| *last != view.cursor()) else { return };
     let anomaly = match view.silence(book, healed) {

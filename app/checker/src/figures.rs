@@ -59,7 +59,7 @@ pub struct Figures {
     pub fail: u64,
     /// Operations of which nobody knows.
     pub info: u64,
-    /// Messages delivered, one a client.
+    /// Messages delivered, counted per client.
     pub deliveries: u64,
     /// Entries of the final logs.
     pub entries: u64,

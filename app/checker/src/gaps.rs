@@ -92,8 +92,8 @@ impl Broken {
     }
 
     /// Whether the message may be one that was lost before the client was told of a loss. That it is not in
-    /// the log says little if that was trimmed or flushed before it was read. Who was shown it says when it
-    /// was there; of what nobody was shown, only how soon it came.
+    /// the log says little if the log was trimmed or flushed before it was read. If any client was shown the message,
+    /// that tells when it was there; if none was, only how soon it came tells anything.
     fn is_of_lost_history(&self, book: &Book, entries: &Entries) -> bool {
         let told = self.rewound_at.filter(|at| book.faults.explain_gap(true, *at));
         let Some(told) = told else { return false };

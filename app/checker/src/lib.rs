@@ -30,6 +30,8 @@ mod phases;
 mod presence;
 mod read;
 mod read_phases;
+mod read_stack;
+mod read_told;
 mod report;
 #[cfg(test)]
 mod tests;

@@ -124,7 +124,7 @@ impl Phases {
             _ => part.returns += 1,
         }
         let count = part.moves + part.returns;
-        // Who loses its connection comes back, as often as that happens.
+        // A client that loses its connection comes back, as often as that happens.
         if count > most && !losses && (span.named || why == "move") {
             book.note(Anomaly::Restless, |book| {
                 let client = book.names.of(client);

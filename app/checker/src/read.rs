@@ -1,21 +1,14 @@
-//! Reading a history, a record at a time: who is meant, and which part of the checker it concerns.
+//! Reading a history, a record at a time: which client it is about, and which part of the checker it concerns.
 
 use super::{
     anomaly::{Anomaly, Place},
-    book::Book,
     checker::Checker,
     clients::{Role, Served, note_unrecovered},
-    entry::Content,
-    gaps::{Broken, Gap},
     late,
-    leaks::Taken,
-    limits,
-    logs::{Logs, Snapshot},
     ops::Outcome,
-    pages::judge_banner,
     view::Seat,
 };
-use crate::history::{Entered, Gone, Id, Record, What};
+use crate::history::{Gone, Record, What};
 
 impl Checker {
     /// Reads the next record.
@@ -84,7 +77,7 @@ impl Checker {
     }
 
     /// A form that nobody has told the checker of: what it means is not known, so it counts as broken.
-    fn unknown(&mut self, what: &str, form: &str) {
+    pub(super) fn unknown(&mut self, what: &str, form: &str) {
         self.book.note(Anomaly::Unknown, |_| format!("{what} {form:?}"));
     }
 
@@ -229,208 +222,6 @@ impl Checker {
         client.welcomed(Served { replica, release }, why);
         if client.is_steady {
             self.phases.connected(&mut self.book, name, why);
-        }
-    }
-
-    fn told(&mut self, what: &What) {
-        match what {
-            What::Joined { client, room, how, cursor, present } => {
-                let seat = self.seat(client, room);
-                let life = self.clients.all.entry(seat.client).or_default().lives;
-                let fresh_in = (*how == Entered::Fresh).then_some(life);
-                let view = self.clients.views.entry(seat).or_default();
-                view.joined(&mut self.book, seat, *cursor, fresh_in);
-                view.present = present.iter().map(|it| self.book.names.number(it)).collect();
-            }
-            What::Members { client, room, present } => {
-                let seat = self.seat(client, room);
-                let present = present.iter().map(|it| self.book.names.number(it)).collect();
-                self.clients.views.entry(seat).or_default().present = present;
-            }
-            What::Presence { client, room, member, here } => {
-                self.presence(client, room, member, *here);
-            }
-            What::Message { client, room, id, prev, member, n, hash } => {
-                let seat = self.seat(client, room);
-                let content = self.content(*prev, member, *n, hash);
-                self.message(seat, *id, content, room);
-            }
-            What::Gap { client, room, after, resumes_at, reason } => {
-                let seat = self.seat(client, room);
-                if !["trimmed", "rewound"].contains(&reason.as_str()) {
-                    self.unknown("a gap because of", reason);
-                }
-                self.gap(seat, *after, *resumes_at, reason == "rewound");
-            }
-            What::Repeated { client, room, id, after } => {
-                self.book.note(Anomaly::Duplicate, |_| {
-                    format!("{client} in {room}: one connection brought {id} after {after}")
-                })
-            }
-            What::Broken { client, room, id, expected, got } => {
-                let (seat, place) = (self.seat(client, room), self.book.place);
-                let view = self.clients.views.entry(seat).or_default();
-                self.broken.push(Broken {
-                    seat,
-                    place,
-                    id: *id,
-                    expected: *expected,
-                    got: *got,
-                    anomaly: view.silence(&self.book, place),
-                    rewound_at: view.rewound_at,
-                    moves: self.clients.all.get(&seat.client).is_some_and(|it| it.moves),
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn read_in_pages(&mut self, what: &What) {
-        match what {
-            What::Shown { client, room, id, hash } => {
-                let seat = self.seat(client, room);
-                self.meter.figures.deliveries += 1;
-                self.screens.show(&mut self.book, seat, Some(*id));
-                if self.book.operations.by_hash(hash).is_none() {
-                    self.book.note(Anomaly::Phantom, |_| {
-                        format!(
-                            "the page of {client} shows {id} in {room}, a text that nobody sent"
-                        )
-                    });
-                }
-            }
-            What::Noted { client, room } => {
-                let seat = self.seat(client, room);
-                self.screens.show(&mut self.book, seat, None);
-            }
-            What::Banner { client, words } => judge_banner(&mut self.book, client, words),
-            What::Reading { client, room } => {
-                let seat = self.seat(client, room);
-                self.readings.begin(&self.book, seat);
-            }
-            What::Read { client, room, id, prev, member, n, hash } => {
-                let seat = self.seat(client, room);
-                let content = self.content(*prev, member, *n, hash);
-                let entry = (seat.room, *id);
-                self.entries.show(&mut self.book, entry, content, Some(seat.client));
-                self.readings.read(&mut self.book, seat, (*id, *prev));
-            }
-            _ => {}
-        }
-    }
-
-    fn content(&mut self, prev: Id, member: &str, n: u64, hash: &str) -> Content {
-        let member = self.book.names.number(member);
-        Content { prev, member, n, op: self.book.operations.by_hash(hash) }
-    }
-
-    fn message(&mut self, seat: Seat, id: Id, content: Content, room: &str) {
-        self.meter.figures.deliveries += 1;
-        let index = self.entries.show(&mut self.book, (seat.room, id), content, Some(seat.client));
-        let view = self.clients.views.entry(seat).or_default();
-        view.message(&mut self.book, seat, &self.entries, index);
-        let Some(client) = self.clients.all.get(&seat.client) else { return };
-        let Some(op) = content.op.filter(|_| client.role != Role::Slow) else { return };
-        let Book { operations, faults, place, .. } = &self.book;
-        let healed = self.healed.is_some();
-        let it = operations.get(op);
-        let sender = self.clients.all.get(&it.client).unwrap_or(client);
-        let away = [client, sender]
-            .iter()
-            .filter_map(|it| it.away_at(operations.get(op).invoked.at))
-            .min();
-        self.meter.delivery(faults, healed, room, it, away, place.at);
-        // Who came later is told what was before too.
-        if view.was_in(it.invoked) {
-            let sent = it.invoked.at;
-            self.phases.delivered(sent, place.at.saturating_sub(sent));
-            self.meter.held(faults, it.invoked.at, place.at);
-            late::judge(&mut self.book, op, [sender, client], |book| {
-                format!("reached {}", book.names.of(seat.client))
-            });
-        }
-    }
-
-    fn gap(&mut self, seat: Seat, after: Id, resumes_at: Id, rewound: bool) {
-        self.meter.figures.gaps += 1;
-        let view = self.clients.views.entry(seat).or_default();
-        view.gap(&self.book, after, resumes_at, rewound);
-        self.gaps.push(Gap { seat, place: self.book.place, after, resumes_at, rewound });
-    }
-
-    fn nemesis(&mut self, what: &What) {
-        let at = self.book.place.at;
-        if let What::Measured { figure, of, value, limit } = what {
-            let limits = &mut self.meter.figures.limits;
-            limits::judge(&mut self.book, limits, figure, of, (*value, *limit));
-        }
-        if matches!(what, What::Destroying { .. }) {
-            self.judge_snapshot();
-        }
-        let faults = &mut self.book.faults;
-        let makes_sense = match what {
-            What::Fault { step, fault, target } => {
-                faults.begin(*step, fault.clone(), target.clone(), at);
-                self.roll_under_faults(fault);
-                true
-            }
-            What::Undone { step, fault } => {
-                let known = faults.end(*step, fault, at);
-                self.roll_under_faults("");
-                known
-            }
-            What::Destroying { loss } => {
-                faults.destroying(*loss, at);
-                true
-            }
-            What::Destroyed => faults.destroyed(at),
-            What::Snapshot => {
-                self.snapshot = Some(Snapshot { begun: self.book.place, logs: Logs::default() });
-                true
-            }
-            _ => true,
-        };
-        if !makes_sense {
-            self.malformed("the end of something that had not begun");
-        }
-    }
-
-    /// The logs have been read, and will be destroyed: what is missing now is not the nemesis' doing.
-    fn judge_snapshot(&mut self) {
-        if let Some(mut snapshot) = self.snapshot.take() {
-            snapshot.logs.find_lost(&mut self.book, &self.entries, snapshot.begun);
-            self.clients.find_passed_over(&mut self.book, &self.entries, &snapshot);
-            self.snapshots.push(snapshot);
-        }
-    }
-
-    fn end(&mut self, what: &What) {
-        match what {
-            What::Entry { room, id, prev, member, n, hash } => {
-                let room = self.book.names.number(room);
-                let content = self.content(*prev, member, *n, hash);
-                let index = self.entries.show(&mut self.book, (room, *id), content, None);
-                let logs = self.snapshot.as_mut().map_or(&mut self.logs, |it| &mut it.logs);
-                logs.entry(&mut self.book, self.entries.get(index));
-            }
-            What::Observed { room, replica, present } => {
-                let names = &mut self.book.names;
-                let room = names.number(room);
-                let present = present.iter().map(|member| names.number(member)).collect();
-                self.observed.push((self.book.place, room, replica.clone(), present));
-            }
-            What::Resources { when, container, since, rss, fds, threads, tasks } => {
-                let taken = Taken { rss: *rss, fds: *fds, threads: *threads, tasks: *tasks };
-                if let Some(since) = since {
-                    self.leaks.look(container, *since, taken, self.book.place.at);
-                }
-                match when.as_str() {
-                    "before" => self.leaks.before(container, taken),
-                    "after" => self.leaks.after(&mut self.book, container, taken),
-                    _ => {}
-                }
-            }
-            _ => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     phases::{Span, Turned},
     view::{Seat, Stay},
 };
-use crate::history::{Gone, Phase, What};
+use crate::history::{Gone, Phase, Turn, What};
 
 /// The fault that is none: a roll.
 const ROLL: &str = "roll";
@@ -49,11 +49,14 @@ impl Checker {
                     book.faults.end(PHASE, &name, place.at);
                 }
             }
-            What::Turn { replica, to, seconds, ansible_seconds, forced, .. } => {
-                let replica = book.names.number(replica);
-                let (to, seconds) = (to.clone(), *seconds);
-                let (ansible_seconds, forced) = (*ansible_seconds, *forced);
-                let turn = Turned { replica, to, seconds, ansible_seconds, forced };
+            What::Turn(Turn { replica, to, seconds, ansible_seconds, forced, .. }) => {
+                let turn = Turned {
+                    replica: book.names.number(replica),
+                    to: to.clone(),
+                    seconds: *seconds,
+                    ansible_seconds: *ansible_seconds,
+                    forced: *forced,
+                };
                 match &mut self.phases.open {
                     Some(span) => span.turned.push(turn),
                     None => self.malformed("a turn of no roll"),

@@ -71,7 +71,7 @@ impl Seat {
 }
 
 impl View {
-    /// Wants in. Who is in already stays as it is.
+    /// Wants in. A client that is in already stays as it is.
     pub fn enter(&mut self) {
         if self.stay == Stay::Out {
             *self = Self { stay: Stay::Entering, blind: self.blind, ..Self::default() };
@@ -142,7 +142,7 @@ impl View {
             self.blind = Some(book.place);
         }
         // What a client had of a lost history may come again under other IDs; but only then. A log
-        // that was cut, went on and was trimmed after that looks trimmed to who comes back late.
+        // that was cut, went on and was trimmed after that looks trimmed to clients that come back late.
         if book.faults.explain_gap(true, book.place.at) {
             for (sender, (op, _)) in self.last.drain() {
                 let turn = book.operations.get(op).turn;

@@ -204,7 +204,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct Events {
     receiver: mpsc::Receiver<Event>,
-    /// Dropped with the events, so a client never outlives who listens to it.
+    /// Dropped with the events, so a client never outlives its listener.
     _task: AbortOnDropHandle<()>,
 }
 

@@ -157,7 +157,7 @@ pub struct Limits {
     /// Bounds of room logs and feeds.
     #[command(flatten)]
     pub log: LogBounds,
-    /// Sends a second of one client key, over all its connections and POST; twice that at once. As many rooms
+    /// Sends per second of one client key, over all its connections and POST; twice that at once. As many rooms
     /// a second may be entered and left by one; all rooms of a connection twice at once.
     #[arg(long, env = "RATE_CLIENT", default_value = "20")]
     pub rate_client: std::num::NonZeroU32,
@@ -165,14 +165,15 @@ pub struct Limits {
     /// once. This alone holds fresh keys; a hall of phones behind one address must fit.
     #[arg(long, env = "RATE_ADDRESS", default_value = "500")]
     pub rate_address: std::num::NonZeroU32,
-    /// Messages a second by POST from one address, whatever their keys; four times that at once.
+    /// Messages per second by POST from one address, whatever their keys; four times that at once.
     #[arg(long, env = "RATE_POSTS", default_value = "50")]
     pub rate_posts: std::num::NonZeroU32,
-    /// Sends a second into one room by way of this replica; half that at once. Where they are more, each sender with
+    /// Sends per second into one room by way of this replica; half that at once. Where they are more, each sender with
     /// a connection has an equal share, and one such share is for all of an address that have none.
     #[arg(long, env = "RATE_ROOM", default_value = "50")]
     pub rate_room: std::num::NonZeroU32,
-    /// Reads of room logs a second from one address; four times that at once. Files of the page: twenty times as many.
+    /// Reads of room logs per second from one address; four times that at once. Files of the page: twenty times
+    /// as many.
     #[arg(long, env = "RATE_READS", default_value = "200")]
     pub rate_reads: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.

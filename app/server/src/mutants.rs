@@ -18,8 +18,8 @@ pub enum Mutant {
     /// A retried `n` is appended again. Seen as one message under two IDs, after any retry: a lost connection, a
     /// Redis timeout, a resend storm.
     NoDedup,
-    /// A cursor is told `resumed`, but starts at the head. Seen as `live` above the cursor and a broken chain, by who
-    /// resumes or moves while others talk.
+    /// A cursor is told `resumed`, but starts at the head. Seen as `live` above the cursor and a broken chain, by
+    /// clients that resume or move while others talk.
     ResumeFromTail,
     /// The `ack` (without an ID) goes out before the log is asked. Seen as an acknowledged message in no log, when
     /// the connection or the replica ends first, or the log refuses.
@@ -82,8 +82,8 @@ pub enum Mutant {
     IgnoresSigterm,
 
     /// Not wrong but of a later release: each frame has a field that this one does not know, each reply is followed by
-    /// a frame, and each message in a feed by an entry; who is too fast is told a code. Seen by nobody, as long as all
-    /// ignore what they do not know.
+    /// a frame, and each message in a feed by an entry; clients that are too fast are told a code. Seen by nobody, as
+    /// long as all ignore what they do not know.
     SaysMore,
 }
 

@@ -372,7 +372,7 @@ impl Shares {
     }
 }
 
-/// What counts as one address: whoever has an IPv6 address has the whole network of 64 bits that it is in.
+/// What counts as one address: with an IPv6 address comes the whole network of 64 bits that it is in.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -64,6 +64,8 @@ impl Deaths {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn supervisor() -> (Supervisor, Deaths, CancellationToken) {
@@ -72,20 +74,25 @@ mod tests {
         (supervisor, deaths, stop)
     }
 
+    /// The first that dies; none if by the paused clock nobody is told for a minute.
+    async fn told(deaths: &mut Deaths) -> Option<&'static str> {
+        tokio::time::timeout(Duration::from_secs(60), deaths.first()).await.ok()
+    }
+
     /// Fault S8: a panic ended such a task silently, and the replica stayed "ready".
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn s8_a_task_that_panics_is_told() {
         let (supervisor, mut deaths, _stop) = supervisor();
         supervisor.spawn("calm", async {});
         supervisor.keep("feeds", async { panic!("on purpose") });
-        assert_eq!(deaths.first().await, "feeds");
+        assert_eq!(told(&mut deaths).await, Some("feeds"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn s8_a_long_lived_task_that_ends_is_told() {
         let (supervisor, mut deaths, _stop) = supervisor();
         supervisor.keep("leases", async {});
-        assert_eq!(deaths.first().await, "leases");
+        assert_eq!(told(&mut deaths).await, Some("leases"));
     }
 
     #[tokio::test]

@@ -149,7 +149,7 @@ async fn what_is_against_rfc_6455_closes_with_1002() {
 /// Too many frames are not refused: they wait in the client's own socket.
 #[tokio::test]
 async fn who_talks_too_fast_is_read_more_slowly_and_loses_nothing() {
-    // 10 frames a second of any kind, 50 at once.
+    // 10 frames per second of any kind, 50 at once.
     let replica = Replica::start(None, &["--rate-client", "2"]).await;
     let (mut hasty, _) = Socket::join(replica.public, &key(), "vault", None).await;
     let (mut witness, _) = Socket::join(replica.public, &key(), "vault", None).await;

@@ -179,7 +179,7 @@ async fn a_redis_frozen_for_longer_than_a_lease_makes_nobody_leave() {
     }
 }
 
-/// Redis lost the leases too: who says bye then is still seen to go.
+/// Redis lost the leases too: a member that says bye then is still seen to go.
 #[tokio::test]
 async fn presence_is_compared_with_the_leases() {
     let redis = Redis::start().await;

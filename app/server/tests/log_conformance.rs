@@ -12,7 +12,7 @@ use support::{
     logs::{bounds, entry, memory_log, redis_log, taken},
 };
 
-/// What the log should do, as `protocol/README.md` tells it to who sends.
+/// What the log should do, as `protocol/README.md` tells it to senders.
 #[derive(Default)]
 struct Model {
     sent: HashMap<(String, String), (u64, EntryId, String)>,

@@ -215,7 +215,7 @@ async fn never_gap() {
     let (mut plum, frames) = Socket::join(mutant.public, &key(), "vault", Some(ids[0])).await;
     let message = sole_message(&frames);
     assert_eq!((status(&frames), message.prev), (JoinStatus::Resumed, ids[3]));
-    // Who is live is not told either.
+    // A client that is live is not told either.
     redis.command(&["FLUSHALL"]).await;
     let (mut late, _) = Socket::join(healthy.public, &key(), "vault", None).await;
     late.send_acked("vault", 1, "after").await;

@@ -86,7 +86,7 @@ async fn s4_an_empty_list_after_a_flush_is_not_believed() {
     assert_eq!(present(&frames), 3);
 }
 
-/// S15: members of one room are more than one call tells of; whoever said bye between two of them came back.
+/// S15: members of one room are more than one call tells of; a member that said bye between two of them came back.
 #[tokio::test]
 async fn s15_a_bye_beside_a_renewal_leaves_no_ghost() {
     const MEMBERS: usize = 210;

@@ -137,7 +137,7 @@ async fn many_come_at_once_and_vanish_at_once() {
         let names: Vec<_> = (0..300).map(|number| format!("m{number:03}")).collect();
         let seats = names.iter().map(|name| r1.seat(name));
         let seats = futures_util::future::join_all(seats).await;
-        // On a machine that stands still, who comes is told once the lease is renewed.
+        // On a machine that stands still, those that come are told once the lease is renewed.
         let all_here = async {
             while r1.members().await.len() < 301 {
                 tokio::time::sleep(LEASE / 16).await;

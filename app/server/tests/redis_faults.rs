@@ -199,8 +199,8 @@ async fn a_room_flushed_after_the_clock_was_set_back_goes_on_after_a_gap() {
     assert_chain(last, &plum.messages(1).await);
 }
 
-/// Anomalies `skipped-message`, `unseen`: who had seen what was lost took what came under its ID for it; a replica did so
-/// in its feeds.
+/// Anomalies `skipped-message`, `unseen`: clients that had seen what was lost took what came under its ID for it; a replica
+/// did so in its feeds.
 #[tokio::test]
 async fn a_clock_that_was_set_back_gives_no_lost_id_out_again() {
     let mut redis = Redis::start_with_faults().await;
@@ -243,7 +243,7 @@ async fn a_clock_set_ahead_makes_nobody_leave() {
     assert_nobody_left(witness).await;
 }
 
-/// Anomaly `presence`: who vanished while Redis' clock was an hour ahead was there for an hour.
+/// Anomaly `presence`: a member that vanished while Redis' clock was an hour ahead was there for an hour.
 #[tokio::test]
 async fn a_lease_of_a_clock_that_was_set_back_runs_out() {
     let redis = Redis::start().await;

@@ -11,7 +11,7 @@ pub fn hash(text: &str) -> String {
     hex(text)
 }
 
-/// The public ID of who has this key: the first 16 hex digits of its SHA-256.
+/// The public ID of the client that has this key: the first 16 hex digits of its SHA-256.
 #[must_use]
 pub fn member_of(key: &str) -> String {
     hex(key)

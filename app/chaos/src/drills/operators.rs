@@ -89,7 +89,7 @@ async fn roll_cut_short(
     if ended.is_none() {
         match cut {
             Cut::CtrlC => killpg(Pid::from_raw(i32::try_from(group)?), Signal::SIGINT)?,
-            // Its output is left alone: who is still at work for it would have that open, and be waited for.
+            // Its output is not read: a process that still works for it would have that open, and be waited for.
             Cut::Kill => {
                 roll.start_kill()?;
                 return Ok((!roll.wait().await?.success()).then(String::new));

@@ -43,7 +43,7 @@ pub async fn client(scene: &Scene) -> anyhow::Result<String> {
     table_row(&ended.output, FIRST)
 }
 
-/// Hears everything and only says that it lives: whoever is silent is given up, which is another matter.
+/// Hears everything and only says that it lives: a silent client is given up, which is another matter.
 async fn stay(mut socket: Socket) {
     let mut ticks = interval(PING);
     loop {

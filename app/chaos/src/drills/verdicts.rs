@@ -114,7 +114,7 @@ pub async fn put_back_fails(scene: &Scene) -> anyhow::Result<String> {
     ended.line("there is no container")
 }
 
-/// Marked bad, it is rolled out for who insists, and no canary is asked again.
+/// Marked bad, it is rolled out where the operator insists, and no canary is asked again.
 pub async fn forced(scene: &Scene) -> anyhow::Result<String> {
     let (old, release) = (scene.release().await?, "ten-times-slower");
     undone(scene, release).await?.line("canary r1-")?;

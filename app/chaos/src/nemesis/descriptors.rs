@@ -34,8 +34,8 @@ const ANSWERED: Duration = Duration::from_secs(3);
 const SERVED: Duration = Duration::from_secs(6);
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// What must hold: the admin listener answers all the time; who is connected stays served; who comes now is served by
-/// somebody; and the replica's process goes on.
+/// What must hold: the admin listener answers all the time; connected clients stay served; clients that come now are
+/// served by some replica; and the replica's process goes on.
 pub async fn exhaust(scene: &Scene<'_>) -> anyhow::Result<()> {
     let slot = scene.stack.newest(scene.replica).await?;
     remake(&slot.container, Some(DESCRIPTORS)).await?;

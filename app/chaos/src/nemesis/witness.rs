@@ -57,7 +57,7 @@ pub struct Account {
     pub moves: u64,
     /// Connections that it lost.
     pub lost: u64,
-    /// How often it was told that another witness left, who did not.
+    /// How often it was told that another witness left, though that one had stayed.
     pub told_gone: u64,
     /// Messages of witnesses that it never got.
     pub missed: u64,

@@ -87,7 +87,7 @@ async fn sit(shared: Arc<Shared>, character: Character, place: Arc<Place>, seed:
     }
 }
 
-/// A client's place, for who waits until everybody has everything.
+/// A client's place: by it the run waits until all clients have everything.
 #[derive(Debug, Default)]
 pub struct Place {
     /// The last message of each room that it is in.
@@ -122,12 +122,13 @@ struct Clients {
 }
 
 impl Workload {
-    /// Tells everybody that Redis' clock is being set: what goes by its memory of numbers has to look into the log instead.
+    /// Tells all clients that Redis' clock is being set: from then on those that rely on its memory of numbers look into
+    /// the log instead.
     pub fn clock_is_set(&self) {
         self.shared.clock_sets.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Starts the cast of a seed, with or without the one who sits at the page. Who comes late comes by itself.
+    /// Starts the cast of a seed, with or without the one at the page. Those that come late start themselves.
     #[must_use]
     pub fn start(url: &str, recorder: Recorder, seed: u64, has_page: bool) -> Self {
         let (phase, _) = watch::channel(Phase::Talking);

@@ -24,8 +24,9 @@ const AGAIN: Duration = Duration::from_millis(250);
 const LENGTH: usize = 40;
 /// When something is said again that was answered long ago.
 const LONG_AFTER: Duration = Duration::from_secs(65);
-/// Longer than any may be. One in so many is: it must be refused, and never be shown.
+/// A text longer than any may be: it must be refused, and never be shown.
 const TOO_LONG: usize = 5_000;
+/// One text in this many is that long.
 const TOO_LONG_IN: u32 = 20;
 /// Two heartbeats of a stream. One that was silent for longer when it ended was dead before.
 const DEAF: Duration = Duration::from_secs(10);

@@ -344,8 +344,10 @@ impl Conn {
 
 /// What a client reads of an effect.
 fn frames(visit: &Visit, told: &Told, log: &SimLog) -> Vec<ServerFrame> {
-    let Told::Frames(frames) = told else {
-        return visit.told(told).into_iter().collect();
+    let frames = match told {
+        Told::Frames(frames) => frames,
+        Told::Members => return split(&visit.members()),
+        told => return visit.told(told).into_iter().collect(),
     };
     let messages = frames.iter().flat_map(|frame| split(&frame.wire));
     let mut messages: Vec<_> = messages

@@ -1,15 +1,11 @@
 //! Reading a history back.
 
-use std::{
-    fs::File,
-    io::{BufRead, BufReader},
-    path::Path,
-};
+use std::{io::BufRead, path::Path};
 
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::{Id, Record, What};
+use super::{Id, Record, What, file};
 
 /// A line of one of the two kinds that a history has millions of. Serde reads a tagged enum twice, by way of a tree,
 /// which takes several times as long as this.
@@ -53,7 +49,7 @@ fn parse(line: &str) -> Result<Record, String> {
     }
 }
 
-/// Reads a history, a line at a time. A line that is no record is returned as why it is none.
+/// Reads a history, packed or not, a line at a time. A line that is no record is returned as why it is none.
 ///
 /// # Errors
 ///
@@ -61,8 +57,8 @@ fn parse(line: &str) -> Result<Record, String> {
 pub fn records(
     path: &Path,
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Result<Record, String>>>> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let lines = BufReader::with_capacity(1 << 18, file).lines().enumerate();
+    let file = file::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let lines = file.lines().enumerate();
     Ok(lines.map(|(number, line)| {
         let line = line.with_context(|| format!("{}, line {}", path.display(), number + 1))?;
         Ok(parse(&line))

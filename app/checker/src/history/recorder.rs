@@ -1,6 +1,5 @@
 use std::{
     collections::HashMap,
-    fs::File,
     io::{BufWriter, Write},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 
-use super::{Record, What};
+use super::{Record, What, file::Output};
 
 /// Writes a history. Clones write to the same one.
 #[derive(Debug, Clone)]
@@ -17,20 +16,20 @@ pub struct Recorder {
     began: Instant,
     /// A lock rather than a channel: the order of the lines is then the order of the events, and
     /// nothing waits in a queue when the run is cut short. Held for one buffered write.
-    file: Arc<Mutex<BufWriter<File>>>,
+    file: Arc<Mutex<BufWriter<Output>>>,
     /// Every member's names so far: each is told once.
     names: Arc<Mutex<HashMap<String, Vec<String>>>>,
 }
 
 impl Recorder {
-    /// Begins a new history; time counts from here.
+    /// Begins a new history; time counts from here. It is packed if the name of the file ends in `.gz`.
     ///
     /// # Errors
     ///
     /// If the file cannot be made.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         let file =
-            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            Output::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         let file = Arc::new(Mutex::new(BufWriter::with_capacity(1 << 16, file)));
         Ok(Self { began: Instant::now(), file, names: Arc::default() })
     }
@@ -76,7 +75,9 @@ impl Recorder {
     /// If it cannot be written: the history is then not to be trusted.
     pub fn finish(&self) -> anyhow::Result<()> {
         self.record(What::End);
-        self.flush()
+        self.flush()?;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.get_mut().finish().context("cannot write the history")
     }
 
     /// Writes everything that is buffered.

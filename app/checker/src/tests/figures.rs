@@ -4,7 +4,7 @@ use super::{
     NOTHING, chat,
     tale::{Tale, hash, member, names},
 };
-use crate::history::{Record, What};
+use crate::history::{Record, Resources, What};
 
 const FLOODS: std::ops::RangeInclusive<u32> = 1..=4;
 
@@ -195,7 +195,8 @@ fn a_neighbour_that_hears_nothing_until_the_flood_is_over_is_a_noisy_neighbour()
 
 fn taken(when: &str, container: &str, rss: u64, fds: u64, tasks: u64) -> What {
     let (when, container) = (when.to_owned(), container.to_owned());
-    What::Resources { when, container, since: None, rss: rss << 20, fds, threads: 4, tasks }
+    let (since, rss, threads) = (None, rss << 20, 4);
+    What::Resources(Resources { when, container, since, rss, fds, threads, tasks })
 }
 
 /// Looks at r1, ten seconds apart: when its process started, and its descriptors.
@@ -205,7 +206,8 @@ fn watched(looks: &[(u64, u64)]) -> Tale {
         let (when, container) = ("during".to_owned(), "r1-blue".to_owned());
         let (since, rss, threads, tasks) = (Some(started), 7 << 20, 4, 29);
         tale.wait(10_000);
-        tale.tell(What::Resources { when, container, since, rss, fds, threads, tasks });
+        let taken = Resources { when, container, since, rss, fds, threads, tasks };
+        tale.tell(What::Resources(taken));
     }
     tale
 }

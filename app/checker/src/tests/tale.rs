@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Report, check,
-    history::{Entered, Gone, Id, Loss, Op, Phase, Record, What},
+    history::{Entered, Gone, Id, Loss, Op, Phase, Record, Turn, What},
 };
 
 pub const DEN: &str = "den";
@@ -130,7 +130,7 @@ impl Tale {
 
     pub fn turn(&mut self, replica: &str, to: &str, seconds: f64, forced: u64) -> &mut Self {
         let (replica, to, from) = (replica.to_owned(), to.to_owned(), None);
-        self.tell(What::Turn { replica, from, to, seconds, ansible_seconds: 1.0, forced })
+        self.tell(What::Turn(Turn { replica, from, to, seconds, ansible_seconds: 1.0, forced }))
     }
 
     pub fn fault(&mut self, name: &str, begins: bool) -> &mut Self {

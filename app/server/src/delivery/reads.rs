@@ -1,4 +1,4 @@
-//! Reads of room logs that are under way: whoever wants the same page waits for the same read.
+//! Reads of room logs that are under way: all listeners that want the same page wait for the same read.
 
 use std::{
     collections::HashMap,

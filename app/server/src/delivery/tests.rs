@@ -1,10 +1,12 @@
+mod beside;
+
 use std::sync::{Arc, Barrier};
 
 use rollcall_protocol::{EntryId, Member, Message, PresenceEvent};
 use tokio::sync::Notify;
 
 use super::{
-    Listener, PageRead,
+    Listener, PageRead, Start, Visit,
     place::{Effect, Heard, Next, Place},
 };
 use crate::{
@@ -28,7 +30,7 @@ fn member(number: u64) -> Member {
     Member { member: format!("member-{number}"), name: "Ada".to_owned() }
 }
 
-/// Several come, on other replicas, and are handed on to whoever listens by then.
+/// Several members come, on other replicas, and all that listen by then are told.
 fn come(room: &Room<Listener>) {
     for number in 1..=COMING {
         room.presence(EntryId::new(number, 0), PresenceEvent::Join, member(number));
@@ -221,6 +223,39 @@ fn s9_listeners_get_the_whole_list_where_presence_was_dropped() {
     let (batch, _) = room.take_batch().expect("a hand-over");
     let signals = String::from_utf8_lossy(&batch.signals);
     assert!(signals.contains("\"members\"") && batch.has_presence, "{signals}");
+}
+
+/// Rosters are encoded once for all, also for listeners that need the list anew since they could not take a change of it.
+#[test]
+fn listeners_that_missed_presence_are_told_the_same_bytes() {
+    let room = Arc::new(room());
+    room.fill(vec![message(0, 1)], at(1));
+    let visit = |connection| {
+        // A way out that takes nothing.
+        let sink = Arc::new(Notify::new());
+        Visit::begin(room.clone(), Start::Resumed(at(1)), connection, None, sink).0
+    };
+    let visits: Vec<_> = (0..50).map(visit).collect();
+    let told = |visit: &Visit| {
+        let mut told = Vec::new();
+        visit.advance(
+            || true,
+            |effect| match effect {
+                Effect::Live(_) => {}
+                Effect::Members => told.push(visit.members()),
+                other => panic!("{other:?}"),
+            },
+        );
+        told
+    };
+    assert!(visits.iter().all(|visit| told(visit).is_empty()), "they are live");
+    come(&room);
+    let lists: Vec<_> = visits.iter().map(told).collect();
+    assert_eq!(lists[0].len(), 1, "a list for all that came");
+    // All are alive: what is at one place is the same bytes.
+    let first = lists[0][0].as_ptr();
+    assert!(lists.iter().flatten().all(|list| list.as_ptr() == first), "encoded more than once");
+    assert_eq!(lists.iter().flatten().count(), 50);
 }
 
 #[test]

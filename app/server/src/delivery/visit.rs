@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rollcall_protocol::{EntryId, JoinStatus, Member, ServerFrame};
 
 use super::{
@@ -102,14 +103,16 @@ impl Visit {
     pub fn told(&self, effect: &Effect) -> Option<ServerFrame> {
         let room = self.room.name.clone();
         Some(match effect {
-            Effect::Frames(_) => return None,
+            Effect::Frames(_) | Effect::Members => return None,
             Effect::Gap { after, gap } => gap_frame(&room, *after, *gap),
             Effect::Live(id) => ServerFrame::Live { room, id: *id },
-            Effect::Members => {
-                let (present, members) = cut(self.room.members());
-                ServerFrame::Members { room, present, members }
-            }
         })
+    }
+
+    /// What [`Effect::Members`] writes: encoded once for all listeners, until the list changes.
+    #[must_use]
+    pub fn members(&self) -> Bytes {
+        self.room.list()
     }
 
     /// Leaves the room.

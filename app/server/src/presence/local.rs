@@ -266,7 +266,7 @@ impl Local {
         }
     }
 
-    /// Rooms of which the store has yet to be told something; whoever takes them tells it.
+    /// Rooms of which the store has yet to be told something; the task that takes them tells it.
     pub fn take_owed(&mut self) -> Vec<(String, Arc<AsyncMutex<()>>)> {
         let owed = std::mem::take(&mut self.owed).into_iter();
         owed.filter_map(|room| {

@@ -9,7 +9,10 @@ use std::{
 use rollcall_protocol::{EntryId, Member, PresenceEvent};
 use tokio::{sync::broadcast, time::Instant};
 
-use super::entry::{Entry, Present, Renewed};
+use super::{
+    entry::{Entry, Present, Renewed},
+    local::Task,
+};
 use crate::log::FeedEvent;
 
 /// The rooms' members in memory, announced on a feed. Clones share them.
@@ -62,7 +65,16 @@ impl MemoryPresence {
         });
     }
 
-    pub(super) fn enter(&self, room: &str, holder: &str, members: &[Member]) {
+    pub(super) fn tell(&self, room: &str, holder: &str, task: &Task) -> Vec<String> {
+        match task {
+            Task::Enter(members) => self.enter(room, holder, members),
+            Task::Part(members) => return self.part(room, holder, members),
+            Task::Leave(members) => self.leave(room, holder, members),
+        }
+        Vec::new()
+    }
+
+    fn enter(&self, room: &str, holder: &str, members: &[Member]) {
         let State { rooms, at, .. } = &mut *self.state();
         let entries = rooms.entry(room.to_owned()).or_default();
         for Member { member, name } in members {
@@ -78,7 +90,7 @@ impl MemoryPresence {
         }
     }
 
-    pub(super) fn part(&self, room: &str, holder: &str, members: &[String]) -> Vec<String> {
+    fn part(&self, room: &str, holder: &str, members: &[String]) -> Vec<String> {
         let until = self.now() + self.lease_ms;
         let mut state = self.state();
         let Some(entries) = state.rooms.get_mut(room) else { return Vec::new() };
@@ -94,7 +106,7 @@ impl MemoryPresence {
         lingering
     }
 
-    pub(super) fn leave(&self, room: &str, holder: &str, members: &[String]) {
+    fn leave(&self, room: &str, holder: &str, members: &[String]) {
         for member in members {
             self.change(room, member, |entry| {
                 entry.on.retain(|on| on != holder);

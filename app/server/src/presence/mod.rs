@@ -7,7 +7,9 @@
 //!
 //! Whatever the store may have lost is told to it again before anybody is believed gone ([`Pulse`]).
 
+mod compare;
 mod entry;
+mod keep;
 mod local;
 mod memory;
 mod pulse;
@@ -24,14 +26,13 @@ use futures_util::{StreamExt, stream};
 use rollcall_protocol::{EntryId, Member};
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify},
-    time::{Instant, MissedTickBehavior},
+    time::Instant,
 };
 use tracing::warn;
 
 use self::{
-    entry::Present,
-    local::{Local, MEMBERS_A_CALL, Task},
-    pulse::{Beat, Pulse},
+    local::{Local, Task},
+    pulse::Pulse,
 };
 pub use self::{memory::MemoryPresence, redis::RedisPresence, store::Store};
 use crate::log::LogError;
@@ -153,98 +154,6 @@ impl Presence {
         Ok(Snapshot { at: present.at, members: present.members(), is_whole: true })
     }
 
-    /// Compares a room with the store, and makes up for what that has lost of this replica's members; ends what ran out.
-    /// Returns who is in the room. Whether all who are not are gone is looked at twice if by that somebody `loses`.
-    ///
-    /// # Errors
-    /// If the store does not answer.
-    pub async fn compare(
-        &self,
-        room: &str,
-        loses: impl FnOnce(&Snapshot) -> bool,
-    ) -> Result<Snapshot, LogError> {
-        let told = self.local().told(room);
-        let present = self.0.store.present(room).await?;
-        let read = Instant::now();
-        let is_complete = self.make_up(room, &told, &present);
-        self.refresh_v2(room, &told, &present).await?;
-        self.reap_suspects(room, &present, read).await?;
-        let is_steady = is_complete && self.pulse().asks().is_some();
-        let mut snapshot =
-            Snapshot { at: present.at, members: present.members(), is_whole: is_steady };
-        if is_steady && loses(&snapshot) {
-            if !self.pulse().is_renewed_since(read) {
-                self.renew().await?;
-            }
-            snapshot.is_whole = self.pulse().asks().is_some();
-        }
-        Ok(snapshot)
-    }
-
-    /// Tells the store again who is here if it does not know, and of whom it has here that is not. `told` it knew before
-    /// `present` was read: false if it has lost some of them.
-    fn make_up(&self, room: &str, told: &[String], present: &Present) -> bool {
-        let holder = self.pulse().holder().to_owned();
-        let lost: Vec<_> =
-            told.iter().filter(|member| !present.is_on(&holder, member)).cloned().collect();
-        let mut local = self.local();
-        let is_complete = local.tell_again(room, &lost) == 0;
-        for (member, entry) in &present.held {
-            if entry.on.contains(&holder) {
-                local.disown(room, member, &entry.name);
-            }
-        }
-        drop(local);
-        if !is_complete {
-            self.pulse().doubt();
-        }
-        self.0.owed.notify_one();
-        is_complete
-    }
-
-    /// Keeps what the release before has of a room true for the members here.
-    async fn refresh_v2(
-        &self,
-        room: &str,
-        told: &[String],
-        present: &Present,
-    ) -> Result<(), LogError> {
-        let Some(v2) = &present.v2 else { return Ok(()) };
-        let ends = |member: &String| v2.near.contains_key(member) || !v2.names.contains_key(member);
-        let ending: Vec<_> = told.iter().filter(|member| ends(member)).cloned().collect();
-        if self.local().tell_again(room, &ending) > 0 {
-            self.0.owed.notify_one();
-        } else if v2.ends_in.is_some_and(|ms| u128::from(ms) < 6 * self.0.lease.as_millis()) {
-            let holder = self.pulse().holder().to_owned();
-            self.0.store.enter(room, &holder, &[]).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends what ran out of a room, as it was `read`.
-    async fn reap_suspects(
-        &self,
-        room: &str,
-        present: &Present,
-        read: Instant,
-    ) -> Result<(), LogError> {
-        let suspects = present.suspects(self.pulse().living(), self.0.lease);
-        if suspects.is_empty() || self.pulse().asks().is_none() {
-            return Ok(());
-        }
-        let mut dead = present.holders(&suspects);
-        // Whoever held a member when that was read, and has no lease after it, is dead for good.
-        if !dead.is_empty() && !self.pulse().is_renewed_since(read) {
-            self.renew().await?;
-        }
-        dead.retain(|holder| !self.pulse().living().contains(holder));
-        let dead: Vec<_> = dead.into_iter().collect();
-        for members in suspects.chunks(MEMBERS_A_CALL) {
-            self.reap(room, &dead, members).await?;
-        }
-        Ok(())
-    }
-
     /// Ends what ran out of some members. False if it is not the time to.
     async fn reap(
         &self,
@@ -255,87 +164,6 @@ impl Presence {
         let Some(asked) = self.pulse().asks() else { return Ok(false) };
         let now = self.0.store.reap(room, asked, dead, members).await?;
         Ok(self.pulse().answered(asked, now))
-    }
-
-    /// Renews the lease, tells the store what it has yet to be told, and ends what ran out of this replica's members,
-    /// until cancelled by dropping.
-    pub async fn keep(&self) {
-        // Side by side: whatever is slow must not cost the lease.
-        tokio::join!(self.keep_lease(), self.keep_members());
-    }
-
-    async fn keep_lease(&self) {
-        let mut failing = false;
-        loop {
-            let renewed = self.renew().await;
-            match &renewed {
-                Err(error) if !failing => warn!(%error, "presence: the lease cannot be renewed"),
-                _ => {}
-            }
-            failing = renewed.is_err();
-            // After a failure others may be waiting for this one before they end what it holds.
-            let parts = if failing { 16 } else { 4 };
-            tokio::time::sleep(self.0.lease / parts).await;
-        }
-    }
-
-    async fn keep_members(&self) {
-        let mut ticks = tokio::time::interval(self.0.lease / 4);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => self.reap_overdue().await,
-                () = self.0.owed.notified() => {}
-            }
-            self.tell_owed().await;
-        }
-    }
-
-    /// Renews the lease, or waits for the renewal that is under way.
-    async fn renew(&self) -> Result<(), LogError> {
-        let since = Instant::now();
-        let mut last = self.0.renewing.lock().await;
-        if let Some((_, failed)) = last.as_ref().filter(|(ended, _)| *ended >= since) {
-            return failed.clone().map_or(Ok(()), Err);
-        }
-        let outcome = match self.renew_once().await {
-            Ok(Beat::Lost) => self.renew_once().await.map(drop),
-            other => other.map(drop),
-        };
-        *last = Some((Instant::now(), outcome.clone().err()));
-        outcome
-    }
-
-    async fn renew_once(&self) -> Result<Beat, LogError> {
-        let (holder, asks, is_known) = {
-            let pulse = self.pulse();
-            (pulse.holder().to_owned(), pulse.asks(), pulse.is_known())
-        };
-        let asked = Instant::now();
-        let renewal = self.0.store.renew(&holder, asks, is_known).await;
-        let renewal = renewal.inspect_err(|_| self.pulse().doubt())?;
-        let beat = self.pulse().renewed(asked, renewal);
-        if beat == Beat::Doubtful {
-            self.local().begin_epoch();
-            self.0.owed.notify_one();
-        }
-        Ok(beat)
-    }
-
-    /// Ends members whose connections closed a lease ago.
-    async fn reap_overdue(&self) {
-        let now = Instant::now();
-        let overdue = self.local().overdue(now);
-        stream::iter(overdue)
-            .for_each_concurrent(ROOMS_AT_ONCE, async |(room, members)| {
-                for members in members.chunks(MEMBERS_A_CALL) {
-                    // What fails is overdue at the next time, too.
-                    if matches!(self.reap(&room, &[], members).await, Ok(true)) {
-                        self.local().reaped(&room, members, now);
-                    }
-                }
-            })
-            .await;
     }
 
     async fn tell_owed(&self) {
@@ -377,20 +205,12 @@ impl Presence {
         if is_stale {
             return Err(LogError::Refused("this replica's lease is not renewed".into()));
         }
-        let store = &self.0.store;
+        let lingering = self.0.store.tell(room, &holder, task).await?;
+        let mut local = self.local();
         match task {
-            Task::Enter(members) => {
-                store.enter(room, &holder, members).await?;
-                self.local().entered(room, members, epoch);
-            }
-            Task::Part(members) => {
-                let lingering = store.part(room, &holder, members).await?;
-                self.local().parted(room, members, &lingering, self.0.lease);
-            }
-            Task::Leave(members) => {
-                store.leave(room, &holder, members).await?;
-                self.local().left(room, members);
-            }
+            Task::Enter(members) => local.entered(room, members, epoch),
+            Task::Part(members) => local.parted(room, members, &lingering, self.0.lease),
+            Task::Leave(members) => local.left(room, members),
         }
         Ok(())
     }
@@ -409,7 +229,7 @@ impl Presence {
         self.0.store.typing(room, member, name).await;
     }
 
-    /// This replica ends: whoever is still here has a lease's time to come back elsewhere.
+    /// This replica ends: members that are still here have a lease's time to come back elsewhere.
     pub async fn close(&self) {
         self.local().close_all();
         self.tell_owed().await;

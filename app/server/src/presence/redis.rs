@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use rollcall_protocol::{EntryId, Member};
+use rollcall_protocol::EntryId;
 
-use super::entry::{Entry, Present, Renewed, V2};
+use super::{
+    entry::{Entry, Present, Renewed, V2},
+    local::Task,
+};
 use crate::log::{Library, Link, LogError, feed_key, room_key};
 
 const LIBRARY: Library =
@@ -41,37 +44,29 @@ impl RedisPresence {
         self.link.call_in(&LIBRARY, function, &keys(room), &args).await
     }
 
-    pub(super) async fn enter(
+    pub(super) async fn tell(
         &self,
         room: &str,
         holder: &str,
-        members: &[Member],
-    ) -> Result<(), LogError> {
-        let members = members.iter().flat_map(|of| [of.member.as_str(), of.name.as_str()]);
-        let args: Vec<&str> = std::iter::once(holder).chain(members).collect();
-        self.call("rollcall_enter_v3", room, &args).await
-    }
-
-    pub(super) async fn part(
-        &self,
-        room: &str,
-        holder: &str,
-        members: &[String],
+        task: &Task,
     ) -> Result<Vec<String>, LogError> {
-        let members = members.iter().map(String::as_str);
-        let args: Vec<&str> = std::iter::once(holder).chain(members).collect();
-        self.call("rollcall_part_v3", room, &args).await
-    }
-
-    pub(super) async fn leave(
-        &self,
-        room: &str,
-        holder: &str,
-        members: &[String],
-    ) -> Result<(), LogError> {
-        let members = members.iter().map(String::as_str);
-        let args: Vec<&str> = std::iter::once(holder).chain(members).collect();
-        self.call("rollcall_leave_v3", room, &args).await
+        let mut args = vec![holder];
+        match task {
+            Task::Enter(members) => {
+                args.extend(members.iter().flat_map(|of| [&of.member[..], &of.name[..]]));
+                self.call::<()>("rollcall_enter_v3", room, &args).await?;
+                Ok(Vec::new())
+            }
+            Task::Part(members) => {
+                args.extend(members.iter().map(String::as_str));
+                self.call("rollcall_part_v3", room, &args).await
+            }
+            Task::Leave(members) => {
+                args.extend(members.iter().map(String::as_str));
+                self.call::<()>("rollcall_leave_v3", room, &args).await?;
+                Ok(Vec::new())
+            }
+        }
     }
 
     pub(super) async fn reap(
@@ -131,7 +126,7 @@ impl RedisPresence {
     pub(super) async fn typing(&self, room: &str, member: &str, name: &str) {
         let feed_max = self.link.feed_entries().to_string();
         let args = [room, &feed_max, member, name];
-        // Nobody misses one: whoever goes on typing says so again.
+        // Nobody misses one: a member that goes on typing says so again.
         let _: Result<String, _> =
             self.link.call_in(&LIBRARY, "rollcall_typing_v3", &[feed_key(room)], &args).await;
     }

@@ -1,9 +1,8 @@
 //! Where presence is kept: the same words for Redis and for memory.
 
-use rollcall_protocol::Member;
-
 use super::{
     entry::{Present, Renewed},
+    local::Task,
     memory::MemoryPresence,
     redis::RedisPresence,
 };
@@ -22,50 +21,20 @@ pub enum Store {
 }
 
 impl Store {
-    /// `members` have connections on `holder`. Tells the room who is new.
-    pub(super) async fn enter(
+    /// Tells it what members do on `holder`, and by it the room who is new or gone. Of the members
+    /// whose last connection closed ([`Task::Part`]), returns those that have none elsewhere, and stay for a lease.
+    pub(super) async fn tell(
         &self,
         room: &str,
         holder: &str,
-        members: &[Member],
-    ) -> Result<(), LogError> {
-        match self {
-            Self::Redis(store) => store.enter(room, holder, members).await,
-            Self::Memory(store) => {
-                store.enter(room, holder, members);
-                Ok(())
-            }
-        }
-    }
-
-    /// The last connections of `members` on `holder` closed without a word. Returns who has none elsewhere, and stays for
-    /// a lease.
-    pub(super) async fn part(
-        &self,
-        room: &str,
-        holder: &str,
-        members: &[String],
+        task: &Task,
     ) -> Result<Vec<String>, LogError> {
         match self {
-            Self::Redis(store) => store.part(room, holder, members).await,
-            Self::Memory(store) => Ok(store.part(room, holder, members)),
-        }
-    }
-
-    /// `members` said that they leave. Without a connection elsewhere they are gone at once, and the room is told.
-    pub(super) async fn leave(
-        &self,
-        room: &str,
-        holder: &str,
-        members: &[String],
-    ) -> Result<(), LogError> {
-        match self {
-            _ if mutants::active(Mutant::PresenceStays) => Ok(()),
-            Self::Redis(store) => store.leave(room, holder, members).await,
-            Self::Memory(store) => {
-                store.leave(room, holder, members);
-                Ok(())
+            _ if mutants::active(Mutant::PresenceStays) && matches!(task, Task::Leave(_)) => {
+                Ok(Vec::new())
             }
+            Self::Redis(store) => store.tell(room, holder, task).await,
+            Self::Memory(store) => Ok(store.tell(room, holder, task)),
         }
     }
 

@@ -14,7 +14,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// `rate` tokens a second; `burst` at once, at least one.
+    /// `rate` tokens per second; `burst` at once, at least one.
     pub fn new(rate: NonZeroU32, burst: u32) -> Self {
         Self { every: Duration::from_secs(1) / rate.get(), burst: burst.max(1) }
     }

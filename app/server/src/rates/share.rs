@@ -128,7 +128,7 @@ mod tests {
         (delays, loud)
     }
 
-    /// Fault S26: whoever asked most often got every token.
+    /// Fault S26: the sender that asked most often got every token.
     #[test]
     fn s26_a_flood_gets_what_the_quiet_ones_leave() {
         let (delays, loud) = beside_a_flood();

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rollcall_protocol::{EntryId, Member, Message, PresenceEvent};
 use tokio::{sync::Notify, time::Instant};
 
@@ -249,10 +249,10 @@ impl<L> Room<L> {
         settled != Settled::AskAgain
     }
 
-    /// How many are present, and who.
+    /// The `members` frame: the same bytes for all listeners, until the list changes.
     #[must_use]
-    pub fn members(&self) -> (usize, Vec<Member>) {
-        self.state().roster.listed(None)
+    pub fn list(&self) -> Bytes {
+        self.state().roster.list()
     }
 
     /// How long nobody has listened.

@@ -14,7 +14,7 @@ use super::{PATIENCE, Redis, logs::bounds};
 
 pub const ROOM: &str = "hall";
 
-/// A store of presence, and whoever looks at its feed.
+/// A store of presence, and what its feed tells.
 pub struct Stage {
     pub lease: Duration,
     store: Store,

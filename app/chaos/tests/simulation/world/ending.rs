@@ -14,7 +14,7 @@ impl World {
         for replica in &mut self.replicas {
             (replica.paused, replica.draining) = (false, false);
         }
-        // Whoever left a room comes back, with what it still has to say there.
+        // Clients that left a room come back, with what they still have to say there.
         for who in 0..self.people.len() {
             for room in ROOMS
                 .into_iter()

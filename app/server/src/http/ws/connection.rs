@@ -1,5 +1,7 @@
 //! The task of one connection: reads frames, asks the session, does what it says.
 
+mod ending;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -18,14 +20,14 @@ use tracing::debug;
 
 use super::{
     outlet::{Outlet, Stream},
-    parting::{Guest, Parted, Parting},
+    parting::Parting,
     visits::{self, NotEntered, Visits},
     voice::{SendTimes, Voice},
 };
 use crate::{
     app::App,
     error::JoinError,
-    lifecycle::{ConnectionGuard, Phase, Standing},
+    lifecycle::ConnectionGuard,
     log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
     rates::FrameRate,
@@ -35,14 +37,10 @@ use crate::{
 
 /// The default of 128 KiB would cost 1.3 GB at 10,000 connections.
 const READ_BUFFER: usize = 4 * 1024;
-/// Time to say hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for the client to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A member's typing is told this often at most.
 const TYPING_EVERY: Duration = Duration::from_secs(1);
-/// A drain ends a connection.
-const GOES_AWAY: (CloseCode, &str) = (CloseCode::Restart, "this replica goes away");
 /// With this many things under way for one connection, its next frames wait.
 const MAX_UNDER_WAY: usize = 128;
 
@@ -184,87 +182,6 @@ impl Connection {
     fn may_read(&self) -> bool {
         let under_way = self.under_way.len() + self.visits.under_way();
         under_way < MAX_UNDER_WAY && self.read_from <= Instant::now()
-    }
-
-    /// The next moment at which something must be looked at.
-    fn deadline(&self) -> Instant {
-        let far = self.heard + 10 * self.app.config.heartbeat;
-        let hello = self.session.me().is_none().then(|| self.opened + HELLO_TIMEOUT);
-        let reads = Some(self.read_from).filter(|from| *from > Instant::now());
-        self.closing_until
-            .or([hello, self.parting.deadline(), reads].into_iter().flatten().min())
-            .unwrap_or(far)
-    }
-
-    /// Ends what should have ended by now. False if there is nothing left to wait for.
-    fn deadline_passed(&mut self) -> bool {
-        let now = Instant::now();
-        if self.closing_until.is_some_and(|until| until <= now) {
-            return false;
-        }
-        match self.parting.due(now) {
-            Some(Parted::Forced) => self.force(),
-            Some(Parted::Ignored) => {
-                self.app.lifecycle.count_ignored();
-                self.app.metrics.ignored_goaways.inc();
-                self.close = Some(GOES_AWAY);
-            }
-            None if self.session.me().is_none() && now - self.opened >= HELLO_TIMEOUT => {
-                self.close = Some((CloseCode::HelloTimeout, "no hello"));
-            }
-            None => {}
-        }
-        true
-    }
-
-    fn standing_changed(&mut self, standing: Standing) -> bool {
-        if standing.phase == Phase::Stopped && self.closing_until.is_none() && self.parting.end() {
-            self.force();
-        } else if self.session.me().is_some() {
-            let guest = Guest {
-                moves: self.session.moves(),
-                grace: self.app.config.goaway_grace,
-                spread: self.app.config.drain_spread,
-            };
-            let moment = |spread| self.app.lifecycle.moment(spread);
-            let mut told = self.parting.standing_changed(standing, guest, moment);
-            if mutants::leaves_untold() {
-                told.clear();
-            }
-            told.iter().for_each(|frame| self.voice.reply(frame));
-        } else if matches!(standing.phase, Phase::Draining(_)) {
-            self.close = Some(GOES_AWAY);
-        }
-        true
-    }
-
-    fn force(&mut self) {
-        self.app.lifecycle.count_forced();
-        self.app.metrics.forced_closes.inc();
-        self.close = Some(GOES_AWAY);
-    }
-
-    /// Whether the client is still there, and reads what it is sent.
-    fn is_alive(&mut self) -> bool {
-        let now = Instant::now();
-        let stalled = self.voice.outlet.stalled_since();
-        if stalled.is_some_and(|since| now - since > self.app.config.limits.stall) {
-            self.app.metrics.stalled_closes.inc();
-            return false;
-        }
-        if self.voice.outlet.is_closed() && self.closing_until.is_none() {
-            return false;
-        }
-        if !self.may_read() {
-            // A client that is not read cannot be heard, and is not silent for that.
-            self.heard = now;
-        }
-        if self.session.me().is_some() && now - self.heard > self.app.config.heartbeat * 5 / 2 {
-            // It may take its time to answer the close, but not with its lease renewed meanwhile.
-            self.visits.detach();
-            self.close = Some((CloseCode::TryAgainLater, "silent"));
-        }
-        true
     }
 
     /// Handles what the socket read. False if it will read no more.

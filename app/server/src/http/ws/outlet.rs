@@ -81,7 +81,7 @@ impl Outlet {
         HARD_LIMIT * self.high_water
     }
 
-    /// Writes or queues whole frames, whatever waits: for who asked [`Self::has_room`] before.
+    /// Writes or queues whole frames, whatever waits: for callers that asked [`Self::has_room`] before.
     pub fn put_frame(&self, frame: &[u8]) {
         let mut state = self.state();
         if !state.closed {

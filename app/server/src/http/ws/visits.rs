@@ -1,5 +1,8 @@
 //! A connection's rooms: entered, kept going, left.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -211,6 +214,7 @@ impl Visits {
             Effect::Frames(frames) => {
                 frames.iter().for_each(|frame| self.voice.outlet.put_frame(&frame.wire));
             }
+            Effect::Members => self.voice.outlet.put_frame(&visit.members()),
             told => visit.told(told).iter().for_each(|frame: &ServerFrame| self.voice.tell(frame)),
         }
     }

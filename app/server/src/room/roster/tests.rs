@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, VecDeque},
+};
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -184,14 +187,30 @@ fn a_room_that_is_large_no_more_tells_everybody() {
     assert_eq!(members.len(), 4);
 }
 
+thread_local! {
+    static LISTS_ENCODED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn encode_and_count(frame: &ServerFrame) -> Bytes {
+    if matches!(frame, ServerFrame::Members { .. }) {
+        LISTS_ENCODED.set(LISTS_ENCODED.get() + 1);
+    }
+    encode(frame)
+}
+
 #[test]
 fn the_list_is_encoded_once_for_each_version() {
-    let mut roster = roster(LIMITS);
-    join(&mut roster, 1, 1);
-    let first = roster.list();
-    assert_eq!(first.as_ptr(), roster.list().as_ptr());
-    join(&mut roster, 2, 2);
-    assert_ne!(first, roster.list());
+    let mut roster = Roster::new("hall", LIMITS, encode_and_count);
+    for version in 1..=3 {
+        join(&mut roster, version, version as usize);
+        let lists: Vec<_> = (0..100).map(|_| roster.list()).collect();
+        assert_eq!(LISTS_ENCODED.get() as u64, version, "once for a hundred listeners");
+        let [ServerFrame::Members { present, .. }] = &decode(&lists[99])[..] else { panic!() };
+        assert_eq!(*present as u64, version);
+    }
+    assert_eq!(join(&mut roster, 4, 1), None, "she is here");
+    roster.list();
+    assert_eq!(LISTS_ENCODED.get(), 3, "nothing has changed");
 }
 
 #[test]
