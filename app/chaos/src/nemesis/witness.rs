@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use futures_util::future::join_all;
 use rollcall_client::{Client, Config, Event, Events, Handle};
 use rollcall_protocol::{PresenceEvent, Why};
