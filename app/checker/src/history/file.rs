@@ -83,9 +83,14 @@ impl<R: Read> Read for UntilCut<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::{io::Read, path::PathBuf};
 
-    use super::super::{Record, Recorder, What, records};
+    use flate2::bufread::MultiGzDecoder;
+
+    use super::{
+        super::{Record, Recorder, What, records},
+        MAGIC,
+    };
 
     fn history(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("file-{}-{name}", std::process::id()))
@@ -97,7 +102,13 @@ mod tests {
             recorder.record(What::Ok { op, id: None, duplicate: false });
         }
         recorder.finish().expect("written");
-        std::fs::metadata(path).expect("a file").len()
+        let bytes = std::fs::read(path).expect("a file");
+        if bytes.starts_with(&MAGIC) {
+            // While the recorder is alive: nothing but `finish` has ended it.
+            let whole = MultiGzDecoder::new(&bytes[..]).read_to_end(&mut Vec::new());
+            whole.expect("a file that has its end, as other tools want it");
+        }
+        bytes.len() as u64
     }
 
     fn read(path: &std::path::Path) -> Vec<Record> {
