@@ -76,15 +76,13 @@ impl Checker {
             return;
         }
         self.find_flap(seat, member, here);
-        let present = &mut self.clients.views.entry(seat).or_default().present;
-        match here {
-            true => present.insert(member),
-            false => present.remove(&member),
-        };
+        let at = self.book.place.at;
+        self.clients.views.entry(seat).or_default().told(member, here, at);
     }
 
     /// Somebody who is there was said to come or go.
-    fn find_flap(&mut self, Seat { client: to, room }: Seat, member: Name, here: bool) {
+    fn find_flap(&mut self, seat: Seat, member: Name, here: bool) {
+        let Seat { client: to, room } = seat;
         let Some(owner) = self.book.owners.get(&member).copied().filter(|owner| *owner != to)
         else {
             return;
@@ -93,7 +91,14 @@ impl Checker {
             (self.clients.all.get(&owner), self.clients.views.get(&Seat { client: owner, room }));
         let (Some(client), Some(view)) = (client, view) else { return };
         let is_there = view.stay == Stay::In && client.is_steady && !client.is_gone();
-        let is_news = here && !self.phases.is_settled(view.since);
+        let is_news = match here {
+            true => !self.phases.is_settled(view.since),
+            // It left and was back before this client, which may read slowly, was told that it left.
+            false => view.left.is_some_and(|left| {
+                left + NEWS >= self.book.place.at
+                    && self.clients.views.get(&seat).is_some_and(|to| to.awaits(member, left))
+            }),
+        };
         if !is_there || is_news || !self.phases.forbids_flaps(&self.book) {
             return;
         }
@@ -105,6 +110,9 @@ impl Checker {
         });
     }
 }
+
+/// For so long the news of a member's coming or going may be on their way to a slow client. Microseconds.
+const NEWS: u64 = 5_000_000;
 
 /// Whether it is a fault as well.
 fn span_breaks(phase: Phase) -> bool {

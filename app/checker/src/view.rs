@@ -55,6 +55,10 @@ pub(super) struct View {
     pub present: BTreeSet<Name>,
     /// When a part of the log last passed it by: it left, or was told of a trimmed stretch.
     pub blind: Option<Place>,
+    /// When it left last.
+    pub left: Option<u64>,
+    /// When it was last told that a member left.
+    told_left: HashMap<Name, u64>,
 }
 
 /// Whose view of which room.
@@ -74,13 +78,30 @@ impl View {
     /// Wants in. A client that is in already stays as it is.
     pub fn enter(&mut self) {
         if self.stay == Stay::Out {
-            *self = Self { stay: Stay::Entering, blind: self.blind, ..Self::default() };
+            let (blind, left) = (self.blind, self.left);
+            *self = Self { stay: Stay::Entering, blind, left, ..Self::default() };
         }
     }
 
     pub fn leave(&mut self, at: Place) {
         self.stay = Stay::Out;
         self.blind = Some(at);
+        self.left = Some(at.at);
+    }
+
+    /// Is told that a member came, or left.
+    pub fn told(&mut self, member: Name, here: bool, at: u64) {
+        if here {
+            self.present.insert(member);
+        } else {
+            self.present.remove(&member);
+            self.told_left.insert(member, at);
+        }
+    }
+
+    /// Whether it has yet to be told of what a member did then.
+    pub fn awaits(&self, member: Name, left: u64) -> bool {
+        self.told_left.get(&member).is_none_or(|told| *told < left)
     }
 
     /// Told in the client's life of this number if afresh, and otherwise after its cursor.

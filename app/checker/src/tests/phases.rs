@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     check, check_file,
-    history::{Gone, Phase, Record, What},
+    history::{Entered, Gone, Phase, Record, What},
 };
 
 const OLD: &str = "1";
@@ -182,6 +182,27 @@ fn flap_is_whoever_is_said_to_go_or_come_and_was_there() {
         tale.joined("ann", last)
     });
     assert_eq!(in_phase(Phase::Quiet, left), NOTHING, "it did leave, and came back");
+}
+
+#[test]
+fn flap_is_not_a_leave_that_is_told_late_to_a_slow_client() {
+    let told_after = |waits: &[u64]| {
+        in_phase(Phase::Quiet, |tale| {
+            tale.tell(What::Leave { client: "ann".to_owned(), room: DEN.to_owned() });
+            tale.tell(What::Join { client: "ann".to_owned(), room: DEN.to_owned() });
+            let (client, room, cursor) = ("ann".to_owned(), DEN.to_owned(), tale.last);
+            let present = tale.here.iter().map(|name| member(name)).collect();
+            // Nobody else is told yet.
+            tale.tell(What::Joined { client, room, how: Entered::Resumed, cursor, present });
+            for ms in waits {
+                tale.wait(*ms).presence("bob", "ann", false).presence("bob", "ann", true);
+            }
+            tale
+        })
+    };
+    assert_eq!(told_after(&[2_000]), NOTHING, "bob reads slowly");
+    assert_eq!(told_after(&[2_000, 1_000]), ["flap"], "ann left once");
+    assert_eq!(told_after(&[6_000]), ["flap"], "nobody is that slow");
 }
 
 #[test]
