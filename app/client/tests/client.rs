@@ -52,6 +52,23 @@ async fn a_move_overlaps_and_delivers_each_message_once() {
 }
 
 #[tokio::test]
+async fn a_goaway_for_balance_is_a_move_like_any() {
+    let script = Script::listen().await;
+    let (_handle, mut events, mut old) = live_at(&script, 5).await;
+    let reason = "rebalance".to_owned();
+    // No deadline: the replica goes on, and closes nobody.
+    old.send(ServerFrame::Goaway { in_ms: 0, deadline_ms: 86_400_000, reason }).await;
+    let mut new = script.accept().await;
+    assert_eq!(new.why, Why::Move);
+    old.send(entry(6)).await;
+    assert_eq!(messages(&mut events, 1).await, [6], "the old one serves meanwhile");
+    // Perhaps to the same replica: then what was new a moment ago is the old one.
+    new.serve("r1", 6).await;
+    assert_eq!(seen(&mut events, moved).await, ("r1".into(), "r1".into(), Duration::ZERO));
+    assert_eq!(old.closed().await, Some(1000), "closed without bye");
+}
+
+#[tokio::test]
 async fn the_new_connection_takes_over_only_when_live_in_every_room() {
     let script = Script::listen().await;
     let (handle, mut events, mut old) = live_at(&script, 5).await;

@@ -1,5 +1,9 @@
 //! The life of a replica: starting → ready → draining → stopped.
 
+mod nudge;
+#[cfg(test)]
+mod tests;
+
 use std::{
     sync::{
         Arc,
@@ -13,6 +17,31 @@ use tokio::{sync::watch, time::Instant};
 use tracing::info;
 
 use crate::mutants::{self, Mutant};
+
+use self::nudge::Nudges;
+pub use self::nudge::{Gone, Nudge, NudgeStatus};
+
+/// Why a connection was asked to move: what its `goaway` said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The replica drains.
+    Drain,
+    /// A nudge: the replica goes on.
+    Rebalance,
+    /// The replica cannot deliver.
+    Isolated,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [&str; 3] = ["drain", "rebalance", "isolated"];
+
+    /// As in the frame.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize]
+    }
+}
 
 /// Where a replica is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +65,8 @@ pub struct Standing {
     pub delivers: bool,
     /// It has not delivered for so long that its clients are better off elsewhere.
     pub isolated: bool,
+    /// The last nudge.
+    pub nudge: Option<Nudge>,
 }
 
 /// How a drain goes.
@@ -85,13 +116,15 @@ struct Inner {
     /// Connections when they were told to go, and how many of them have been given their moment.
     to_move: AtomicUsize,
     given: AtomicUsize,
+    nudges: Nudges,
 }
 
 impl Lifecycle {
     /// A replica that is starting.
     #[must_use]
     pub fn new() -> Self {
-        let standing = Standing { phase: Phase::Starting, delivers: false, isolated: false };
+        let standing =
+            Standing { phase: Phase::Starting, delivers: false, isolated: false, nudge: None };
         Self(Arc::new(Inner {
             standing: watch::Sender::new(standing),
             stopping: AtomicBool::new(false),
@@ -101,6 +134,7 @@ impl Lifecycle {
             ignored: AtomicU64::new(0),
             to_move: AtomicUsize::new(0),
             given: AtomicUsize::new(0),
+            nudges: Nudges::default(),
         }))
     }
 
@@ -214,6 +248,36 @@ impl Lifecycle {
         self.change_phase(|phase| std::mem::replace(phase, Phase::Stopped) != Phase::Stopped);
     }
 
+    /// Asks up to `most` connections that were opened at least `age` ago to move, while the replica goes on. Those that an
+    /// earlier nudge has asked are not asked again. False unless the replica is in the middle of its life.
+    pub fn nudge(&self, spread: Duration, age: Duration, most: usize) -> bool {
+        let connections = *self.0.connections.borrow();
+        self.0.standing.send_if_modified(|standing| {
+            let is_ready = standing.phase == Phase::Ready;
+            if is_ready {
+                standing.nudge = Some(self.0.nudges.begin(spread, age, most, connections));
+            }
+            is_ready
+        })
+    }
+
+    /// One connection's own moment in a nudge. None if that asks enough others.
+    #[must_use]
+    pub fn nudge_moment(&self, nudge: &Nudge) -> Option<Duration> {
+        self.0.nudges.moment(nudge)
+    }
+
+    /// Counts a connection that a nudge had asked to move, and that is gone.
+    pub fn count_nudged(&self, how: Gone) {
+        self.0.nudges.count_gone(how);
+    }
+
+    /// What became of all nudges.
+    #[must_use]
+    pub fn nudge_status(&self) -> NudgeStatus {
+        self.0.nudges.status()
+    }
+
     /// One connection's own moment: evenly spread over `spread`, in the order of asking.
     #[must_use]
     pub fn moment(&self, spread: Duration) -> Duration {
@@ -253,7 +317,7 @@ impl Lifecycle {
     /// The state as operators see it.
     #[must_use]
     pub fn status(&self) -> Status {
-        let Standing { phase, delivers, isolated } = *self.0.standing.borrow();
+        let Standing { phase, delivers, isolated, .. } = *self.0.standing.borrow();
         let left = match phase {
             Phase::Draining(drain) => Some(drain.deadline.duration_since(Instant::now())),
             _ => None,
@@ -288,71 +352,5 @@ pub struct ConnectionGuard(Lifecycle);
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.0.connections.send_modify(|count| *count -= 1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn moments_are_spread_evenly() {
-        let life = Lifecycle::new();
-        life.delivers(true, false);
-        let guards: Vec<_> = (0..4).map(|_| life.connection()).collect();
-        life.drain(Duration::from_secs(4), Duration::from_secs(20));
-        let Phase::Draining(drain) = life.phase() else { panic!("not draining") };
-        let moments: Vec<_> = guards.iter().map(|_| life.moment(drain.spread).as_secs()).collect();
-        assert_eq!(moments, [0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn ready_needs_the_log_and_no_drain() {
-        let life = Lifecycle::new();
-        assert!(!life.is_ready());
-        life.delivers(true, false);
-        assert!(life.is_ready());
-        life.delivers(false, false);
-        assert!(!life.is_ready());
-        life.delivers(true, false);
-        life.drain(Duration::ZERO, Duration::ZERO);
-        assert!(!life.is_ready());
-        life.undrain();
-        assert!(life.is_ready());
-    }
-
-    #[test]
-    fn the_last_drain_is_not_cancelled_and_shortens_a_longer_one() {
-        let life = Lifecycle::new();
-        life.drain(Duration::ZERO, Duration::from_secs(600));
-        life.last_drain(Duration::ZERO, Duration::from_secs(20));
-        assert!(life.status().deadline_in_ms.is_some_and(|left| left <= 20_000));
-        life.undrain();
-        assert!(life.is_draining());
-    }
-
-    #[test]
-    fn a_second_drain_changes_nothing() {
-        let life = Lifecycle::new();
-        life.drain(Duration::from_secs(1), Duration::from_secs(2));
-        let first = life.phase();
-        life.count_moved();
-        life.drain(Duration::from_secs(9), Duration::from_secs(90));
-        assert_eq!(life.phase(), first);
-        assert_eq!(life.status().moved, 1);
-    }
-
-    #[test]
-    fn s1_an_isolated_replica_gives_moments_to_the_connections_it_has() {
-        let life = Lifecycle::new();
-        life.delivers(true, false);
-        let guards: Vec<_> = (0..2).map(|_| life.connection()).collect();
-        life.delivers(false, true);
-        assert!(!life.is_ready() && life.status().isolated);
-        let moments: Vec<_> =
-            guards.iter().map(|_| life.moment(Duration::from_secs(2)).as_secs()).collect();
-        assert_eq!(moments, [0, 1]);
-        life.delivers(true, false);
-        assert!(life.is_ready(), "and it serves again by itself");
     }
 }

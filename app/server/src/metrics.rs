@@ -11,6 +11,8 @@ use prometheus::{
     core::{MetricVec, MetricVecBuilder},
 };
 
+use crate::lifecycle::Reason;
+
 /// Tells a figure when it is asked for.
 type Reading = Box<dyn Fn() -> f64 + Send>;
 
@@ -33,8 +35,8 @@ pub struct Metrics {
     pub hellos: IntCounterVec,
     /// Gaps told to clients, by `reason`: `trimmed` or `rewound`.
     pub gaps: IntCounterVec,
-    /// Connections that left after their goaway.
-    pub moved: IntCounter,
+    /// Connections that left after their goaway, by its `reason`: `drain`, `rebalance` or `isolated`.
+    pub moved: IntCounterVec,
     /// Connections closed at the drain's deadline.
     pub forced_closes: IntCounter,
     /// Connections closed after their own moment because they do not obey a goaway.
@@ -101,7 +103,14 @@ impl Metrics {
                 new.counters("rollcall_gaps_total", "Gaps told to clients.", "reason"),
                 GAPS,
             ),
-            moved: new.counter("rollcall_moved_total", "Connections that left after their goaway."),
+            moved: from_zero(
+                new.counters(
+                    "rollcall_moved_total",
+                    "Connections that left after their goaway.",
+                    "reason",
+                ),
+                &Reason::ALL,
+            ),
             forced_closes: new.counter(
                 "rollcall_forced_closes_total",
                 "Connections closed at a drain's deadline.",

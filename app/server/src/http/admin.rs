@@ -4,20 +4,31 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::State,
-    http::header,
+    extract::{State, rejection::JsonRejection},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use rollcall_protocol::ErrorCode;
 use serde::Deserialize;
+use tracing::info;
 
-use super::{livez, readyz};
-use crate::{app::App, lifecycle::Status};
+use super::{error::Refusal, livez, readyz};
+use crate::{
+    app::App,
+    lifecycle::{NudgeStatus, Status},
+};
+
+/// The longest time that an operator may ask for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// The longest reason of a nudge, in bytes.
+const REASON_BYTES: usize = 200;
 
 /// Everything that operators reach.
 pub fn admin(app: App) -> Router {
     Router::new()
         .route("/drain", get(status).post(drain).delete(undrain))
+        .route("/nudge", get(nudges).post(nudge))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -30,11 +41,73 @@ struct DrainRequest {
     deadline_ms: Option<u64>,
 }
 
-async fn drain(State(app): State<App>, Json(request): Json<DrainRequest>) -> Json<Status> {
-    let spread = request.spread_ms.map_or(app.config.drain_spread, Duration::from_millis);
-    let deadline = request.deadline_ms.map_or(app.config.drain_deadline, Duration::from_millis);
+/// What came as the body of a request, if it could be read.
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+/// A time that an operator gave, or the one that is set.
+fn time(name: &str, ms: Option<u64>, set: Duration) -> Result<Duration, Refusal> {
+    let asked = ms.map_or(set, Duration::from_millis);
+    if asked > LONGEST {
+        return Err(bad(format!("{name} is at most {}", LONGEST.as_millis())));
+    }
+    Ok(asked)
+}
+
+fn bad(detail: String) -> Refusal {
+    Refusal::error(StatusCode::BAD_REQUEST, ErrorCode::BadFrame, detail)
+}
+
+async fn drain(
+    State(app): State<App>,
+    request: Body<DrainRequest>,
+) -> Result<Json<Status>, Refusal> {
+    let Json(request) = request?;
+    let spread = time("spread_ms", request.spread_ms, app.config.drain_spread)?;
+    let deadline = time("deadline_ms", request.deadline_ms, app.config.drain_deadline)?;
     app.lifecycle.drain(spread.min(deadline), deadline);
-    status(State(app)).await
+    Ok(status(State(app)).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NudgeRequest {
+    spread_ms: Option<u64>,
+    /// Connections that are younger stay.
+    older_than_ms: Option<u64>,
+    /// At most this many are asked.
+    connections: Option<usize>,
+    /// For the log: what the nudge is for.
+    reason: Option<String>,
+}
+
+async fn nudge(
+    State(app): State<App>,
+    request: Body<NudgeRequest>,
+) -> Result<Json<NudgeStatus>, Refusal> {
+    let Json(request) = request?;
+    let spread = time("spread_ms", request.spread_ms, app.config.drain_spread)?;
+    let age = time("older_than_ms", request.older_than_ms, Duration::ZERO)?;
+    let reason = request.reason.unwrap_or_default();
+    if reason.len() > REASON_BYTES {
+        return Err(bad(format!("reason has at most {REASON_BYTES} bytes")));
+    }
+    let most = request.connections.unwrap_or(usize::MAX);
+    if !app.lifecycle.nudge(spread, age, most) {
+        let detail = format!("this replica is {}, not ready", app.lifecycle.status().phase);
+        return Err(Refusal::error(StatusCode::CONFLICT, ErrorCode::Unavailable, detail));
+    }
+    info!(
+        ?spread,
+        ?age,
+        connections = request.connections,
+        reason,
+        "connections are asked to move"
+    );
+    Ok(nudges(State(app)).await)
+}
+
+async fn nudges(State(app): State<App>) -> Json<NudgeStatus> {
+    Json(app.lifecycle.nudge_status())
 }
 
 async fn undrain(State(app): State<App>) -> Json<Status> {

@@ -34,7 +34,7 @@ use super::{Admission, admit, error::Refusal};
 use crate::{
     app::App,
     delivery::{Effect, Entry, Start, Visit},
-    lifecycle::{Phase, Standing},
+    lifecycle::{Gone, Phase, Reason, Standing},
     mutants::{self, Mutant},
     room::Frame,
     session::check_room,
@@ -90,15 +90,19 @@ struct Follower {
     visit: Visit,
     wake: Arc<Notify>,
     standing: watch::Receiver<Standing>,
+    opened: Instant,
     leaves_at: Option<Instant>,
+    /// The last nudge that may have asked it to go, and its moment if one has.
+    asked_by: Option<u64>,
+    nudged_at: Option<Instant>,
     queue: VecDeque<Event>,
 }
 
 /// Why an event stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
-    /// At its own moment in a drain: its reader comes back elsewhere.
-    Moved,
+    /// At its own moment in a drain or a nudge: its reader comes back.
+    Moved(Reason),
     /// At the drain's deadline, or because the replica stopped, with events still to come.
     Cut,
     /// Its reader took nothing for too long.
@@ -129,7 +133,10 @@ impl Follower {
             _guard: guard,
             visit,
             wake,
+            opened: Instant::now(),
             leaves_at: None,
+            asked_by: None,
+            nudged_at: None,
             queue,
         }
     }
@@ -161,9 +168,11 @@ impl Follower {
 
     fn count(&self, ended: Ended) {
         match ended {
-            Ended::Moved => {
-                self.app.lifecycle.count_moved();
-                self.app.metrics.moved.inc();
+            Ended::Moved(reason) => {
+                self.app.metrics.moved.with_label_values(&[reason.name()]).inc();
+                if reason == Reason::Drain {
+                    self.app.lifecycle.count_moved();
+                }
             }
             Ended::Cut => {
                 self.app.lifecycle.count_forced();
@@ -171,6 +180,11 @@ impl Follower {
             }
             Ended::Stalled => self.app.metrics.stalled_closes.inc(),
             Ended::Left => {}
+        }
+        if self.nudged_at.is_some() {
+            let moved = matches!(ended, Ended::Moved(_) | Ended::Left);
+            let how = if moved { Gone::Moved } else { Gone::Otherwise };
+            self.app.lifecycle.count_nudged(how);
         }
     }
 
@@ -213,25 +227,45 @@ impl Follower {
 
     /// Until there may be something new, or it is this stream's moment to end.
     async fn wait(&mut self) -> Result<(), Ended> {
-        match self.standing.borrow_and_update().phase {
+        let standing = *self.standing.borrow_and_update();
+        match standing.phase {
             Phase::Draining(_) if mutants::active(Mutant::StreamCut) => {}
             Phase::Draining(drain) if self.leaves_at.is_none() => {
                 self.leaves_at = Some(Instant::now() + self.app.lifecycle.moment(drain.spread));
             }
             Phase::Draining(_) => {}
-            Phase::Stopped => return Err(Ended::Moved),
-            Phase::Starting | Phase::Ready => self.leaves_at = None,
+            Phase::Stopped => return Err(Ended::Moved(Reason::Drain)),
+            Phase::Starting | Phase::Ready => {
+                self.leaves_at = None;
+                self.nudge(standing);
+            }
         }
+        let moments = [(self.leaves_at, Reason::Drain), (self.nudged_at, Reason::Rebalance)];
+        let first = moments.into_iter().filter_map(|(at, why)| Some((at?, why)));
+        let first = first.min_by_key(|(at, _)| *at);
         let moment = async {
-            match self.leaves_at {
-                Some(at) => tokio::time::sleep_until(at).await,
+            match first {
+                Some((at, why)) => {
+                    tokio::time::sleep_until(at).await;
+                    why
+                }
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = self.wake.notified() => Ok(()),
             _ = self.standing.changed() => Ok(()),
-            () = moment => Err(Ended::Moved),
+            why = moment => Err(Ended::Moved(why)),
+        }
+    }
+
+    /// Finds out whether a nudge asks this stream to go, and when.
+    fn nudge(&mut self, standing: Standing) {
+        let Some(nudge) = standing.nudge.filter(|_| self.nudged_at.is_none()) else { return };
+        let is_new = self.asked_by.replace(nudge.number) != Some(nudge.number);
+        if is_new && nudge.means(self.opened) {
+            let moment = self.app.lifecycle.nudge_moment(&nudge);
+            self.nudged_at = moment.map(|moment| Instant::now() + moment);
         }
     }
 }

@@ -43,6 +43,20 @@ test("a move overlaps: the old connection serves until the new one is live every
   assert.deepEqual(harness.told("interrupted"), []);
 });
 
+test("a goaway for balance is a move like any", () => {
+  const harness = new Harness();
+  harness.client.start("fresh");
+  harness.serve("r1");
+  const old = harness.socket;
+  old.deliver({ ...goaway(0), deadline_ms: 86_400_000, reason: "rebalance" });
+  harness.clock.pass(0);
+  assert.notEqual(harness.socket, old);
+  assert.ok(!old.isClosed, "it serves meanwhile");
+  harness.serve("r1");
+  assert.equal(old.closedWith, 1000);
+  assert.deepEqual(harness.told("interrupted"), []);
+});
+
 test("sends go out on the old connection during the move, and the unacked again on the new", () => {
   const { harness, old } = moving();
   harness.client.send("vault", "a");

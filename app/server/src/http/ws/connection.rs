@@ -27,7 +27,7 @@ use super::{
 use crate::{
     app::App,
     error::JoinError,
-    lifecycle::ConnectionGuard,
+    lifecycle::{ConnectionGuard, Gone},
     log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
     rates::FrameRate,
@@ -100,6 +100,8 @@ struct Connection {
     /// Set once the close frame is sent: when to stop waiting for the client's.
     closing_until: Option<Instant>,
     parting: Parting,
+    /// How it will have gone, if a nudge asks it to.
+    nudged: Gone,
     frames: FrameRate,
     /// No frame is read until then: the client is too fast.
     read_from: Instant,
@@ -121,6 +123,7 @@ impl Connection {
             close: None,
             closing_until: None,
             parting: Parting::default(),
+            nudged: Gone::Otherwise,
             frames: app.rates.frames(),
             read_from: Instant::now(),
             app,
@@ -267,8 +270,8 @@ impl Connection {
 
     /// After `welcome`: what it was too early to tell.
     fn greeted(&mut self) {
-        let delivers = self.app.lifecycle.is_delivering();
-        self.parting.status(delivers).iter().for_each(|frame| self.voice.reply(frame));
+        let standing = *self.app.lifecycle.standing().borrow();
+        self.standing_changed(standing);
     }
 
     fn append(&mut self, entry: NewEntry) {
@@ -325,9 +328,6 @@ impl Connection {
     fn end(mut self) {
         self.voice.outlet.close();
         self.visits.detach();
-        if self.parting.has_moved() {
-            self.app.lifecycle.count_moved();
-            self.app.metrics.moved.inc();
-        }
+        self.count_parting();
     }
 }

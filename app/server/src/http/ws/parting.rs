@@ -5,7 +5,7 @@ use std::time::Duration;
 use rollcall_protocol::{LogStatus, ServerFrame};
 use tokio::time::Instant;
 
-use crate::lifecycle::{Drain, Phase, Standing};
+use crate::lifecycle::{Drain, Nudge, Phase, Reason, Standing};
 
 /// Connections of an isolated replica are told to move at moments spread over this time at most.
 const ISOLATED_SPREAD: Duration = Duration::from_secs(1);
@@ -19,6 +19,12 @@ pub(super) struct Parting {
     /// When a client that does not obey a goaway is closed.
     closes_at: Option<Instant>,
     isolated: bool,
+    /// The last nudge that may have asked this connection to move.
+    asked_by: Option<u64>,
+    /// One has.
+    nudged: bool,
+    /// When a client that does not obey a nudge's goaway is closed.
+    nudged_until: Option<Instant>,
     /// Whether the log was last said to be away.
     log_away: bool,
     over: bool,
@@ -30,12 +36,14 @@ pub(super) enum Parted {
     /// At the drain's deadline.
     Forced,
     /// After its own moment, since its client does not obey a goaway.
-    Ignored,
+    Ignored(Reason),
 }
 
 /// A client, as far as leaving goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Guest {
+    /// When it came.
+    pub opened: Instant,
     /// It says that it obeys a goaway.
     pub moves: bool,
     /// If it does not, it is closed this long after its moment.
@@ -48,12 +56,22 @@ impl Parting {
     /// The next moment at which this connection is to be ended.
     pub fn deadline(&self) -> Option<Instant> {
         let drain = self.drain.filter(|_| !self.over).map(|drain| drain.deadline);
-        [drain, self.closes_at].into_iter().flatten().min()
+        [drain, self.closes_at, self.nudged_until].into_iter().flatten().min()
     }
 
-    /// Whether its client left by itself after it was told to.
-    pub fn has_moved(&self) -> bool {
-        self.drain.is_some() && !self.over
+    /// Why its client was told to leave, if it then left by itself.
+    pub fn moved_for(&self) -> Option<Reason> {
+        match self {
+            Self { over: true, .. } => None,
+            Self { drain: Some(_), .. } => Some(Reason::Drain),
+            Self { nudged: true, .. } => Some(Reason::Rebalance),
+            Self { isolated, .. } => isolated.then_some(Reason::Isolated),
+        }
+    }
+
+    /// Whether a nudge has asked its client to move.
+    pub fn is_nudged(&self) -> bool {
+        self.nudged
     }
 
     /// The replica's standing has changed: what a client that has said `hello` is told. `moment` gives it its own within a
@@ -70,7 +88,7 @@ impl Parting {
                 let moment = moment(drain.spread);
                 let now = Instant::now();
                 self.closes_at = (!guest.moves).then(|| now + moment + guest.grace);
-                told.push(goaway(moment, drain.deadline.duration_since(now), "drain"));
+                told.push(goaway(moment, drain.deadline.duration_since(now), Reason::Drain));
                 self.drain = Some(drain);
             }
             // Its deadline may have come nearer.
@@ -82,12 +100,28 @@ impl Parting {
                 // A client of a replica that does not deliver is better off elsewhere. If it finds no other, it stays.
                 if standing.isolated && !self.isolated {
                     let spread = guest.spread.min(ISOLATED_SPREAD);
-                    told.push(goaway(moment(spread), NO_DEADLINE, "isolated"));
+                    told.push(goaway(moment(spread), NO_DEADLINE, Reason::Isolated));
                 }
                 self.isolated = standing.isolated;
             }
         }
         told
+    }
+
+    /// What a client that has said `hello` is told because of a nudge: once, however many follow. `moment` gives it its own
+    /// in the nudge, or none if that does not ask it.
+    pub fn nudge(
+        &mut self,
+        standing: Standing,
+        guest: Guest,
+        moment: impl FnOnce(&Nudge) -> Option<Duration>,
+    ) -> Option<ServerFrame> {
+        let nudge = standing.nudge.filter(|_| standing.phase == Phase::Ready && !self.nudged)?;
+        let is_new = self.asked_by.replace(nudge.number) != Some(nudge.number);
+        let moment = (is_new && nudge.means(guest.opened)).then(|| moment(&nudge))??;
+        self.nudged = true;
+        self.nudged_until = (!guest.moves).then(|| Instant::now() + moment + guest.grace);
+        Some(goaway(moment, NO_DEADLINE, Reason::Rebalance))
     }
 
     /// What is to be told of the log, if that has changed for this client.
@@ -102,12 +136,15 @@ impl Parting {
         if self.over {
             return None;
         }
-        let forced = self.drain.is_some_and(|drain| drain.deadline <= now);
-        let ignored = self.closes_at.is_some_and(|at| at <= now);
-        let parted = match (forced, ignored) {
-            (true, _) => Parted::Forced,
-            (_, true) => Parted::Ignored,
-            _ => return None,
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let parted = if is_due(self.drain.map(|drain| drain.deadline)) {
+            Parted::Forced
+        } else if is_due(self.closes_at) {
+            Parted::Ignored(Reason::Drain)
+        } else if is_due(self.nudged_until) {
+            Parted::Ignored(Reason::Rebalance)
+        } else {
+            return None;
         };
         self.end();
         Some(parted)
@@ -116,28 +153,33 @@ impl Parting {
     /// The replica stops: whatever is left is ended. False if this connection is being ended already.
     pub fn end(&mut self) -> bool {
         self.closes_at = None;
+        self.nudged_until = None;
         !std::mem::replace(&mut self.over, true)
     }
 }
 
-fn goaway(moment: Duration, deadline: Duration, reason: &str) -> ServerFrame {
+fn goaway(moment: Duration, deadline: Duration, reason: Reason) -> ServerFrame {
     ServerFrame::Goaway {
         in_ms: moment.as_millis() as u64,
         deadline_ms: deadline.as_millis() as u64,
-        reason: reason.to_owned(),
+        reason: reason.name().to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lifecycle::Lifecycle;
 
-    const GUEST: Guest =
-        Guest { moves: true, grace: Duration::from_millis(500), spread: Duration::from_secs(3) };
     const MOMENT: Duration = Duration::from_secs(1);
 
+    fn guest(moves: bool) -> Guest {
+        let (grace, spread) = (Duration::from_millis(500), Duration::from_secs(3));
+        Guest { opened: Instant::now(), moves, grace, spread }
+    }
+
     fn standing(phase: Phase, delivers: bool, isolated: bool) -> Standing {
-        Standing { phase, delivers, isolated }
+        Standing { phase, delivers, isolated, nudge: None }
     }
 
     fn drain() -> Phase {
@@ -161,7 +203,7 @@ mod tests {
     async fn s1_an_isolated_replica_sends_its_clients_away_once_and_keeps_those_that_stay() {
         let mut parting = Parting::default();
         let mut tell = |standing| {
-            let told = parting.standing_changed(standing, GUEST, |spread| spread);
+            let told = parting.standing_changed(standing, guest(true), |spread| spread);
             assert_eq!(parting.deadline(), None, "nobody is closed for it");
             reasons(&told).join(" ")
         };
@@ -179,35 +221,86 @@ mod tests {
     /// Fault S27: clients that ignore a goaway stretched a roll to its deadline.
     #[tokio::test(start_paused = true)]
     async fn s27_a_client_that_does_not_obey_is_closed_after_its_own_moment() {
-        let obeys_not = Guest { moves: false, ..GUEST };
+        let obeys_not = guest(false);
         let mut parting = Parting::default();
         let told = parting.standing_changed(standing(drain(), true, false), obeys_not, |_| MOMENT);
         assert_eq!(reasons(&told), ["drain"]);
         assert_eq!(parting.due(Instant::now() + MOMENT), None);
-        let closes_at = Instant::now() + MOMENT + GUEST.grace;
+        let closes_at = Instant::now() + MOMENT + obeys_not.grace;
         assert_eq!(parting.deadline(), Some(closes_at));
-        assert_eq!(parting.due(closes_at), Some(Parted::Ignored));
+        assert_eq!(parting.due(closes_at), Some(Parted::Ignored(Reason::Drain)));
         assert_eq!(parting.due(closes_at), None, "once");
-        assert!(!parting.has_moved(), "counted apart");
+        assert_eq!(parting.moved_for(), None, "counted apart");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_obeys_has_until_the_deadline() {
         let mut parting = Parting::default();
-        parting.standing_changed(standing(drain(), true, false), GUEST, |_| MOMENT);
+        parting.standing_changed(standing(drain(), true, false), guest(true), |_| MOMENT);
         let deadline = parting.deadline().expect("that of the drain");
         assert_eq!(parting.due(deadline - Duration::from_millis(1)), None);
-        assert!(parting.has_moved(), "if it goes now");
+        assert_eq!(parting.moved_for(), Some(Reason::Drain), "if it goes now");
         assert_eq!(parting.due(deadline), Some(Parted::Forced));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_drain_that_is_cancelled_lets_everybody_stay() {
         let mut parting = Parting::default();
-        let obeys_not = Guest { moves: false, ..GUEST };
+        let obeys_not = guest(false);
         parting.standing_changed(standing(drain(), true, false), obeys_not, |_| MOMENT);
         parting.standing_changed(standing(Phase::Ready, true, false), obeys_not, |_| MOMENT);
         assert_eq!(parting.deadline(), None);
-        assert!(!parting.has_moved());
+        assert_eq!(parting.moved_for(), None);
+    }
+
+    /// A nudge of everybody who was here by now.
+    fn nudged(life: &Lifecycle) -> Standing {
+        assert!(life.nudge(Duration::ZERO, Duration::ZERO, usize::MAX));
+        *life.standing().borrow()
+    }
+
+    /// Fault O3: after a reload of HAProxy its old worker kept its clients until they were cut.
+    #[tokio::test(start_paused = true)]
+    async fn o3_a_nudge_asks_a_connection_once_and_closes_none_that_obeys() {
+        let life = Lifecycle::new();
+        life.delivers(true, false);
+        let mut parting = Parting::default();
+        let was_here = guest(true);
+        let mut tell = |standing, guest| {
+            parting.nudge(standing, guest, |nudge| life.nudge_moment(nudge)).into_iter().collect()
+        };
+        let told: Vec<_> = tell(nudged(&life), was_here);
+        assert_eq!(reasons(&told), ["rebalance"]);
+        let again: Vec<_> = tell(nudged(&life), was_here);
+        assert!(again.is_empty(), "asked twice");
+        assert_eq!(parting.deadline(), None);
+        assert_eq!(parting.moved_for(), Some(Reason::Rebalance), "if it goes now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nudge_does_not_ask_those_who_came_after_it() {
+        let life = Lifecycle::new();
+        life.delivers(true, false);
+        let standing = nudged(&life);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let told =
+            Parting::default().nudge(standing, guest(true), |nudge| life.nudge_moment(nudge));
+        assert_eq!(told, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nudged_client_that_does_not_obey_is_closed_and_a_cancelled_drain_does_not_forget_that()
+     {
+        let life = Lifecycle::new();
+        life.delivers(true, false);
+        let obeys_not = guest(false);
+        let mut parting = Parting::default();
+        parting.nudge(nudged(&life), obeys_not, |nudge| life.nudge_moment(nudge));
+        let closes_at = Instant::now() + obeys_not.grace;
+        parting.standing_changed(standing(drain(), true, false), obeys_not, |_| MOMENT);
+        parting.standing_changed(standing(Phase::Ready, true, false), obeys_not, |_| MOMENT);
+        assert_eq!(parting.deadline(), Some(closes_at));
+        assert_eq!(parting.due(closes_at), Some(Parted::Ignored(Reason::Rebalance)));
+        assert_eq!(parting.deadline(), None, "once");
     }
 }

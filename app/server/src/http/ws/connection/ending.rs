@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Connection;
 use crate::{
     http::ws::parting::{Guest, Parted},
-    lifecycle::{Phase, Standing},
+    lifecycle::{Gone, Phase, Reason, Standing},
     mutants,
 };
 
@@ -16,6 +16,8 @@ use crate::{
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// A drain ends a connection.
 const GOES_AWAY: (CloseCode, &str) = (CloseCode::Restart, "this replica goes away");
+/// A nudge ends a connection whose client does not move by itself.
+const MOVES: (CloseCode, &str) = (CloseCode::Restart, "connect again");
 
 impl Connection {
     /// The next moment at which something must be looked at.
@@ -36,11 +38,7 @@ impl Connection {
         }
         match self.parting.due(now) {
             Some(Parted::Forced) => self.force(),
-            Some(Parted::Ignored) => {
-                self.app.lifecycle.count_ignored();
-                self.app.metrics.ignored_goaways.inc();
-                self.close = Some(GOES_AWAY);
-            }
+            Some(Parted::Ignored(reason)) => self.ignored(reason),
             None if self.session.me().is_none() && now - self.opened >= HELLO_TIMEOUT => {
                 self.close = Some((CloseCode::HelloTimeout, "no hello"));
             }
@@ -53,13 +51,16 @@ impl Connection {
         if standing.phase == Phase::Stopped && self.closing_until.is_none() && self.parting.end() {
             self.force();
         } else if self.session.me().is_some() {
+            let lifecycle = &self.app.lifecycle;
             let guest = Guest {
+                opened: self.opened,
                 moves: self.session.moves(),
                 grace: self.app.config.goaway_grace,
                 spread: self.app.config.drain_spread,
             };
-            let moment = |spread| self.app.lifecycle.moment(spread);
+            let moment = |spread| lifecycle.moment(spread);
             let mut told = self.parting.standing_changed(standing, guest, moment);
+            told.extend(self.parting.nudge(standing, guest, |nudge| lifecycle.nudge_moment(nudge)));
             if mutants::leaves_untold() {
                 told.clear();
             }
@@ -68,6 +69,18 @@ impl Connection {
             self.close = Some(GOES_AWAY);
         }
         true
+    }
+
+    /// Its client does not obey a goaway, and comes back at once.
+    fn ignored(&mut self, reason: Reason) {
+        self.app.metrics.ignored_goaways.inc();
+        if reason == Reason::Rebalance {
+            self.nudged = Gone::Ignored;
+            self.close = Some(MOVES);
+        } else {
+            self.app.lifecycle.count_ignored();
+            self.close = Some(GOES_AWAY);
+        }
     }
 
     fn force(&mut self) {
@@ -97,5 +110,20 @@ impl Connection {
             self.close = Some((CloseCode::TryAgainLater, "silent"));
         }
         true
+    }
+
+    /// The connection has ended: counts it for whatever it was told to leave for.
+    pub(super) fn count_parting(&self) {
+        let moved_for = self.parting.moved_for();
+        if let Some(reason) = moved_for {
+            self.app.metrics.moved.with_label_values(&[reason.name()]).inc();
+        }
+        if moved_for == Some(Reason::Drain) {
+            self.app.lifecycle.count_moved();
+        }
+        if self.parting.is_nudged() {
+            let moved = moved_for.map_or(self.nudged, |_| Gone::Moved);
+            self.app.lifecycle.count_nudged(moved);
+        }
     }
 }
