@@ -8,6 +8,7 @@ RUN apt-get update \
 USER haproxy
 # HAProxy's word for "finish what you have": live connections end by themselves or by `hard-stop-after`.
 STOPSIGNAL SIGUSR1
-# Master-worker, so that SIGUSR2 reloads the configuration without closing the listener.
+# Master-worker: a reload keeps the listener. The playbooks start it by haproxy/start, which can also take over from
+# another container.
 ENTRYPOINT ["haproxy", "-W", "-db"]
 CMD ["-f", "/etc/rollcall/haproxy.cfg"]

@@ -44,10 +44,15 @@ from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 PAUSE_SECONDS = 0.1
 
 
+# Certificates come into force by the runtime API (haproxy_certificate), and need no reload.
+ELSEWHERE = "tls"
+
+
 def digest(directory):
     """One hash of all files of a configuration, names included."""
     sum_of_all = hashlib.sha256()
-    for file in sorted(path for path in Path(directory).rglob("*") if path.is_file()):
+    files = (path for path in Path(directory).rglob("*") if path.is_file() and path.relative_to(directory).parts[0] != ELSEWHERE)
+    for file in sorted(files):
         sum_of_all.update(f"{file.relative_to(directory)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return sum_of_all.hexdigest()
 

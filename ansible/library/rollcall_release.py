@@ -4,11 +4,12 @@
 
 DOCUMENTATION = r"""
 module: rollcall_release
-short_description: Pin a release to its image, or mark it bad
+short_description: Pin a release to its image, mark it bad, or forgive it
 description:
   - C(found) pins the release to the image's ID, so that a tag that somebody moves during the roll changes nothing.
     It refuses a release that was never built, one whose image a canary found bad, and any while nobody can tell which
     those are.
+  - C(forgiven) takes the marks of a release away, whatever image it had when it was marked.
   - C(bad) marks the image. Built again, the release has another image, and a clean slate.
 options:
   image: {description: Name of the image, without its tag., type: str}
@@ -16,7 +17,7 @@ options:
   settings: {description: What else makes a container another one., type: dict, default: {}}
   marks: {description: File with the bad images of this control machine., type: path, required: true}
   force: {description: Roll out a bad release all the same., type: bool, default: false}
-  state: {description: Find the release or mark it., type: str, default: found, choices: [found, bad]}
+  state: {description: "Find the release, mark it, or take its marks away.", type: str, default: found, choices: [found, bad, forgiven]}
   id: {description: The image's ID, to mark., type: str}
   reason: {description: Why it is bad., type: str}
 author: [Rollcall]
@@ -36,6 +37,8 @@ ansible_facts:
       has the same spec needs no roll.
   type: dict
   returned: when found
+forgiven: {description: The marks that were taken away., type: list, returned: when forgiven}
+others: {description: Releases that are still marked., type: list, returned: when forgiven}
 """
 
 import datetime
@@ -57,10 +60,22 @@ def read(path):
 
 def mark(path, image, release, reason):
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    marks = read(path) | {image: {"release": release, "time": now, "reason": reason}}
+    write(path, read(path) | {image: {"release": release, "time": now, "reason": reason}})
+
+
+def write(path, marks):
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(marks, file, indent=2)
     os.replace(path + ".new", path)
+
+
+def forgive(module, params):
+    marks = read(params["marks"])
+    forgiven = [mark for mark in marks.values() if mark["release"] == params["release"]]
+    if forgiven and not module.check_mode:
+        write(params["marks"], {image: mark for image, mark in marks.items() if mark["release"] != params["release"]})
+    others = sorted({mark["release"] for mark in marks.values()} - {params["release"]})
+    module.exit_json(changed=bool(forgiven), forgiven=forgiven, others=others)
 
 
 def find(module, params):
@@ -82,12 +97,14 @@ def run(module, params):
         if not module.check_mode:
             mark(params["marks"], params["id"], params["release"], params["reason"])
         module.exit_json(changed=True)
+    if params["state"] == "forgiven":
+        forgive(module, params)
     image = find(module, params)
     bad = read(params["marks"]).get(image)
     if bad and not params["force"]:
         module.fail_json(
             msg=f"release {params['release']} is marked bad since {bad['time']}: {bad['reason']}. "
-            "Roll it out all the same with -e force=true"
+            "Roll it out all the same with -e force=true, or take the mark away: playbooks/forgive.yml"
         )
     spec = hashlib.sha1((image + json.dumps(params["settings"], sort_keys=True)).encode()).hexdigest()
     facts = {"replica_image": image, "replica_release": params["release"], "replica_spec": spec}
@@ -102,7 +119,7 @@ def main():
             "settings": {"type": "dict", "default": {}},
             "marks": {"type": "path", "required": True},
             "force": {"type": "bool", "default": False},
-            "state": {"type": "str", "default": "found", "choices": ["found", "bad"]},
+            "state": {"type": "str", "default": "found", "choices": ["found", "bad", "forgiven"]},
             "id": {"type": "str"},
             "reason": {"type": "str"},
         },

@@ -29,6 +29,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 up: {description: Number of replicas with a slot that serves., type: int, returned: success}
+strangers:
+  description: Containers of slots that belong to no replica here, each as C(name), C(release) and C(running).
+  type: list
+  returned: success
 replicas:
   description:
     - For each replica C(serving) (the slot that clients are sent to, or that would be the one), C(idle) (the other),
@@ -133,10 +137,23 @@ def replica(slots):
     }
 
 
-def look(module, params):
+def strangers(found, params):
+    """What is left of replicas that were taken out of the inventory."""
+    known = {f"{params['project']}-{name}-{slot}" for name, slots in params["slots"].items() for slot in slots}
+    return [
+        {
+            "name": name,
+            "release": container["Config"]["Labels"].get("rollcall.release", ""),
+            "running": container["State"]["Running"],
+        }
+        for name, container in sorted(found.items())
+        if name.removesuffix(ASIDE) not in known
+    ]
+
+
+def look(params, found):
     """Replica -> what its slots say together."""
     rows = Runtime(params["socket"]).servers(params["backend"])
-    found = containers(module, params["project"])
 
     def witnesses(server, address):
         container = f"{params['project']}-{server}"
@@ -171,9 +188,11 @@ def main():
     while True:
         late = time.monotonic() > until
         try:
-            replicas = look(module, params)
+            found = containers(module, params["project"])
+            replicas = look(params, found)
             if late or settled(replicas, params):
-                module.exit_json(changed=False, replicas=replicas, up=sum(it["up"] for it in replicas.values()))
+                up = sum(it["up"] for it in replicas.values())
+                module.exit_json(changed=False, replicas=replicas, up=up, strangers=strangers(found, params))
         except HaproxyError as error:
             if late:
                 module.fail_json(msg=f"{error}. Is the stack up? playbooks/site.yml starts it.")

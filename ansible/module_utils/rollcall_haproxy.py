@@ -111,6 +111,55 @@ class Runtime:
         return [row for row in rows if row["be_name"] == backend]
 
 
+class Worker:
+    """One worker process, as its master names it."""
+
+    def __init__(self, master, pid):
+        self.master = master
+        self.pid = pid
+
+    def info(self, what):
+        """A number of `show info`; none if the worker is gone meanwhile."""
+        for line in self.master.ask(f"@!{self.pid} show info").splitlines():
+            name, _, value = line.partition(": ")
+            if name == what:
+                return int(value)
+        return None
+
+
+class Master:
+    """HAProxy's master process, which knows its workers. What is asked at the runtime socket may go to an old one while two
+    containers share it."""
+
+    def __init__(self, path, timeout=5):
+        self.path = path
+        self.timeout = timeout
+
+    def ask(self, command):
+        """The reply to one command. An answer ends with its connection only if we have ended ours."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(self.timeout)
+                connection.connect(self.path)
+                connection.sendall(command.encode() + b"\n")
+                connection.shutdown(socket.SHUT_WR)
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode(errors="replace")
+        except OSError as error:
+            raise HaproxyError(f"HAProxy's master process does not answer at {self.path}: {error}") from error
+
+    def workers(self):
+        """The worker that serves, or nothing, and those that a reload has left behind."""
+        told = self.ask("show proc")
+        current, _, old = told.partition("# old workers")
+        current = current.partition("# workers")[2]
+        found = [self._workers(section.partition("# programs")[0]) for section in (current, old)]
+        return (found[0][0] if found[0] else None), found[1]
+
+    def _workers(self, section):
+        rows = [line.split() for line in section.splitlines()]
+        return [Worker(self, int(row[0])) for row in rows if row[1:2] == ["worker"]]
+
+
 class Server:
     """One server, and how long it may take to be seen as wanted."""
 

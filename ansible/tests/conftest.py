@@ -88,6 +88,9 @@ class Toy:
         self.statuses = {}
         # Paths whose answer, announced as longer, stops in the middle.
         self.endless = set()
+        # Path -> the Content-Type of its answer.
+        self.types = {}
+        self.protocol = "HTTP/1.0"
         self.hold = threading.Event()
         self.server = None
 
@@ -108,10 +111,12 @@ class Toy:
                 refused = self.path in toy.refuse or (self.path == "/readyz" and not toy.ready)
                 status = 503 if refused else toy.statuses.get((self.command, self.path), 200)
                 body = json.dumps(toy.answers.get((self.command, self.path), lambda: {})()).encode()
+                self.protocol_version = toy.protocol
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body) + (self.path in toy.endless)))
-                if self.path == "/events":
-                    self.send_header("Content-Type", "text/event-stream")
+                kind = "text/event-stream" if self.path == "/events" else toy.types.get(self.path)
+                if kind:
+                    self.send_header("Content-Type", kind)
                 self.end_headers()
                 self.wfile.write(body)
                 if self.path in toy.endless:

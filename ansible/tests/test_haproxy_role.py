@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, free_port
+from test_haproxy_handover import Probe
 
 PROJECT = "rollcall-pytest-role"
 PLAYBOOK = """
@@ -40,6 +41,11 @@ class Role:
     def config(self):
         return (self.directory / "run" / "haproxy" / "haproxy.cfg").read_text()
 
+    def container(self):
+        """ID of the container that has HAProxy's name, while it runs."""
+        command = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"name=^{PROJECT}-haproxy$"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
     def workers(self):
         """Which worker serves: another after each reload."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as master:
@@ -55,7 +61,8 @@ class Role:
 @pytest.fixture
 def role(tmp_path):
     yield Role(tmp_path)
-    subprocess.run(["docker", "rm", "--force", f"{PROJECT}-haproxy"], check=True, capture_output=True)
+    names = [f"{PROJECT}-haproxy{suffix}" for suffix in ("", "-next", "-old")]
+    subprocess.run(["docker", "rm", "--force", *names], check=False, capture_output=True)
 
 
 def test_o4_o5_a_configuration_takes_effect_or_the_run_fails(role):
@@ -91,3 +98,38 @@ def test_o4_o5_a_configuration_takes_effect_or_the_run_fails(role):
 def test_o27_more_open_files_than_the_daemon_may_give_are_refused_by_name(role):
     most = int(Path("/proc/sys/fs/nr_open").read_text())
     assert "rollcall_haproxy_nofile" in role.play(f"rollcall_haproxy_nofile={most + 1}")
+
+
+def test_o7_another_limit_is_refused_under_users_and_changed_by_a_handover(role):
+    """site.yml shut the door for 6.2 s, and said "changed"."""
+    assert role.play() == ""
+    workers, before = role.workers(), role.container()
+    words = " ".join(role.play("rollcall_haproxy_nofile=15000", "rollcall_haproxy_timeout_queue=4s").split())
+    assert "HAProxy runs with another ulimits than the settings say" in words and "playbooks/proxy.yml" in words
+    assert role.container() == before and role.workers() == workers and "timeout queue 4s" not in role.config
+
+    probe = Probe(role.port)
+    probe.start()
+    assert role.play("rollcall_haproxy_nofile=15000", "rollcall_haproxy_timeout_queue=4s", "haproxy_replace=true") == ""
+    assert probe.end() == [] and probe.answers
+    assert role.container() != before and "timeout queue 4s" in role.config
+    changed = role.container()
+
+    # One that cannot start leaves the old one where it is, and the next run makes it good.
+    words = role.play("rollcall_haproxy_image=debian:trixie-slim", "haproxy_replace=true")
+    assert "failed to validate" in words and role.container() == changed
+    with socket.create_connection(("127.0.0.1", role.port), timeout=5):
+        pass
+
+
+def test_o14_haproxy_is_not_made_less_patient_than_replicas_are_silent(role):
+    name = f"{PROJECT}-r1-blue"
+    labels = ["--label", f"rollcall.project={PROJECT}", "--label", "rollcall.slot=blue"]
+    command = ["docker", "run", "--detach", "--rm", "--name", name, *labels, "--env", "HEARTBEAT_MS=5000"]
+    subprocess.run([*command, "--entrypoint", "sleep", "rollcall-haproxy:3.0", "300"], check=True, capture_output=True)
+    try:
+        words = " ".join(role.play("rollcall_heartbeat_ms=2000").split())
+        assert "may be silent for 12500 ms" in words and "playbooks/rolling-update.yml" in words
+        assert not (role.directory / "run" / "haproxy").exists()
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)

@@ -1,3 +1,4 @@
+import json
 import subprocess
 
 ROW = {"image": "rollcall-haproxy", "release": "3.0", "settings": {"A": "1"}}
@@ -39,3 +40,15 @@ def test_half_a_list_of_bad_releases_refuses_and_is_not_overwritten(tmp_path, ru
     ):
         assert result["failed"] and str(marks) in result["msg"] and "Mend or remove it" in result["msg"]
     assert marks.read_text() == '{"sha256:'
+
+
+def test_o19_a_release_is_forgiven_whatever_image_it_had(tmp_path, run):
+    """A canary was wrong, and the image has been built anew since."""
+    marks = str(tmp_path / "bad.json")
+    for image, release in (("sha256:a", "1.1.0"), ("sha256:b", "1.1.0"), ("sha256:c", "1.2.0")):
+        run("rollcall_release", state="bad", release=release, id=image, reason="5 % errors", marks=marks)
+    assert run("rollcall_release", check=True, state="forgiven", release="1.1.0", marks=marks)["changed"]
+    result = run("rollcall_release", state="forgiven", release="1.1.0", marks=marks)
+    assert (result["changed"], len(result["forgiven"]), result["others"]) == (True, 2, ["1.2.0"])
+    assert not run("rollcall_release", state="forgiven", release="1.1.0", marks=marks)["changed"]
+    assert list(json.loads((tmp_path / "bad.json").read_text())) == ["sha256:c"]

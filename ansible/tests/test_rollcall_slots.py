@@ -99,3 +99,11 @@ def test_a_haproxy_that_is_away_for_a_moment_is_waited_for(run, monkeypatch):
 
     monkeypatch.setattr(Runtime, "servers", servers)
     assert run("rollcall_slots", project="rollcall-pytest", socket="/nowhere", slots={})["up"] == 0
+
+
+def test_what_is_left_of_a_replica_that_was_taken_away_is_told():
+    container = {"Config": {"Labels": {"rollcall.release": "1.0.0"}}, "State": {"Running": True}}
+    found = dict.fromkeys(["x-r1-blue", "x-r1-green-aside", "x-r4-blue", "x-r4-green-aside"], container)
+    params = {"project": "x", "slots": {"r1": {"blue": "", "green": ""}}}
+    told = load("rollcall_slots").strangers(found, params)
+    assert [it["name"] for it in told] == ["x-r4-blue", "x-r4-green-aside"] and told[0]["running"]

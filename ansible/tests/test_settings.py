@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-PLAYBOOKS = ["site", "rolling-update", "rollback", "status", "unlock", "teardown"]
+PLAYBOOKS = ["site", "rolling-update", "rollback", "status", "unlock", "teardown", "proxy", "scale", "rebalance", "forgive"]
 INVENTORY = """
 all:
   vars: {{ ansible_connection: local }}
@@ -55,11 +55,47 @@ def test_o16_a_release_that_is_a_number_is_refused(playbook, tmp_path):
     [
         ({"r1": {"rollcall_number": 1}, "r2": {"rollcall_number": 1}}, "the same rollcall_number"),
         ({"r1": {"rollcall_number": 100}, "r2": {}}, "from 1 to 99"),
+        ({"r1": {"rollcall_number": 0}}, "from 1 to 99"),
+        ({"r1": {"rollcall_number": "one"}}, "from 1 to 99"),
     ],
 )
-def test_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_path):
+def test_o18_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_path):
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(INVENTORY.format(hosts=json.dumps(hosts)))
     (tmp_path / "group_vars").symlink_to(ROOT / "inventories" / "local" / "group_vars")
     code, words = play("status", {"rollcall_project": "rollcall-pytest-none"}, "-i", str(inventory), HOME=str(tmp_path))
     assert code != 0 and fault in words
+
+
+@pytest.mark.parametrize("playbook", ["site", "proxy"])
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"rollcall_tls": "on"}, 'rollcall_tls is "off", "self-signed" or "files"'),
+        ({"rollcall_tls": "files"}, "rollcall_tls_certificate is not set"),
+        ({"rollcall_redirect_port": 8081}, "rollcall_redirect_port leads to TLS"),
+        ({"rollcall_haproxy_metrics_port": 8080}, "ports of their own"),
+        ({"rollcall_trusted_proxies": ["10.0.0.0/24", "example.com"]}, "not example.com"),
+        ({"rollcall_drain_spread_ms": -1}, "rollcall_drain_spread_ms is one from 0 on"),
+        ({"rollcall_heartbeat_ms": "5s"}, "rollcall_heartbeat_ms"),
+    ],
+)
+def test_what_cannot_be_right_ends_before_anything_is_touched(playbook, settings, fault, tmp_path):
+    code, words = play(playbook, {"rollcall_project": "rollcall-pytest-none"} | settings, HOME=str(tmp_path))
+    assert code != 0 and fault in words
+    assert not (tmp_path / ".rollcall").exists()
+
+
+def test_a_number_of_replicas_that_is_none_is_refused(tmp_path):
+    for number in ("five", "0", "100"):
+        code, words = play("scale", {"rollcall_project": "rollcall-pytest-none", "replicas": number}, HOME=str(tmp_path))
+        assert code != 0 and ("is a number" in words or "from 1 to 99" in words)
+
+
+def test_o24_an_ansible_that_is_too_old_is_one_line(tmp_path):
+    old = "import sys, ansible.release as r; r.__version__ = '2.18.3'; from ansible.cli.playbook import main; main(sys.argv)"
+    command = [sys.executable, "-c", old, "playbooks/status.yml", "-e", "rollcall_project=rollcall-pytest-none"]
+    played = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"HOME": str(tmp_path)})
+    words = (played.stdout + played.stderr).strip()
+    assert played.returncode != 0 and "takes ansible-core 2.19 or later, and this is 2.18.3" in words
+    assert "Traceback" not in words

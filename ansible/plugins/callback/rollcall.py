@@ -16,8 +16,12 @@ extends_documentation_fragment: [default_callback, result_format_callback]
 import time
 
 from ansible import context
+from ansible.errors import AnsibleError
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible.release import __version__
 
+# What results, and modules in Ansible's own worker, are written for. Of older ones everything fails, each with a traceback.
+OLDEST = (2, 19)
 INCLUDES = ("include_tasks", "include_role")
 
 
@@ -27,6 +31,8 @@ class CallbackModule(Default):
     CALLBACK_NAME = "rollcall"
 
     def __init__(self):
+        if tuple(map(int, __version__.split(".")[:2])) < OLDEST:
+            raise AnsibleError(f"Rollcall takes ansible-core 2.19 or later, and this is {__version__}: scripts/setup makes a .venv that has it")
         super().__init__()
         self.began = time.monotonic()
         self.phased = False

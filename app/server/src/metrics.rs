@@ -84,9 +84,10 @@ impl Metrics {
                 new.gauges("rollcall_connections", "Open connections.", "transport"),
                 TRANSPORTS,
             ),
-            messages_in: from_zero(
-                new.counters("rollcall_messages_in_total", "Messages from clients.", "outcome"),
-                OUTCOMES,
+            messages_in: new.counters(
+                "rollcall_messages_in_total",
+                "Messages from clients.",
+                ("outcome", OUTCOMES),
             ),
             send_seconds: new.seconds("rollcall_send_seconds", "From a send frame to its ack."),
             messages_out: new
@@ -95,34 +96,25 @@ impl Metrics {
                 "rollcall_delivery_seconds",
                 "From a message's entry in the log to the end of its fan-out here.",
             ),
-            hellos: from_zero(
-                new.counters("rollcall_hellos_total", "Connections opened, by reason.", "why"),
-                WHYS,
+            hellos: new.counters(
+                "rollcall_hellos_total",
+                "Connections opened, by reason.",
+                ("why", WHYS),
             ),
-            gaps: from_zero(
-                new.counters("rollcall_gaps_total", "Gaps told to clients.", "reason"),
-                GAPS,
+            gaps: new.counters("rollcall_gaps_total", "Gaps told to clients.", ("reason", GAPS)),
+            moved: new.counters(
+                "rollcall_moved_total",
+                "Connections that left for a goaway.",
+                ("reason", &Reason::ALL),
             ),
-            moved: from_zero(
-                new.counters(
-                    "rollcall_moved_total",
-                    "Connections that left after their goaway.",
-                    "reason",
-                ),
-                &Reason::ALL,
-            ),
-            forced_closes: new.counter(
-                "rollcall_forced_closes_total",
-                "Connections closed at a drain's deadline.",
-            ),
+            forced_closes: new
+                .counter("rollcall_forced_closes_total", "Closed at a drain's deadline."),
             ignored_goaways: new.counter(
                 "rollcall_ignored_goaways_total",
                 "Connections closed after their own moment because they do not obey a goaway.",
             ),
-            stalled_closes: new.counter(
-                "rollcall_stalled_closes_total",
-                "Connections closed because they did not keep up.",
-            ),
+            stalled_closes: new
+                .counter("rollcall_stalled_closes_total", "Connections closed for not keeping up."),
             budget_used: new.ratios(
                 "rollcall_budget_used_ratio",
                 "Used share of a budget in bytes; 1 is full.",
@@ -131,13 +123,10 @@ impl Metrics {
             watched: Arc::default(),
             tasks: new.gauge("rollcall_tasks", "Tasks of the async runtime."),
             redis_seconds: new.seconds("rollcall_redis_seconds", "One function call to Redis."),
-            http_requests: from_zero(
-                new.counters(
-                    "rollcall_http_requests_total",
-                    "HTTP requests, by status class.",
-                    "status",
-                ),
-                CLASSES,
+            http_requests: new.counters(
+                "rollcall_http_requests_total",
+                "HTTP requests, by status class.",
+                ("status", CLASSES),
             ),
             http_seconds: new.seconds(
                 "rollcall_http_request_seconds",
@@ -238,8 +227,10 @@ impl Maker {
         self.registered(IntCounter::new(name, help))
     }
 
-    fn counters(&self, name: &str, help: &str, label: &str) -> IntCounterVec {
-        self.registered(IntCounterVec::new(Opts::new(name, help), &[label]))
+    /// `by`: a label, and what it may be.
+    fn counters(&self, name: &str, help: &str, by: (&str, &[&str])) -> IntCounterVec {
+        let (label, values) = by;
+        from_zero(self.registered(IntCounterVec::new(Opts::new(name, help), &[label])), values)
     }
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
