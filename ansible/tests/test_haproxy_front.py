@@ -19,7 +19,7 @@ class Front:
     def __init__(self, directory, *settings, tls=""):
         self.port, self.more = free_port(), free_port()
         own = [f"rollcall_port={self.port}", f"rollcall_tls={tls or 'off'}", "rollcall_network_prefix=127.0.90"]
-        config = render(directory, *own, *(setting.format(port=self.more) for setting in settings))
+        config = render(directory, *own, *(setting.replace("{port}", str(self.more)) for setting in settings))
         self.toy = Toy(free_port())
         config = config.replace("127.0.90.11:8080", f"127.0.0.1:{self.toy.port}")
         (directory / "haproxy.cfg").write_text(config)

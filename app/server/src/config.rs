@@ -45,7 +45,7 @@ pub struct Config {
     /// Clients ping this often, ms; a peer silent for 2.5 times this is given up.
     #[arg(long = "heartbeat-ms", env = "HEARTBEAT_MS", default_value = "5000", value_parser = some_millis)]
     pub heartbeat: Duration,
-    /// How long a member who says nothing more is taken for present, ms.
+    /// How long a member that says nothing more is taken for present, ms; a replica, 5/3 of that.
     #[arg(long = "lease-ms", env = "LEASE_MS", default_value = "12000", value_parser = some_millis)]
     pub lease: Duration,
     /// A replica that has not reached its log for this long tells its clients to go elsewhere, ms.
@@ -266,6 +266,18 @@ mod tests {
         let config = <Config as clap::Parser>::parse_from(["rollcall-server"]);
         let given_up = config.heartbeat.mul_f64(2.5) + config.look_every();
         let listed = given_up + config.lease.mul_f64(1.25);
+        assert!(listed < std::time::Duration::from_secs(30), "{listed:?}");
+    }
+
+    /// Found by chaos as `past-limit` under `replica-frozen`: its members were told gone after 9 to 15 s, and came back after
+    /// 7.5 to 14.
+    #[test]
+    fn clients_of_a_frozen_replica_are_back_before_its_lease_runs_out() {
+        let config = <Config as clap::Parser>::parse_from(["rollcall-server"]);
+        let back = config.heartbeat.mul_f64(2.5) + std::time::Duration::from_secs(2);
+        let believed = crate::presence::pulse::incarnation_lease(config.lease) - config.lease / 4;
+        assert!(back < believed, "{back:?} {believed:?}");
+        let listed = crate::presence::pulse::incarnation_lease(config.lease) + config.lease / 4;
         assert!(listed < std::time::Duration::from_secs(30), "{listed:?}");
     }
 }

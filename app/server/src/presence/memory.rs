@@ -12,6 +12,7 @@ use tokio::{sync::broadcast, time::Instant};
 use super::{
     entry::{Entry, Present, Renewed},
     local::Task,
+    pulse::incarnation_lease,
 };
 use crate::log::FeedEvent;
 
@@ -20,6 +21,7 @@ use crate::log::FeedEvent;
 pub struct MemoryPresence {
     /// Length of a lease, ms.
     lease_ms: u64,
+    incarnation_ms: u64,
     feed: broadcast::Sender<FeedEvent>,
     /// When its clock was 0.
     began: Instant,
@@ -41,7 +43,8 @@ impl MemoryPresence {
     #[must_use]
     pub fn new(lease: Duration, feed: broadcast::Sender<FeedEvent>) -> Self {
         let lease_ms = lease.as_millis() as u64;
-        Self { lease_ms, feed, began: Instant::now(), state: Arc::default() }
+        let incarnation_ms = incarnation_lease(lease).as_millis() as u64;
+        Self { lease_ms, incarnation_ms, feed, began: Instant::now(), state: Arc::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -152,7 +155,7 @@ impl MemoryPresence {
             return Renewed { now, living: None };
         }
         leases.insert(holder.to_owned(), now);
-        leases.retain(|_, renewed| !ends || *renewed + self.lease_ms > now);
+        leases.retain(|_, renewed| !ends || *renewed + self.incarnation_ms > now);
         let living: BTreeSet<String> = leases.keys().cloned().collect();
         Renewed { now, living: Some(living) }
     }

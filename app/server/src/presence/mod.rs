@@ -12,7 +12,7 @@ mod entry;
 mod keep;
 mod local;
 mod memory;
-mod pulse;
+pub(crate) mod pulse;
 mod redis;
 mod store;
 
@@ -32,7 +32,7 @@ use tracing::warn;
 
 use self::{
     local::{Local, Task},
-    pulse::Pulse,
+    pulse::{Pulse, incarnation_lease},
 };
 pub use self::{memory::MemoryPresence, redis::RedisPresence, store::Store};
 use crate::log::LogError;
@@ -82,7 +82,7 @@ impl Presence {
         Self(Arc::new(Inner {
             store,
             lease,
-            pulse: Mutex::new(Pulse::new(replica, lease)),
+            pulse: Mutex::new(Pulse::new(replica, incarnation_lease(lease))),
             local: Mutex::default(),
             renewing: AsyncMutex::default(),
             owed: Notify::new(),

@@ -6,6 +6,13 @@ use tokio::time::Instant;
 
 use super::entry::Renewed;
 
+/// The lease of an incarnation, of a member's. A member whose connection closed may come back at once; clients of a replica
+/// that stands still have to notice first, which takes them 2.5 heartbeats, and until then nobody may be told that they are
+/// gone. Renewed every quarter of a member's lease, an incarnation is believed alive for at least 17/20 of its own.
+pub(crate) fn incarnation_lease(member: Duration) -> Duration {
+    member * 5 / 3
+}
+
 /// The lease of one incarnation, and how long the store has been well.
 ///
 /// Nobody is declared gone before every living replica had the chance to renew what it holds: not until this replica's

@@ -10,6 +10,7 @@ use rollcall_protocol::EntryId;
 use super::{
     entry::{Entry, Present, Renewed, V2},
     local::Task,
+    pulse::incarnation_lease,
 };
 use crate::log::{Library, Link, LogError, feed_key, room_key};
 
@@ -22,15 +23,17 @@ const LEASES: &str = "{presence}:leases";
 #[derive(Clone)]
 pub struct RedisPresence {
     link: Link,
-    /// Length of a lease, ms.
+    /// Length of a member's lease, and of an incarnation's, ms.
     lease_ms: u64,
+    incarnation_ms: u64,
 }
 
 impl RedisPresence {
-    /// Leases of the length `lease`.
+    /// Leases of members of the length `lease`.
     #[must_use]
     pub fn new(link: Link, lease: Duration) -> Self {
-        Self { link, lease_ms: lease.as_millis() as u64 }
+        let ms = |lease: Duration| lease.as_millis() as u64;
+        Self { link, lease_ms: ms(lease), incarnation_ms: ms(incarnation_lease(lease)) }
     }
 
     async fn call<T: redis::FromRedisValue>(
@@ -109,7 +112,7 @@ impl RedisPresence {
         is_known: bool,
     ) -> Result<Renewed, LogError> {
         let (lease, asked) =
-            (self.lease_ms.to_string(), asked.map(|ms| ms.to_string()).unwrap_or_default());
+            (self.incarnation_ms.to_string(), asked.map(|ms| ms.to_string()).unwrap_or_default());
         let known = if is_known { "1" } else { "" };
         let args = [holder, &lease, &asked, known];
         let keys = [LEASES.to_owned()];
