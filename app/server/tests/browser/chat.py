@@ -58,6 +58,15 @@ class Chat:
         self.driver.get(self.address)
         return self
 
+    def open_twin(self):
+        """Another tab, with a copy of this one's session, as a duplicated one has. The driver hears of it a moment later, and
+        goes there."""
+        before = set(self.driver.window_handles)
+        self.driver.execute_script("window.open(location.href, '_blank')")
+        self.until(lambda: set(self.driver.window_handles) - before, "the other tab is there")
+        (twin,) = set(self.driver.window_handles) - before
+        self.driver.switch_to.window(twin)
+
     def asked(self):
         """The field for the name, once the page's modules have loaded and it asks for one."""
         self.until(lambda: self.find("name").is_displayed(), "the page asks for a name")

@@ -59,8 +59,7 @@ def test_p1_a_reload_without_locks_is_the_same_person(lan_browser, server):
 def test_p1_two_tabs_without_locks_are_two_people(lan_browser, server):
     chat = Chat(lan_browser, on_lan(server)).open().join("Ada")
     key = chat.participant()["key"]
-    chat.driver.execute_script("window.open(location.href, '_blank')")
-    chat.driver.switch_to.window(chat.driver.window_handles[-1])
+    chat.open_twin()
     twin = Chat(chat.driver, on_lan(server)).join("Ada's twin")
     assert twin.participant()["key"] != key
     twin.until(lambda: twin.find("people-count").text == "2 here", "both are here")

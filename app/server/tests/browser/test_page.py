@@ -85,9 +85,7 @@ def test_a_reload_goes_on_as_the_same_person_and_nobody_sees_it(browser, server)
 def test_a_duplicated_tab_is_another_person(browser, server):
     ada = Chat(browser(), server.url).open().join("Ada")
     key = ada.participant()["key"]
-    # A window that is opened by a page starts with a copy of its session, as a duplicated tab does.
-    ada.driver.execute_script("window.open(location.href, '_blank')")
-    ada.driver.switch_to.window(ada.driver.window_handles[-1])
+    ada.open_twin()
     copy = "return JSON.parse(sessionStorage.getItem('rollcall')).key"
     assert ada.driver.execute_script(copy) == key, "the browser copies the session"
     twin = Chat(ada.driver, server.url).join("Ada's twin")
