@@ -13,10 +13,11 @@ const OBJECTION_MS = 1_000;
 /**
  * @param {string} key
  * @param {() => void} lost another page has taken the key: this one was frozen when it was asked
+ * @param {boolean} [isNew] nobody else can have it yet
  * @returns {Promise<boolean>} whether this page alone has the key, for as long as it lives
  */
-export function claim(key, lost) {
-  return globalThis.navigator?.locks ? claimByLock(key) : claimByAsking(key, lost);
+export function claim(key, lost, isNew = false) {
+  return globalThis.navigator?.locks ? claimByLock(key) : claimByAsking(key, lost, { isNew });
 }
 
 /** @param {string} key @returns {Promise<boolean>} */
@@ -37,12 +38,13 @@ function claimByLock(key) {
  *
  * @param {string} key
  * @param {() => void} lost
- * @param {{ patience?: number, now?: () => number }} [time] ms, and the time of day
+ * @param {{ patience?: number, now?: () => number, isNew?: boolean }} [how] ms, the time of day, and whether nobody else
+ *   can have the key yet: then nobody is asked, and a copy of this tab that comes at once is told
  * @returns {Promise<boolean>}
  */
-export async function claimByAsking(key, lost, { patience = OBJECTION_MS, now = Date.now } = {}) {
+export async function claimByAsking(key, lost, { patience = OBJECTION_MS, now = Date.now, isNew = false } = {}) {
   const me = Math.random();
-  let owned = false;
+  let owned = isNew;
   const channel = new BroadcastChannel(`rollcall.${key}`);
   let left = false;
   globalThis.addEventListener?.("pagehide", () => (left = true));
@@ -61,6 +63,7 @@ export async function claimByAsking(key, lost, { patience = OBJECTION_MS, now = 
       channel.close();
       lost();
     };
+    if (isNew) return resolve(false);
     channel.postMessage({ from: me, at: now() });
     setTimeout(() => resolve(false), patience);
   });

@@ -38,7 +38,7 @@ export async function restore() {
 export function create(name) {
   const participant = new Participant(newKey(), name);
   browser.set(NAME, name);
-  claim(participant.key, () => lost()).catch(console.warn);
+  claim(participant.key, () => lost(), true).catch(console.warn);
   save(participant);
   return participant;
 }

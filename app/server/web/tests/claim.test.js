@@ -41,3 +41,12 @@ test("P1: a page that was frozen when it was asked gives way", async () => {
   assert.equal(await claimByAsking(key, never, TIME), true);
   assert.equal(await lost, "lost");
 });
+
+test("P1: a copy that asks at once finds the key taken by the tab that made it", async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const key = newKey();
+    const made = claimByAsking(key, never, { ...TIME, isNew: true });
+    assert.equal(await claimByAsking(key, never, TIME), false);
+    assert.equal(await made, true);
+  }
+});
