@@ -14,6 +14,9 @@ use super::{
 };
 use crate::history::Phase;
 
+/// The news of a member's coming or going may take this long to reach a client that reads slowly. Microseconds.
+pub(super) const NEWS: u64 = 5_000_000;
+
 /// A phase that lasts.
 #[derive(Debug)]
 pub(super) struct Span {
@@ -182,8 +185,6 @@ impl Phases {
 
     /// Whether a client's stay since then is from before the phase, so that nobody is told of its coming any more.
     pub fn is_settled(&self, since: u64) -> bool {
-        /// The news of the last who came may still be on their way when it begins.
-        const NEWS: u64 = 5_000_000;
         self.open.as_ref().is_some_and(|span| since + NEWS < span.begun.at)
     }
 

@@ -4,7 +4,7 @@ use super::{
     anomaly::Anomaly,
     checker::Checker,
     names::Name,
-    phases::{Span, Turned},
+    phases::{NEWS, Span, Turned},
     view::{Seat, Stay},
 };
 use crate::history::{Gone, Phase, Turn, What};
@@ -110,9 +110,6 @@ impl Checker {
         });
     }
 }
-
-/// For so long the news of a member's coming or going may be on their way to a slow client. Microseconds.
-const NEWS: u64 = 5_000_000;
 
 /// Whether it is a fault as well.
 fn span_breaks(phase: Phase) -> bool {

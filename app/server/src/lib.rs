@@ -172,7 +172,7 @@ fn open_log(config: &Config, metrics: &Metrics) -> anyhow::Result<(Log, Presence
 /// What a scrape reads off the parts as they stand then.
 fn watch(app: &App, rings: Budget) {
     let metrics = &app.metrics;
-    metrics.name_build(&app.config.replica, &app.config.release);
+    metrics.name_build(&app.config.release);
     let outlets = app.outlets.clone();
     let log = app.rooms.log().clone();
     metrics.watch_budget("rings", move || rings.used_ratio());

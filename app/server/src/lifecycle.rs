@@ -19,7 +19,7 @@ use tracing::info;
 use crate::mutants::{self, Mutant};
 
 use self::nudge::Nudges;
-pub use self::nudge::{Gone, Nudge, NudgeStatus};
+pub use self::nudge::{Asked, Gone, Nudge, NudgeStatus};
 
 /// Why a connection was asked to move: what its `goaway` said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

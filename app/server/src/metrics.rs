@@ -162,13 +162,12 @@ impl Metrics {
         self.watched().push((self.budget_used.with_label_values(&[what]), Box::new(used)));
     }
 
-    /// Says which replica and release this is: always 1, for joins with other figures.
+    /// Says which release this is: always 1, to be counted or joined with other figures.
     ///
     /// # Panics
     /// If it was said before.
-    pub fn name_build(&self, replica: &str, release: &str) {
-        let options = Opts::new("rollcall_build_info", "The replica and its release; always 1.")
-            .const_label("replica", replica)
+    pub fn name_build(&self, release: &str) {
+        let options = Opts::new("rollcall_build_info", "The release; always 1.")
             .const_label("release", release)
             .const_label("version", env!("CARGO_PKG_VERSION"));
         Maker(self.registry.clone()).registered(IntGauge::with_opts(options)).set(1);

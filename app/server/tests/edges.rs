@@ -372,3 +372,18 @@ async fn s20_a_machine_with_many_cores_gets_few_threads() {
     let process = Process::start(&[("WORKER_THREADS", "3")]).await;
     assert!((3..=8).contains(&process.threads()), "{}", process.threads());
 }
+
+/// Found in a roll of 3,000 clients: one was closed as silent. A client that enters rooms too fast is not read for a second, and
+/// what it says meanwhile was not heard.
+#[tokio::test]
+async fn a_client_that_is_not_read_is_not_silent() {
+    let settings =
+        ["--heartbeat-ms", "200", "--rate-client", "1", "--max-rooms-per-connection", "1"];
+    let replica = Replica::start(None, &settings).await;
+    let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    for _ in 0..4 {
+        teal.say(&json!({ "type": "leave", "room": "vault" })).await;
+        teal.say(&json!({ "type": "join", "room": "vault" })).await;
+    }
+    teal.fence(7).await;
+}

@@ -5,8 +5,9 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use rollcall_protocol::{EntryId, GapReason};
-use rollcall_server::log::{
-    Appended, FeedEvent, Log, LogError, NewEntry, Page, feed_key, room_key, splice,
+use rollcall_server::{
+    config::LogBounds,
+    log::{Appended, FeedEvent, Log, LogError, NewEntry, Page, feed_key, room_key, splice},
 };
 use support::{
     Redis, assert_chain,
@@ -183,6 +184,27 @@ async fn without_fsync_a_power_failure_takes_what_is_acknowledged() {
     redis.command(&["CONFIG", "SET", "appendfsync", "no"]).await;
     let (acknowledged, lost) = acknowledged_and_lost(&mut redis).await;
     assert!(lost >= 100, "{lost} of {acknowledged}");
+}
+
+/// The newest 500 entries are looked through, and no more: what a stranger can make Redis read is bounded.
+#[tokio::test]
+async fn an_earlier_try_is_found_among_the_newest_500_entries() {
+    let redis = Redis::start().await;
+    let forgets = LogBounds { numbers_kept: Duration::ZERO, ..bounds() };
+    for log in [redis_log(&redis, bounds()), memory_log(forgets)] {
+        let mine = entry("vault", "teal", 7);
+        let id = taken(&log, &mine).await;
+        let again = async || {
+            redis.command(&["DEL", &room_key("vault", &format!("sent:{}", mine.member))]).await;
+            log.append(&mine, Some(EntryId::ZERO)).await.expect("an answer")
+        };
+        for n in 1..500 {
+            taken(&log, &entry("vault", "plum", n)).await;
+        }
+        assert_eq!(again().await, Appended::Duplicate(Some(id)), "the 500th");
+        taken(&log, &entry("vault", "plum", 500)).await;
+        assert!(matches!(again().await, Appended::Taken(_)), "the 501st");
+    }
 }
 
 /// Adds to a room's log what only a later release can read.

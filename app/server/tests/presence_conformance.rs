@@ -36,6 +36,24 @@ async fn a_member_comes_with_its_first_connection_and_leaves_with_its_last() {
     .await;
 }
 
+/// Found by chaos: clients of a frozen replica were told gone before they could have noticed that it stands still.
+#[tokio::test]
+async fn members_of_a_replica_that_stands_still_stay_for_longer_than_a_lease() {
+    in_both(async |mut stage| {
+        let (r1, r2) = (stage.host("r1"), stage.host("r2"));
+        let _bob = r1.seat("bob").await;
+        let _ada = r2.seat("ada").await;
+        stage.settle().await;
+        let frozen = tokio::time::Instant::now();
+        drop(r2);
+        assert_eq!(stage.until_leave("ada").await["ada"], "+-");
+        // Its last renewal was up to a quarter of a lease before.
+        assert!(frozen.elapsed() >= LEASE * 4 / 3, "{:?}", frozen.elapsed());
+        assert!(frozen.elapsed() < 4 * LEASE, "{:?}", frozen.elapsed());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_seat_that_is_dropped_keeps_its_member_for_a_lease() {
     in_both(async |mut stage| {

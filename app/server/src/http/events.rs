@@ -34,7 +34,7 @@ use super::{Admission, admit, error::Refusal};
 use crate::{
     app::App,
     delivery::{Effect, Entry, Start, Visit},
-    lifecycle::{Gone, Phase, Reason, Standing},
+    lifecycle::{Asked, Gone, Nudge, Phase, Reason, Standing},
     mutants::{self, Mutant},
     room::Frame,
     session::check_room,
@@ -92,8 +92,8 @@ struct Follower {
     standing: watch::Receiver<Standing>,
     opened: Instant,
     leaves_at: Option<Instant>,
-    /// The last nudge that may have asked it to go, and its moment if one has.
-    asked_by: Option<u64>,
+    asked: Asked,
+    /// Its moment, if a nudge has asked it to go.
     nudged_at: Option<Instant>,
     queue: VecDeque<Event>,
 }
@@ -135,7 +135,7 @@ impl Follower {
             wake,
             opened: Instant::now(),
             leaves_at: None,
-            asked_by: None,
+            asked: Asked::default(),
             nudged_at: None,
             queue,
         }
@@ -181,7 +181,7 @@ impl Follower {
             Ended::Stalled => self.app.metrics.stalled_closes.inc(),
             Ended::Left => {}
         }
-        if self.nudged_at.is_some() {
+        if self.asked.is_asked() {
             let moved = matches!(ended, Ended::Moved(_) | Ended::Left);
             let how = if moved { Gone::Moved } else { Gone::Otherwise };
             self.app.lifecycle.count_nudged(how);
@@ -261,11 +261,10 @@ impl Follower {
 
     /// Finds out whether a nudge asks this stream to go, and when.
     fn nudge(&mut self, standing: Standing) {
-        let Some(nudge) = standing.nudge.filter(|_| self.nudged_at.is_none()) else { return };
-        let is_new = self.asked_by.replace(nudge.number) != Some(nudge.number);
-        if is_new && nudge.means(self.opened) {
-            let moment = self.app.lifecycle.nudge_moment(&nudge);
-            self.nudged_at = moment.map(|moment| Instant::now() + moment);
+        let lifecycle = &self.app.lifecycle;
+        let moment = |nudge: &Nudge| lifecycle.nudge_moment(nudge);
+        if let Some(moment) = self.asked.ask(standing.nudge, self.opened, moment) {
+            self.nudged_at = Some(Instant::now() + moment);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-/// Whom a nudge asks to move, and over what time.
+/// Which connections a nudge asks to move, and over what time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nudge {
     /// Tells it from the one before; the first is 1.
@@ -26,9 +26,39 @@ pub struct Nudge {
 
 impl Nudge {
     /// Whether it asks a connection that was opened then.
-    #[must_use]
-    pub fn means(&self, opened: Instant) -> bool {
+    fn means(&self, opened: Instant) -> bool {
         self.opened_by.is_some_and(|by| opened <= by)
+    }
+}
+
+/// What nudges have asked of one connection: once, however many follow.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The last nudge that may have asked.
+    by: Option<u64>,
+    is_asked: bool,
+}
+
+impl Asked {
+    /// Whether a nudge has asked it to move.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.is_asked
+    }
+
+    /// The moment of a connection that was opened then, if `nudge` asks it now. `moment` gives it its own in the nudge, or
+    /// none if that has asked enough others.
+    pub fn ask(
+        &mut self,
+        nudge: Option<Nudge>,
+        opened: Instant,
+        moment: impl FnOnce(&Nudge) -> Option<Duration>,
+    ) -> Option<Duration> {
+        let nudge = nudge.filter(|_| !self.is_asked)?;
+        let is_new = self.by.replace(nudge.number) != Some(nudge.number);
+        let moment = (is_new && nudge.means(opened)).then(|| moment(&nudge))??;
+        self.is_asked = true;
+        Some(moment)
     }
 }
 

@@ -31,6 +31,8 @@ const ENTRY_BYTES: usize = 200;
 /// What a room takes beside its entries, and a sender, about.
 const ROOM_BYTES: usize = 500;
 const SENDER_BYTES: usize = 150;
+/// Where a sender's number is forgotten, it is looked for in so many of the newest entries at most, as `log.lua` does.
+const RECALL: usize = 500;
 /// How sequence parts of IDs are chosen; `log.lua` says why.
 const NEW_BELOW: u64 = 1 << 52;
 const ALWAYS_BELOW: u64 = 1 << 53;
@@ -248,7 +250,8 @@ impl RoomLog {
 
     /// The same from what was taken after `since`, where it is forgotten.
     fn recalled(&self, new: &NewEntry, since: EntryId) -> Option<Seen> {
-        let mut newest = self.entries.iter().rev().take_while(|entry| entry.id > since);
+        let newest = self.entries.iter().rev().take(RECALL);
+        let mut newest = newest.take_while(|entry| entry.id > since);
         let last = newest.find(|entry| entry.member == new.member)?;
         Some(Seen { n: last.n, id: last.id, is_same: last.text == new.text })
     }

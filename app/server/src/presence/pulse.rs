@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::entry::Renewed;
 
-/// The lease of an incarnation, of a member's. A member whose connection closed may come back at once; clients of a replica
-/// that stands still have to notice first, which takes them 2.5 heartbeats, and until then nobody may be told that they are
-/// gone. Renewed every quarter of a member's lease, an incarnation is believed alive for at least 17/20 of its own.
+/// How long an incarnation is believed alive without a renewal, where a member without a connection is for `member`. Such a
+/// member may come back at once. Clients of a replica that stands still have to notice first, which takes them 2.5
+/// heartbeats, and until then nobody may be told that they are gone. With a renewal every quarter of `member`, they have at
+/// least 17/12 of it.
 pub(crate) fn incarnation_lease(member: Duration) -> Duration {
     member * 5 / 3
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rollcall_protocol::{LogStatus, ServerFrame};
 use tokio::time::Instant;
 
-use crate::lifecycle::{Drain, Nudge, Phase, Reason, Standing};
+use crate::lifecycle::{Asked, Drain, Nudge, Phase, Reason, Standing};
 
 /// Connections of an isolated replica are told to move at moments spread over this time at most.
 const ISOLATED_SPREAD: Duration = Duration::from_secs(1);
@@ -19,10 +19,7 @@ pub(super) struct Parting {
     /// When a client that does not obey a goaway is closed.
     closes_at: Option<Instant>,
     isolated: bool,
-    /// The last nudge that may have asked this connection to move.
-    asked_by: Option<u64>,
-    /// One has.
-    nudged: bool,
+    asked: Asked,
     /// When a client that does not obey a nudge's goaway is closed.
     nudged_until: Option<Instant>,
     /// Whether the log was last said to be away.
@@ -64,14 +61,14 @@ impl Parting {
         match self {
             Self { over: true, .. } => None,
             Self { drain: Some(_), .. } => Some(Reason::Drain),
-            Self { nudged: true, .. } => Some(Reason::Rebalance),
+            Self { asked, .. } if asked.is_asked() => Some(Reason::Rebalance),
             Self { isolated, .. } => isolated.then_some(Reason::Isolated),
         }
     }
 
     /// Whether a nudge has asked its client to move.
     pub fn is_nudged(&self) -> bool {
-        self.nudged
+        self.asked.is_asked()
     }
 
     /// The replica's standing has changed: what a client that has said `hello` is told. `moment` gives it its own within a
@@ -116,10 +113,8 @@ impl Parting {
         guest: Guest,
         moment: impl FnOnce(&Nudge) -> Option<Duration>,
     ) -> Option<ServerFrame> {
-        let nudge = standing.nudge.filter(|_| standing.phase == Phase::Ready && !self.nudged)?;
-        let is_new = self.asked_by.replace(nudge.number) != Some(nudge.number);
-        let moment = (is_new && nudge.means(guest.opened)).then(|| moment(&nudge))??;
-        self.nudged = true;
+        let nudge = standing.nudge.filter(|_| standing.phase == Phase::Ready);
+        let moment = self.asked.ask(nudge, guest.opened, moment)?;
         self.nudged_until = (!guest.moves).then(|| Instant::now() + moment + guest.grace);
         Some(goaway(moment, NO_DEADLINE, Reason::Rebalance))
     }
