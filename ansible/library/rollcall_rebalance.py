@@ -7,7 +7,7 @@ module: rollcall_rebalance
 short_description: Nudge the fullest replicas until all have about the same
 description:
   - A replica that has more than the mean asks as many connections as it has too many to move, each at its own moment, and
-    HAProxy sends them to the emptiest. So nobody moves who need not, and each that does moves once.
+    HAProxy sends them to the emptiest. So as few clients move as can, each of them once.
   - A difference of a tenth of the mean is none.
 options:
   replicas: {description: "Name -> C(address) and C(connections), of those that serve.", type: dict, required: true}
@@ -39,7 +39,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rollcall_nudge import Nudge
 
 POLL_SECONDS = 0.1
-# Of the mean. Who moves is chosen by nobody, so a perfect balance would not last.
+# Of the mean. Clients come and go, so a perfect balance would not last.
 TOLERANCE = 0.1
 
 
@@ -59,7 +59,7 @@ def even_out(params, asked):
     spread = params["spread_ms"] / 1000
     began = time.monotonic()
     until = began + spread + params["timeout"]
-    # Each is told at once, but who has told nobody yet has nobody left either.
+    # All are told at once, but a replica that has told none yet has none left either.
     while time.monotonic() < until and (time.monotonic() - began < spread or nudge.total("left") > 0):
         time.sleep(POLL_SECONDS)
         nudge.look()

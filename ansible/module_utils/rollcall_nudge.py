@@ -51,7 +51,7 @@ class Nudge:
         self.replicas = [Nudged(name, address, port) for name, address in replicas.items()]
 
     def begin(self, requests):
-        """`requests`: name -> body of the request; who is not in it is not asked."""
+        """`requests`: name -> body of the request; a replica without one is not asked."""
         self.replicas = [it for it in self.replicas if it.name in requests]
         self._all(lambda it: it.begin(requests[it.name]))
 

@@ -1,4 +1,4 @@
-"""Evening out connections: who is asked, and how many."""
+"""Evening out connections: which replicas are asked, and for how many."""
 
 import json
 

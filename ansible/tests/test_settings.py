@@ -75,6 +75,7 @@ def test_o18_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_
         ({"rollcall_tls": "files"}, "rollcall_tls_certificate is not set"),
         ({"rollcall_redirect_port": 8081}, "rollcall_redirect_port leads to TLS"),
         ({"rollcall_haproxy_metrics_port": 8080}, "ports of their own"),
+        ({"monitoring": True}, "rollcall_haproxy_metrics_port"),
         ({"rollcall_trusted_proxies": ["10.0.0.0/24", "example.com"]}, "not example.com"),
         ({"rollcall_drain_spread_ms": -1}, "rollcall_drain_spread_ms is one from 0 on"),
         ({"rollcall_heartbeat_ms": "5s"}, "rollcall_heartbeat_ms"),
