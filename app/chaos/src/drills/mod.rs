@@ -9,6 +9,7 @@ mod refusals;
 mod releases;
 mod scene;
 mod stubborn;
+mod tiers;
 mod verdicts;
 mod watch;
 
@@ -92,6 +93,33 @@ pub const DRILLS: &[Drill] = &[
         promise: Promise::Unnoticed { rolls: 4 },
         min_ready: 3,
         run: |scene| Box::pin(releases::from_the_one_before(scene)),
+    },
+    Drill {
+        name: "proxy",
+        summary: "HAProxy's configuration by a reload, its container by a handover, and back: one move each",
+        quick: false,
+        usual: true,
+        promise: Promise::Unnoticed { rolls: 3 },
+        min_ready: 3,
+        run: |scene| Box::pin(tiers::proxy(scene)),
+    },
+    Drill {
+        name: "scale",
+        summary: "a fourth replica comes and goes: one move each",
+        quick: false,
+        usual: true,
+        promise: Promise::Unnoticed { rolls: 2 },
+        min_ready: 3,
+        run: |scene| Box::pin(tiers::scale(scene)),
+    },
+    Drill {
+        name: "rebalance",
+        summary: "a replica that died comes back empty, and rebalance.yml gives it its share",
+        quick: false,
+        usual: true,
+        promise: Promise::NothingLost,
+        min_ready: 2,
+        run: |scene| Box::pin(tiers::rebalance(scene)),
     },
     Drill {
         name: "bad-image",
