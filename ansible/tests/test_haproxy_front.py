@@ -7,6 +7,7 @@ import ssl
 import subprocess
 
 import pytest
+from ansible.module_utils.rollcall_haproxy import Runtime
 from conftest import Toy, free_port, load, wait_until
 from test_haproxy_config import docker, render
 
@@ -28,16 +29,17 @@ class Front:
             (directory / "tls" / "rollcall.pem").write_bytes(load("haproxy_certificate").self_signed(["localhost"]))
         check = docker(directory, "--entrypoint", "haproxy", "rollcall-haproxy:3.0", "-c", "-dW", "-f", "/etc/rollcall/haproxy.cfg")
         assert check.returncode == 0, check.stderr
+        # Before HAProxy: a first check that finds nobody takes the toy's server down for a second.
+        self.toy.start()
         self.container = docker(directory, "--detach", "rollcall-haproxy:3.0", "-f", "/etc/rollcall/haproxy.cfg").stdout.strip()
         self.tls = tls
-        self.toy.start()
-        wait_until(self.listens)
+        self.runtime = Runtime(str(directory / "haproxy.sock"))
+        wait_until(self.serves)
 
-    def listens(self):
-        try:
-            return self.connect().close() is None
-        except OSError:
-            return False
+    def serves(self):
+        """Whether HAProxy has asked the toy, and counts it as up."""
+        asked = ("GET", "/readyz") in self.toy.asked
+        return asked and self.runtime.server("replicas", "r1-blue")["status"] == "UP"
 
     def connect(self):
         raw = socket.create_connection(("127.0.0.1", self.port), timeout=5)
