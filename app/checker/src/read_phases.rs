@@ -3,6 +3,7 @@
 use super::{
     anomaly::Anomaly,
     checker::Checker,
+    clients::Role,
     names::Name,
     phases::{NEWS, Span, Turned},
     view::{Seat, Stay},
@@ -90,12 +91,14 @@ impl Checker {
         let (client, view) =
             (self.clients.all.get(&owner), self.clients.views.get(&Seat { client: owner, room }));
         let (Some(client), Some(view)) = (client, view) else { return };
+        let reads_slowly = self.clients.all.get(&to).is_some_and(|to| to.role == Role::Slow);
         let is_there = view.stay == Stay::In && client.is_steady && !client.is_gone();
         let is_news = match here {
             true => !self.phases.is_settled(view.since),
-            // It left and was back before this client, which may read slowly, was told that it left.
+            // It left and was back before this client, which may read slowly, was told that it left. How late one is told
+            // that reads slowly on purpose says nothing.
             false => view.left.is_some_and(|left| {
-                left + NEWS >= self.book.place.at
+                (reads_slowly || left + NEWS >= self.book.place.at)
                     && self.clients.views.get(&seat).is_some_and(|to| to.awaits(member, left))
             }),
         };

@@ -302,15 +302,72 @@ async fn a_clock_that_was_set_ends_no_room() {
     taken(&log, &entry("vault", "teal", 1)).await;
     redis.set_clock_ahead(30 * 24 * 3600);
     keep(&log);
-    // Two rounds that reached every room: each trims a log that no append did.
-    let large = room_key("large", "log");
-    let fill = "for i = 1, 100 do redis.call('XADD', KEYS[1], '*', 'text', string.rep('x', 4000)) end return 'OK'";
     for _ in 0..2 {
-        redis.command(&["EVAL", fill, "1", &large]).await;
-        eventually("a round", async || bytes_of(&redis, &large).await < 100_000).await;
+        a_round(&redis).await;
         // The next one begins at once while memory is short.
         set_limit(&redis, used(&redis).await * 10 / 8).await;
     }
-    let page = log.read_after("vault", EntryId::ZERO, 10).await.expect("a page");
-    assert_eq!(page.entries.len(), 1);
+    assert_eq!(kept(&log, "vault").await, 1);
+}
+
+/// Waits for a round of the janitor that reached every room: it trims a log that no append did.
+async fn a_round(redis: &Redis) {
+    let large = room_key("large", "log");
+    let fill = "#!lua flags=allow-oom
+        for i = 1, 100 do redis.call('XADD', KEYS[1], '*', 'text', string.rep('x', 4000)) end return 'OK'";
+    redis.command(&["EVAL", fill, "1", &large]).await;
+    eventually("a round", async || bytes_of(redis, &large).await < 100_000).await;
+}
+
+/// How many entries a room has.
+async fn kept(log: &Log, room: &str) -> usize {
+    log.read_after(room, EntryId::ZERO, 1_000).await.expect("a page").entries.len()
+}
+
+/// `CONFIG SET maxmemory` with a digit too few: within a minute every room had lost its history. Nothing that is thrown
+/// away makes enough room then, so nothing is.
+#[tokio::test]
+async fn a_limit_that_was_lowered_by_far_costs_no_room_its_history() {
+    let redis = quick_redis().await;
+    let short = Duration::from_secs(8);
+    let log = redis_log(&redis, LogBounds { log_bytes: 90_000, room_expiry: short, ..bounds() });
+    for n in 1..=25 {
+        taken(&log, &long_entry("vault", "teal", n, 2_000)).await;
+    }
+    set_limit(&redis, 1).await;
+    keep(&log);
+    for _ in 0..2 {
+        a_round(&redis).await;
+    }
+    assert_eq!(kept(&log, "vault").await, 25);
+    set_limit(&redis, used(&redis).await * 100 / 99).await;
+    eventually("a Redis that is full makes room", async || kept(&log, "vault").await < 25).await;
+}
+
+/// Redis was full for a minute and took nothing: then all rooms had been silent for a minute, and all were emptied at once.
+#[tokio::test]
+async fn rooms_in_which_nobody_could_speak_are_not_silent() {
+    let redis = Redis::start_with_faults().await;
+    redis.command(&["CONFIG", "SET", "appendonly", "no"]).await;
+    let log = redis_log(&redis, LogBounds { log_bytes: 50_000, ..bounds() });
+    taken(&log, &entry("vault", "teal", 1)).await;
+    taken(&log, &entry("tower", "teal", 1)).await;
+    // Full of something else, so that no round ends the shortage.
+    redis
+        .command(&["EVAL", "return redis.call('SET', KEYS[1], string.rep('x', 2e7))", "1", "cargo"])
+        .await;
+    set_limit(&redis, used(&redis).await * 11 / 10).await;
+    // The clocks still agree, or no room's silence could be told.
+    redis.set_clock_ahead(59);
+    keep(&log);
+    let began = Instant::now();
+    eventually("a minute has passed, and all logs are as small as they may be", async || {
+        a_round(&redis).await;
+        began.elapsed() > Duration::from_secs(4)
+    })
+    .await;
+    assert_eq!(kept(&log, "vault").await, 1, "nobody spoke meanwhile");
+    taken(&log, &entry("tower", "teal", 2)).await;
+    eventually("others spoke for a minute", async || kept(&log, "vault").await == 0).await;
+    assert_eq!(kept(&log, "tower").await, 2);
 }

@@ -79,8 +79,12 @@ impl Tale {
 
     /// Comes into the room at its head.
     pub fn enter(&mut self, who: &str) -> &mut Self {
+        self.enter_as(who, "talker")
+    }
+
+    pub fn enter_as(&mut self, who: &str, role: &str) -> &mut Self {
         let (client, rooms) = (who.to_owned(), vec![DEN.to_owned()]);
-        self.tell(What::Began { client, role: "talker".to_owned(), rooms });
+        self.tell(What::Began { client, role: role.to_owned(), rooms });
         self.here.push(who.to_owned());
         let head = self.last;
         self.connect(who, "fresh").joined(who, head)

@@ -15,8 +15,11 @@ pub(super) const FEED_LEAST: usize = 256 << 10;
 const SHORT_BEFORE: f64 = 0.05;
 /// How long each step beyond the least bytes lasts: what it makes too silent must have the time to be found.
 const STEP: Duration = Duration::from_secs(10);
-/// However short the memory, a room may be silent for this long.
+/// However short the memory, a room may be silent for this long while others speak.
 const SILENCE: Duration = Duration::from_secs(60);
+/// With so few times of their lives, what rooms may keep of their silence makes no room any more: then what they may keep
+/// of their words becomes less, too.
+const FEWEST_LIVES: f64 = 1.0 / 16.0;
 
 impl LogBounds {
     /// The share of the memory from which on rooms without a log are refused.
@@ -53,8 +56,9 @@ pub(super) fn allowed(most: usize, least: usize, full: f64) -> usize {
     (share as usize).max(least.min(most))
 }
 
-/// How hard the janitor presses while the memory is short: first on the largest logs, a class of size at a time, and when
-/// all are as small as they may be, on rooms that have been silent for longer than they were alive.
+/// How hard the janitor presses while the memory is short: first on the largest logs, a class of size at a time; when all
+/// are as small as they may be, on rooms that have been silent for longer than they were alive; and if none is left that has
+/// been, on all logs again, since a Redis that takes nothing makes none any more silent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Squeeze {
     halvings: u32,
@@ -67,7 +71,7 @@ impl Squeeze {
     pub(super) fn press(&mut self, is_short: bool, log_bytes: usize, now: Instant) {
         if !is_short {
             *self = Self::default();
-        } else if self.log_bytes(log_bytes) > LOG_LEAST.min(log_bytes) {
+        } else if self.lives.is_none() && self.log_bytes(log_bytes) > LOG_LEAST.min(log_bytes) {
             self.halvings += 1;
         } else {
             match &mut self.lives {
@@ -83,7 +87,12 @@ impl Squeeze {
 
     /// The bytes that a room log may have of its `most`.
     pub(super) fn log_bytes(&self, most: usize) -> usize {
-        most.checked_shr(self.halvings).unwrap_or(0).max(LOG_LEAST.min(most))
+        most.checked_shr(self.halvings).unwrap_or(0).max(self.log_least().min(most))
+    }
+
+    fn log_least(&self) -> usize {
+        let steps = self.lives.map_or(0.0, |(lives, _)| (FEWEST_LIVES / lives).log2().max(0.0));
+        LOG_LEAST.checked_shr(steps as u32).unwrap_or(0)
     }
 
     /// The bytes that a feed may have of its `most`.
@@ -128,5 +137,19 @@ mod tests {
         assert_eq!(squeeze.lives(), Some(2.0));
         squeeze.press(false, 4 << 20, begin + STEP);
         assert_eq!(squeeze, Squeeze::default());
+    }
+
+    #[test]
+    fn where_no_room_is_silent_all_logs_become_shorter() {
+        let (mut squeeze, mut now) = (Squeeze::default(), Instant::now());
+        let mut least = vec![];
+        for _ in 0..30 {
+            squeeze.press(true, LOG_LEAST, now);
+            now += STEP;
+            least.push(squeeze.log_bytes(LOG_LEAST));
+        }
+        assert_eq!(least[..7], [LOG_LEAST; 7], "rooms that are silent first");
+        assert_eq!(least[7..10], [LOG_LEAST / 2, LOG_LEAST / 4, LOG_LEAST / 8]);
+        assert!(least[29] < 100, "as far as it takes: {least:?}");
     }
 }

@@ -2,10 +2,11 @@
 -- small enough never to hold others up for more than a few ms.
 --
 -- KEYS stream, or for a room log also its senders and its leases. ARGV most bytes; then for a room log: how long it may be
--- silent, ms ('' for ever), and while memory is short: times of its own life that it may be silent, and at least how long,
--- ms. Returns what was done: 'kept', 'trimmed', 'emptied' or 'removed'.
+-- silent, ms ('' for ever), and while memory is short: times of its own life that it may be silent while others speak, at
+-- least how long, and when anybody spoke last, all ms. Returns what was done: 'kept', 'trimmed', 'emptied' or 'removed'.
 local stream, senders, leases = KEYS[1], KEYS[2], KEYS[3]
 local most, expiry, lives, least = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local newest = tonumber(ARGV[5])
 
 if redis.call('EXISTS', stream) == 0 then return 'kept' end
 
@@ -18,14 +19,16 @@ if expiry then
   for i = 1, #info, 2 do is[info[i]] = info[i + 1] end
   local last = ms_of(is['last-generated-id'])
   local first = is['first-entry'] and ms_of(is['first-entry'][1]) or last
-  -- A room in which people talked for days is missed more than one that lived for seconds.
-  if lives then expiry = math.min(expiry, math.max(least, (last - first) * lives)) end
   local silent = tonumber(redis.call('TIME')[1]) * 1000 - last
-  if silent > 2 * expiry and is.length == 0 and redis.call('EXISTS', leases) == 0 then
+  -- A room in which people talked for days is missed more than one that lived for seconds. No room is silent while Redis
+  -- takes nothing from anybody.
+  local passed_over = lives and math.min(silent, newest - last) / math.max(least, (last - first) * lives) or 0
+  local times = math.max(silent / expiry, passed_over)
+  if times > 2 and is.length == 0 and redis.call('EXISTS', leases) == 0 then
     redis.call('UNLINK', stream, senders)
     return 'removed'
   end
-  if silent > expiry and is.length > 0 then
+  if times > 1 and is.length > 0 then
     -- The last ID stays, so that the chain goes on from it, and a cursor before it is told of a gap.
     redis.call('XTRIM', stream, 'MAXLEN', 0)
     return 'emptied'

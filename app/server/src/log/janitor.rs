@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{RedisError, Script, aio::ConnectionManager};
+use redis::{RedisError, Script, aio::ConnectionManager, streams::StreamRangeReply};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
@@ -48,6 +48,14 @@ pub(super) struct Janitor {
     tidy: Script,
     take_lease: Script,
     squeeze: Squeeze,
+}
+
+/// What time it is for the room logs.
+struct Clock {
+    /// Redis' clock and this machine's do not agree.
+    is_set: bool,
+    /// When anybody spoke last, Unix ms by Redis' clock.
+    newest: Option<u64>,
 }
 
 /// What a round did.
@@ -98,7 +106,7 @@ impl Janitor {
     }
 
     fn is_short(&self) -> bool {
-        self.bounds.is_short(self.watched.usage().ratio())
+        self.bounds.is_short(self.watched.usage().pressure())
     }
 
     /// Goes to every stream once, if no other replica does.
@@ -108,9 +116,11 @@ impl Janitor {
             self.squeeze = Squeeze::default();
             return Ok(());
         }
-        let clock_is_set = !clocks_agree(&mut connection).await?;
         let mut done = Done::default();
-        self.tidy_feeds(&mut connection, &mut done).await?;
+        let clock = Clock {
+            is_set: !clocks_agree(&mut connection).await?,
+            newest: self.tidy_feeds(&mut connection, &mut done).await?,
+        };
         let mut cursor = "0".to_owned();
         loop {
             let mut scan = redis::cmd("SCAN");
@@ -118,7 +128,7 @@ impl Janitor {
             scan.arg("COUNT").arg(STEP_KEYS).arg("TYPE").arg("stream");
             let (next, logs): (String, Vec<Vec<u8>>) = scan.query_async(&mut connection).await?;
             for log in logs.into_iter().filter_map(|log| String::from_utf8(log).ok()) {
-                self.tidy_log(&mut connection, &log, clock_is_set, &mut done).await?;
+                self.tidy_log(&mut connection, &log, &clock, &mut done).await?;
             }
             if next == "0" || !self.holds_lease(&mut connection).await? {
                 break;
@@ -129,6 +139,13 @@ impl Janitor {
             }
         }
         let usage = self.watched.ask(&mut connection).await?;
+        if usage.was_lowered() {
+            warn!(
+                used = usage.used,
+                limit = usage.limit,
+                "Redis holds far more than its limit: no history is thrown away for that"
+            );
+        }
         self.squeeze.press(self.is_short(), self.bounds.log_bytes, Instant::now());
         let Done { trimmed, emptied, removed } = done;
         if trimmed + emptied + removed > 0 {
@@ -143,40 +160,44 @@ impl Janitor {
         take.invoke_async(connection).await
     }
 
+    /// Returns when anybody spoke last, Unix ms by Redis' clock; none if no feed tells.
     async fn tidy_feeds(
         &self,
         connection: &mut ConnectionManager,
         done: &mut Done,
-    ) -> Result<(), RedisError> {
-        let full = self.watched.usage().ratio();
+    ) -> Result<Option<u64>, RedisError> {
+        let full = self.watched.usage().pressure();
         let most = self.bounds.feed_bytes;
         let bytes = allowed(most, FEED_LEAST, full).min(self.squeeze.feed_bytes(most));
+        let mut newest = None;
         for partition in 0..PARTITIONS {
-            let mut tidy = self.tidy.key(feed_of(partition));
-            tidy.arg(bytes).arg("").arg("").arg("");
+            let feed = feed_of(partition);
+            newest = newest.max(last_ms(connection, &feed).await?);
+            let mut tidy = self.tidy.key(feed);
+            tidy.arg(bytes).arg("").arg("").arg("").arg("");
             done.note(tidy.invoke_async(connection).await)?;
         }
-        Ok(())
+        Ok(newest)
     }
 
     async fn tidy_log(
         &self,
         connection: &mut ConnectionManager,
         log: &str,
-        clock_is_set: bool,
+        clock: &Clock,
         done: &mut Done,
     ) -> Result<(), RedisError> {
         let bounds = &self.bounds;
-        let full = self.watched.usage().ratio();
+        let full = self.watched.usage().pressure();
         let most = bounds.log_bytes;
         let bytes = allowed(most, LOG_LEAST, full).min(self.squeeze.log_bytes(most));
-        let expiry = (!clock_is_set).then(|| bounds.room_expiry.as_millis().to_string());
-        let lives = self.squeeze.lives().map(|lives| lives.to_string());
+        let expiry = (!clock.is_set).then(|| bounds.room_expiry.as_millis().to_string());
+        let lives = clock.newest.and(self.squeeze.lives()).map(|lives| lives.to_string());
         let room = log.strip_suffix("log").unwrap_or(log);
         let mut tidy = self.tidy.key(log);
         tidy.key(format!("{room}senders")).key(format!("{room}present"));
         tidy.arg(bytes).arg(expiry.unwrap_or_default()).arg(lives.unwrap_or_default());
-        tidy.arg(bounds.least_silence().as_millis() as u64);
+        tidy.arg(bounds.least_silence().as_millis() as u64).arg(clock.newest.unwrap_or_default());
         done.note(tidy.invoke_async(connection).await)
     }
 }
@@ -204,6 +225,23 @@ async fn watch(link: &Link, watched: &Watched) {
         // What it said last holds until it says something else.
         let _ = watched.ask(&mut link.connection()).await;
     }
+}
+
+/// When a stream took its last entry, Unix ms; none if there is none.
+async fn last_ms(
+    connection: &mut ConnectionManager,
+    stream: &str,
+) -> Result<Option<u64>, RedisError> {
+    let mut last = redis::cmd("XREVRANGE");
+    last.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
+    let last: Result<StreamRangeReply, RedisError> = last.query_async(connection).await;
+    let id = match last {
+        Ok(reply) => reply.ids.into_iter().next().map(|entry| entry.id),
+        // What is wrong with one feed harms no room.
+        Err(error) if error.code().is_some() => None,
+        Err(error) => return Err(error),
+    };
+    Ok(id.and_then(|id| id.split('-').next()?.parse().ok()))
 }
 
 /// A clock that was set far ahead would make every room look silent, and empty them all.

@@ -198,15 +198,15 @@ impl MemoryLog {
         let most = allowed(self.bounds.log_bytes, LOG_LEAST, full);
         let most = most.min(squeeze.log_bytes(self.bounds.log_bytes));
         let kept = self.bounds.numbers_kept_at(full);
+        let newest = logs.values().map(|log| log.spoke).max().unwrap_or(now);
         logs.retain(|_, log| {
             log.forget_senders(kept, now);
-            let silent = now - log.spoke;
-            let expiry = log.expiry(&self.bounds, squeeze);
+            let times = log.times_silent(&self.bounds, squeeze, now, newest);
             log.trim(self.bounds.log_entries, most);
-            if silent > expiry {
+            if times > 1.0 {
                 log.empty();
             }
-            silent <= 2 * expiry || !log.entries.is_empty()
+            times <= 2.0 || !log.entries.is_empty()
         });
         *bytes = logs.values().map(RoomLog::bytes).sum();
     }
@@ -319,12 +319,19 @@ impl RoomLog {
         }
     }
 
-    /// How long it may be silent.
-    fn expiry(&self, bounds: &LogBounds, squeeze: &Squeeze) -> Duration {
+    /// How many times as long as it may be it has been silent; `newest` is when anybody spoke last. As in `janitor.lua`.
+    fn times_silent(
+        &self,
+        bounds: &LogBounds,
+        squeeze: &Squeeze,
+        now: Instant,
+        newest: Instant,
+    ) -> f64 {
         let life = self.spoke - self.first_spoke;
-        squeeze.lives().map_or(bounds.room_expiry, |lives| {
-            life.mul_f64(lives).clamp(bounds.least_silence(), bounds.room_expiry)
-        })
+        let passed_over = squeeze.lives().map_or(0.0, |lives| {
+            (newest - self.spoke).div_duration_f64(life.mul_f64(lives).max(bounds.least_silence()))
+        });
+        (now - self.spoke).div_duration_f64(bounds.room_expiry).max(passed_over)
     }
 }
 

@@ -122,11 +122,24 @@ pub struct Usage {
     pub limit: u64,
 }
 
+/// Redis refuses what would take it past its limit. Where it holds so many times as much, the limit was lowered.
+const LOWERED: f64 = 1.25;
+
 impl Usage {
     /// The share that is used: 1 is full, 0 where there is no limit.
     #[must_use]
     pub fn ratio(self) -> f64 {
         if self.limit == 0 { 0.0 } else { self.used as f64 / self.limit as f64 }
+    }
+
+    /// Whether it is somebody's mistake rather than what was said that fills it.
+    pub(super) fn was_lowered(self) -> bool {
+        self.ratio() > LOWERED
+    }
+
+    /// The share that calls for room: none where the limit was lowered, since no history that is thrown away would do.
+    pub(super) fn pressure(self) -> f64 {
+        if self.was_lowered() { 0.0 } else { self.ratio() }
     }
 }
 
