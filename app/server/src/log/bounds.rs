@@ -87,12 +87,10 @@ impl Squeeze {
 
     /// The bytes that a room log may have of its `most`.
     pub(super) fn log_bytes(&self, most: usize) -> usize {
-        most.checked_shr(self.halvings).unwrap_or(0).max(self.log_least().min(most))
-    }
-
-    fn log_least(&self) -> usize {
-        let steps = self.lives.map_or(0.0, |(lives, _)| (FEWEST_LIVES / lives).log2().max(0.0));
-        LOG_LEAST.checked_shr(steps as u32).unwrap_or(0)
+        let beyond = self.lives.map_or(0.0, |(lives, _)| (FEWEST_LIVES / lives).log2().max(0.0));
+        let shrunk = |bytes: usize, halvings| bytes.checked_shr(halvings).unwrap_or(0);
+        let least = LOG_LEAST.min(most);
+        shrunk(most, self.halvings + beyond as u32).max(shrunk(least, beyond as u32))
     }
 
     /// The bytes that a feed may have of its `most`.

@@ -71,7 +71,7 @@ impl RedisLog {
             feed_key(&new.room),
         ];
         let bounds = &self.bounds;
-        let numbers_kept = bounds.numbers_kept_at(self.usage().ratio());
+        let numbers_kept = bounds.numbers_kept_at(self.usage().pressure());
         let numbers_kept = mutants::number_kept().unwrap_or(numbers_kept);
         let since = since.filter(|_| mutants::number_kept().is_none());
         let rest = [
