@@ -20,6 +20,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// With so few times of their lives, what rooms may keep of their silence makes no room any more: then what they may keep
 /// of their words becomes less, too.
 const FEWEST_LIVES: f64 = 1.0 / 16.0;
+const ROUND_PAUSE: Duration = Duration::from_secs(60);
 /// How the names of rooms begin in which a roll tries a new slot. Nobody but it knows how they go on, and nobody comes back.
 const PROBES: &str = "rollcall-probe-";
 
@@ -54,9 +55,9 @@ impl LogBounds {
         }
     }
 
-    /// The shortest of these.
-    pub(super) fn least_expiry(&self) -> Duration {
-        self.probe_expiry.min(self.room_expiry)
+    /// Between two rounds of the janitor while there is memory enough.
+    pub(super) fn round_pause(&self) -> Duration {
+        ROUND_PAUSE.min(self.room_expiry / 4).min(self.probe_expiry)
     }
 
     /// However short the memory, a room may be silent for this long.

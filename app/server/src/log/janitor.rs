@@ -22,9 +22,8 @@ const LEASE: Duration = Duration::from_secs(10);
 const LEASE_KEY: &str = "rollcall:janitor";
 /// Keys that one step looks at.
 const STEP_KEYS: usize = 100;
-/// Between two steps, and between two rounds, while there is memory enough.
+/// Between two steps while there is memory enough.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
-const ROUND_PAUSE: Duration = Duration::from_secs(60);
 /// Between two rounds while it is short.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 /// A clock of Redis that is this far from this machine's was set: no room's silence can be told by it.
@@ -98,7 +97,7 @@ impl Janitor {
 
     /// Until the next round is due, or memory is short.
     async fn rest(&self) {
-        let end = Instant::now() + ROUND_PAUSE.min(self.bounds.least_expiry());
+        let end = Instant::now() + self.bounds.round_pause();
         tokio::time::sleep(SHORT_PAUSE).await;
         while !self.is_short() && Instant::now() < end {
             tokio::time::sleep(SHORT_PAUSE).await;
