@@ -27,22 +27,27 @@ class DockerError(Exception):
     """Docker does not say what runs."""
 
 
-def docker(*arguments):
-    """What Docker's client prints."""
+def containers(project):
+    """`docker inspect` of the stack's containers. One that goes meanwhile is left out."""
+
+    def docker(*arguments):
+        return subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
+
     try:
-        return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
+        listed = docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=rollcall.project={project}")
     except FileNotFoundError as error:
         raise DockerError("there is no docker here: scripts/setup installs it") from error
-    except subprocess.CalledProcessError as error:
-        raise DockerError(f"docker {arguments[0]}: {error.stderr.strip()}") from error
+    if listed.returncode != 0:
+        raise DockerError(f"Docker does not say what runs: {listed.stderr.strip()}")
+    ids = listed.stdout.split()
+    return json.loads(docker("inspect", *ids).stdout or "[]") if ids else []
 
 
 def in_force(project):
     """The directory that the stack's own containers name, running or not; nothing if there are none, or none that does."""
     if not PROJECT.match(project):
         return None
-    ids = docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=rollcall.project={project}").split()
-    return named_by(json.loads(docker("inspect", *ids))) if ids else None
+    return named_by(containers(project))
 
 
 def named_by(containers):
