@@ -23,16 +23,20 @@ import ansible.module_utils
 from ansible.module_utils.testing import patch_module_args
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as Packed
+from ansible.plugins.loader import module_utils_loader
 
 ROOT = Path(__file__).resolve().parents[2]
-# Where Ansible would look for them when it packs a module.
+# In the checkout, and in the collection that is built of it.
+MODULES = next(path for path in (ROOT / "library", ROOT / "plugins" / "modules") if path.is_dir())
+# Where modules look for them in the worker, and where Ansible does when it packs one.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+module_utils_loader.add_directory(str(ROOT / "module_utils"))
 
 PR_SET_PDEATHSIG = 1
 
 
 def load(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "library" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, MODULES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

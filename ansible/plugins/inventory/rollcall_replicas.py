@@ -11,7 +11,7 @@ description:
   - With C(-e replicas=) there are as many as that, or as there have been if those were more, since what is to go has to
     be known to be drained.
 options:
-  plugin: {description: The name of this plugin., type: str, required: true, choices: [rollcall_replicas]}
+  plugin: {description: The name of this plugin., type: str, required: true, choices: [rollcall_replicas, rollcall.stack.rollcall_replicas]}
   replicas: {description: How many there are in a new stack., type: int, default: 3}
 """
 
