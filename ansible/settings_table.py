@@ -11,7 +11,7 @@ TABLE = ANSIBLE / "SETTINGS.md"
 HEAD = """# Settings
 
 Made by `settings_table.py` from [group_vars/all.yml](inventories/local/group_vars/all.yml): change that file. Override
-with `-e name=value`, or in an inventory of yours.
+with `-e name=value`, or in an inventory of yours; what it does not say is as here.
 """
 
 
@@ -26,7 +26,7 @@ def sections(text):
         elif comment := re.match(r"# ?(.*)$", line):
             reason.append(comment[1])
         elif setting := re.match(r"(rollcall_\w+):(.*)$", line):
-            found[-1][1].append((setting[1], setting[2].strip().strip('"'), " ".join(reason)))
+            found[-1][1].append((setting[1], setting[2].strip().removeprefix(">-").strip('"'), " ".join(reason)))
             reason = []
         elif not line.strip():
             reason = []

@@ -1,7 +1,10 @@
-FROM debian:trixie-slim
+ARG IMAGES=rollcall
+FROM ${IMAGES}-base:trixie
 
 # /data belongs to redis in the image, and so does a new volume mounted on it.
+# The base is as old as it may be; without the cache (scripts/build --fresh) this has all updates of the day.
 RUN apt-get update \
+    && apt-get upgrade -y \
     && apt-get install -y --no-install-recommends redis-server \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o redis -g redis -m 0700 /data

@@ -6,9 +6,10 @@ DOCUMENTATION = r"""
 module: rollcall_canary
 short_description: Compare a new slot with those of the old release, over the same seconds
 description:
-  - Reads the metrics of all of them, sends each the same requests past HAProxy (mostly reads, some sends into a room of
-    their own) for a few seconds, reads the metrics again, and compares what was counted in between, clients' requests
-    included. The own requests make the verdict the same with an audience of ten thousand and of none.
+  - Reads the metrics of all of them, sends each the same requests past HAProxy (mostly reads, some sends into a room made
+    for it, which no client can enter and the server soon forgets) for a few seconds, reads the metrics again, and
+    compares what was counted in between, clients' requests included. The own requests make the verdict the same with an
+    audience of ten thousand and of none.
   - Requests, clients' sends over their connections, and the own requests as seen from here are timed each by
     themselves. The control has the senders and the canary hardly any yet; a send waits for a disk, and would hide how
     slow the rest is.
@@ -30,7 +31,6 @@ options:
   error_floor: {description: "and larger than this share.", type: float, default: 0.015}
   latency_ratio: {description: Bad is a mean time longer by this factor., type: float, default: 3}
   latency_floor_ms: {description: and by more than this., type: float, default: 5}
-  room: {description: Room to send to., type: str, default: rollcall-canary}
 author: [Rollcall]
 attributes:
   check_mode: {support: full, description: Does nothing.}
@@ -61,6 +61,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rollcall_admin import Admin, AdminError
 from ansible.module_utils.rollcall_metrics import Sample, Times, parse, window
+from ansible.module_utils.rollcall_probe import new_room
 
 # A slow release answers fewer requests in the time there is; with several at once it still answers enough.
 CONNECTIONS = 4
@@ -77,11 +78,11 @@ TIMED_PART = 10
 class Prober(threading.Thread):
     """One connection's requests, at a steady pace."""
 
-    def __init__(self, address, params, until):
+    def __init__(self, address, room, params, until):
         super().__init__(daemon=True)
         self.address = address
         self.port = params["port"]
-        self.path = f"/api/v1/rooms/{params['room']}/messages"
+        self.path = f"/api/v1/rooms/{room}/messages"
         self.pause = CONNECTIONS / params["probes_per_second"]
         self.until = until
         self.key, self.sent = secrets.token_hex(16), 0
@@ -144,8 +145,8 @@ class Watched:
         except AdminError as error:
             raise AdminError(f"{self.name} does not answer any more: {error}") from error
 
-    def probe(self, params, until):
-        self.probers = [Prober(self.address, params, until) for _ in range(CONNECTIONS)]
+    def probe(self, room, params, until):
+        self.probers = [Prober(self.address, room, params, until) for _ in range(CONNECTIONS)]
         for prober in self.probers:
             prober.start()
 
@@ -176,9 +177,9 @@ class Watched:
 def watch(params):
     """The canary's sample and the control's, and where they come from."""
     canary, *controls = [Watched(slot, params) for slot in [params["canary"], *params["controls"]]]
-    until = time.monotonic() + params["seconds"]
+    room, until = new_room(), time.monotonic() + params["seconds"]
     for watched in (canary, *controls):
-        watched.probe(params, until)
+        watched.probe(room, params, until)
     canary.finish()
     controls = [control for control in controls if control.lasts()]
     source = "metrics" if all(watched.counted for watched in (canary, *controls)) else "probes"
@@ -239,7 +240,6 @@ def main():
             "error_floor": {"type": "float", "default": 0.015},
             "latency_ratio": {"type": "float", "default": 3},
             "latency_floor_ms": {"type": "float", "default": 5},
-            "room": {"type": "str", "default": "rollcall-canary"},
         },
         supports_check_mode=True,
     )

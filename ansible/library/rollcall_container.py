@@ -40,6 +40,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rollcall_state import give_to_owner
 
 ASIDE = "-aside"
 LOG_LINES = "200"
@@ -125,6 +126,8 @@ def save_log(docker, name, directory):
     path = os.path.join(directory, f"{name}.log")
     with open(path, "w", encoding="utf-8") as file:
         file.write(out + err)
+    for made in (directory, path):
+        give_to_owner(made)
     return f"{name} is removed; its last log lines: {path}"
 
 

@@ -61,9 +61,13 @@ UNREADABLE = {"owner": "someone", "host": "unknown host", "time": "unknown time"
 @contextlib.contextmanager
 def guarded(path):
     """Nobody else reads or writes the lock meanwhile; the kernel ends this with the process, whatever happens to it."""
-    with open(path + ".guard", "w", encoding="utf-8") as guard:
+    # To read: it may be root's, in the directory of a user whose stack it is.
+    guard = os.open(path + ".guard", os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
         fcntl.flock(guard, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(guard)
 
 
 def read(path):

@@ -8,12 +8,13 @@ short_description: Connect, send and resume on one slot, past HAProxy
 description:
   - Checks the slot's release, sends a few messages as a new client, then comes back on a second connection
     with an older cursor and expects exactly the messages after it, in an unbroken chain.
+  - It talks in a room made for it, which no client can enter and the server soon forgets. While memory is short no room
+    can be made; then it has only connected, and says so.
 options:
   address: {description: Address of the slot., type: str, required: true}
   port: {description: Its public port., type: int, default: 8080}
   admin_port: {description: Port of its admin listener., type: int, default: 8090}
   release: {description: The release it must report., type: str, required: true}
-  room: {description: Room to talk in., type: str, default: rollcall-smoke}
   timeout: {description: Seconds to wait for any one answer., type: float, default: 5}
 author: [Rollcall]
 attributes:
@@ -27,6 +28,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 messages: {description: IDs of the messages sent., type: list, returned: success}
+note: {description: Why none was sent., type: str, returned: when none was}
 seconds: {description: Time this took., type: float, returned: always}
 """
 
@@ -38,6 +40,7 @@ import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.rollcall_admin import Admin, AdminError
+from ansible.module_utils.rollcall_probe import new_room
 
 try:
     from websockets.exceptions import WebSocketException
@@ -48,19 +51,25 @@ else:
     IMPORT_ERROR = None
 
 MESSAGES = 3
+# How the server says that there is no memory for another room.
+NO_NEW_ROOMS = "no new rooms for now"
 
 
 class SmokeError(Exception):
     """The slot did not behave as a replica must."""
 
 
+class NoRoomError(Exception):
+    """It behaves, but there is no memory for a room to talk in."""
+
+
 class Client:
     """One connection of the smoke client."""
 
-    def __init__(self, socket, params):
+    def __init__(self, socket, room, params):
         self.socket = socket
         self.timeout = params["timeout"]
-        self.room = params["room"]
+        self.room = room
 
     def send(self, kind, **fields):
         self.socket.send(json.dumps({"type": kind} | fields))
@@ -70,6 +79,8 @@ class Client:
         frames, deadline = [], time.monotonic() + self.timeout
         while not frames or not done(frames[-1]):
             frames.append(json.loads(self.socket.recv(timeout=max(0, deadline - time.monotonic()))))
+            if frames[-1].get("detail", "").startswith(NO_NEW_ROOMS):
+                raise NoRoomError(frames[-1]["detail"])
             if frames[-1]["type"] in ("error", "reject", "gap"):
                 raise SmokeError(f"unexpected answer {frames[-1]}")
         return frames
@@ -79,13 +90,13 @@ class Client:
 
 
 @contextlib.contextmanager
-def connected(params, key, why, after=None):
+def connected(params, room, key, why, after=None):
     """A client that has said hello."""
     url = f"ws://{params['address']}:{params['port']}/api/v1/ws"
     with connect(url, open_timeout=params["timeout"], proxy=None) as socket:
-        client = Client(socket, params)
-        room = {"room": client.room} | ({"after": after} if after else {})
-        client.send("hello", v=1, client=key, name="smoke", why=why, rooms=[room])
+        client = Client(socket, room, params)
+        enters = {"room": room} | ({"after": after} if after else {})
+        client.send("hello", v=1, client=key, name="smoke", why=why, rooms=[enters])
         yield client
 
 
@@ -120,13 +131,13 @@ def expect_chain(delivered, cursor):
 
 
 def smoke(params):
-    key = secrets.token_hex(16)
+    room, key = new_room(), secrets.token_hex(16)
     found = Admin(params["address"], params["admin_port"], params["timeout"]).get("/livez").get("release")
     if found != params["release"]:
         raise SmokeError(f"serves release {found}, not {params['release']}")
-    with connected(params, key, "fresh") as client:
+    with connected(params, room, key, "fresh") as client:
         sent = talk(client)
-    with connected(params, key, "resume", after=sent[0]["id"]) as client:
+    with connected(params, room, key, "resume", after=sent[0]["id"]) as client:
         resumed = messages(client.until_live())
         client.send("bye")
     if [message["id"] for message in resumed] != [message["id"] for message in sent[1:]]:
@@ -141,7 +152,6 @@ def main():
             "port": {"type": "int", "default": 8080},
             "admin_port": {"type": "int", "default": 8090},
             "release": {"type": "str", "required": True},
-            "room": {"type": "str", "default": "rollcall-smoke"},
             "timeout": {"type": "float", "default": 5},
         },
         supports_check_mode=True,
@@ -151,12 +161,15 @@ def main():
     if module.check_mode:
         module.exit_json(changed=False, messages=[], seconds=0)
     started = time.monotonic()
+    told = {}
     try:
         sent = smoke(module.params)
+    except NoRoomError as error:
+        sent, told = [], {"note": f"smoke of {module.params['address']}: it answers, but {error}, so nobody has talked to it"}
     except (SmokeError, AdminError, WebSocketException, OSError) as error:
         module.fail_json(msg=f"smoke of {module.params['address']}: {str(error) or type(error).__name__}")
     # It talked, but left nothing that a play would call a change.
-    module.exit_json(changed=False, messages=sent, seconds=round(time.monotonic() - started, 3))
+    module.exit_json(changed=False, messages=sent, seconds=round(time.monotonic() - started, 3), **told)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""scripts/build, in a clone that a careful umask has made, with a compiler and a Docker that only write down what they get."""
+"""scripts/build and scripts/setup, in a clone that a careful umask has made, with a compiler and a Docker that only write down what they get."""
 
 import os
 import shutil
@@ -59,3 +59,76 @@ def test_images_are_named_as_the_playbooks_name_them(clone):
     told = build(clone, ROLLCALL_IMAGES="mine")
     tags = [line.split("--tag ")[1].split()[0] for line in told if "--tag" in line]
     assert tags == ["mine-haproxy:3.0", "mine-redis:8.0", "mine-server:1.0.0", "mine-server:1.1.0"]
+
+
+def test_o20_a_fresh_build_takes_nothing_from_the_cache(clone):
+    """Images kept the packages of the day on which they were first built."""
+    told = [line for line in build(clone, "--fresh", "--mutants") if line.startswith("build")]
+    assert len(told) > 5 and all("--no-cache" in line for line in told)
+    (clone / "told").unlink()
+    assert not any("--no-cache" in line for line in build(clone))
+
+
+def test_o20_every_image_with_debian_stands_on_our_base_and_is_upgraded():
+    """An official name that setup gave to an image of its own would hide what is in it."""
+    for path in (ROOT.parent / "docker").glob("*.Dockerfile"):
+        text = path.read_text()
+        if "apt-get" in text:
+            assert "FROM ${IMAGES}-base:trixie" in text and "apt-get upgrade -y" in text, path.name
+        assert "FROM debian" not in text, path.name
+
+
+# No registry answers; what is imported is kept.
+SLOW_DOCKER = """#!/bin/sh
+echo "$*" >>told
+case "$1 $2" in
+    "image inspect" | "pull "*) exit 1 ;;
+    "import -") tar -x -f - ;;
+esac
+"""
+DEBOOTSTRAP = """#!/bin/sh
+for root; do :; done
+mkdir -p "$root/etc/apt/sources.list.d"
+echo "deb http://deb.debian.org/debian trixie main" >"$root/etc/apt/sources.list"
+"""
+# Their packages are there, as the stamp says.
+VENV = """#!/bin/sh
+exit 0
+"""
+
+
+@pytest.fixture
+def setup(clone):
+    shutil.copy(ROOT.parent / "Cargo.toml", clone)
+    (clone / "ansible").mkdir()
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (clone / "ansible" / name).touch()
+    programs = {"bin/docker": SLOW_DOCKER, "bin/debootstrap": DEBOOTSTRAP, ".venv/bin/python": VENV, "bin/rustc": "#!/bin/sh\necho rustc 9.0.0\n"}
+    for name, text in programs.items():
+        (clone / name).write_text(text)
+        (clone / name).chmod(0o755)
+    stamp = subprocess.run("sha256sum ansible/requirements*.txt", shell=True, cwd=clone, check=True, capture_output=True)
+    (clone / ".venv" / "requirements.sha256").write_bytes(stamp.stdout)
+
+    def setup(**environment):
+        environment = os.environ | {"PATH": f"{clone}/bin:{os.environ['PATH']}"} | environment
+        subprocess.run(["scripts/setup"], cwd=clone, env=environment, check=True, capture_output=True)
+        return (clone / "told").read_text().splitlines()
+
+    return setup
+
+
+def test_o20_without_a_registry_the_base_has_the_security_suite_and_no_official_name(setup, clone):
+    told = setup(ROLLCALL_IMAGES="mine")
+    assert "import - mine-base:trixie" in told and not any(line.startswith("import - debian") for line in told)
+    sources = (clone / "etc" / "apt" / "sources.list.d" / "debian.sources").read_text()
+    assert "Suites: trixie trixie-updates" in sources
+    assert "URIs: http://deb.debian.org/debian-security\nSuites: trixie-security" in sources
+    assert not (clone / "etc" / "apt" / "sources.list").exists()
+
+
+def test_o20_a_base_that_was_pulled_has_our_name_too(setup, clone):
+    (clone / "bin" / "docker").write_text(SLOW_DOCKER.replace(' | "pull "*', ""))
+    told = setup()
+    assert "tag debian:trixie-slim rollcall-base:trixie" in told and not any(line.startswith("import") for line in told)

@@ -116,7 +116,7 @@ def test_o7_another_limit_is_refused_under_users_and_changed_by_a_handover(role)
     changed = role.container()
 
     # One that cannot start leaves the old one where it is, and the next run makes it good.
-    words = role.play("rollcall_haproxy_image=debian:trixie-slim", "haproxy_replace=true")
+    words = role.play("rollcall_haproxy_image=rollcall-redis:8.0", "haproxy_replace=true")
     assert "failed to validate" in words and role.container() == changed
     with socket.create_connection(("127.0.0.1", role.port), timeout=5):
         pass

@@ -1,11 +1,16 @@
 """Our modules run in Ansible's worker."""
 
+import getpass
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import pytest
+import yaml
 from conftest import ROOT, wait_until
 
 PLAYBOOK = """
@@ -48,3 +53,41 @@ def test_a_killed_playbook_leaves_nobody_at_work(haproxy, tmp_path):
         playbook.kill()
         for worker in filter(is_at_work, workers):
             os.kill(worker, signal.SIGKILL)
+
+
+# Who may not come in where the tests have their Python.
+AS_NOBODY = "become_method: ansible.builtin.su, become_flags: -s /bin/sh, vars: {ansible_python_interpreter: /usr/bin/python3}"
+LOCK = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - rollcall_lock: {{path: "{path}", purpose: trying}}
+      {keywords}
+"""
+
+
+@pytest.mark.parametrize(
+    ("keywords", "owner"),
+    [
+        ("environment: {LOGNAME: alice}", "alice"),
+        (f"{{become: true, become_user: nobody, {AS_NOBODY}}}", "nobody"),
+        ("{async: 30, poll: 1, environment: {LOGNAME: bob}}", "bob"),
+        ("{async: 30, poll: 1}", None),
+        ("name: As it is", None),
+    ],
+)
+def test_o12_what_a_task_asks_for_is_done(keywords, owner):
+    """They were ignored, without a word. The lock names the user who took it."""
+    with tempfile.TemporaryDirectory(prefix="rollcall-") as directory:
+        Path(directory).chmod(0o777)
+        path = Path(directory) / "lock"
+        playbook = Path(directory) / "playbook.yml"
+        # A mapping in one line stands for several keywords.
+        lines = "\n      ".join(f"{key}: {json.dumps(value)}" for key, value in yaml.safe_load(keywords).items())
+        playbook.write_text(LOCK.format(path=path, keywords=lines))
+        ansible = Path(sys.executable).with_name("ansible-playbook")
+        environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "default"}
+        played = subprocess.run([ansible, playbook], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert played.returncode == 0, played.stdout
+        assert json.loads(path.read_text())["owner"] == (owner or getpass.getuser())

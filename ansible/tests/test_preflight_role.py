@@ -37,7 +37,6 @@ class Preflight:
         self.directory = directory
         (directory / "playbook.yml").write_text(PLAYBOOK)
         (directory / "hosts.yml").write_text(INVENTORY)
-        (directory / "group_vars").symlink_to(ROOT / "inventories" / "local" / "group_vars")
         (directory / "run" / "haproxy").mkdir(parents=True)
         (directory / "run" / "haproxy" / "haproxy.cfg").write_text("http-request set-timeout server 12500ms if { path_end /events }\n")
         (directory / "library").mkdir()

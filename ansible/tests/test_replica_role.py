@@ -56,7 +56,6 @@ def test_o9_the_inventorys_release_starts_where_the_others_do_not_say(tmp_path, 
     (library / "rollcall_release.py").write_text(MODULE % (RELEASE, "module.fail_json(msg='asked for ' + module.params['release'])"))
     (tmp_path / "playbook.yml").write_text(PLAYBOOK)
     (tmp_path / "hosts.yml").write_text(INVENTORY)
-    (tmp_path / "group_vars").symlink_to(ROOT / "inventories" / "local" / "group_vars")
     environment = os.environ | {
         "ANSIBLE_LIBRARY": f"{library}:{ROOT}/library", "ANSIBLE_ACTION_PLUGINS": "/nonexistent", "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
         "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",

@@ -1,6 +1,7 @@
 """Toys that answer and count like replicas, one of them worse than the others."""
 
 import http.server
+import re
 import threading
 import time
 
@@ -31,6 +32,7 @@ class Counting:
         self.port, self.fail_every, self.seconds, self.counts = free_port(), fail_every, seconds, counts
         self.sends, self.posts, self.began = sends, posts, time.monotonic()
         self.good = self.bad = self.spent = 0
+        self.paths = set()
         self.lock = threading.Lock()
         counting = self
 
@@ -41,6 +43,7 @@ class Counting:
 
             def do_GET(self):
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                counting.paths.add(self.path.partition("?")[0])
                 status, body = (200, counting.metrics()) if self.path == "/metrics" else counting.serve()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -93,12 +96,12 @@ def compare():
                 super().__init__(slot, params | {"port": port, "admin_port": port})
                 self.params = params | {"port": port}
 
-            def probe(self, _, until):
-                super().probe(self.params, until)
+            def probe(self, room, _, until):
+                super().probe(room, self.params, until)
 
         module.Watched = OnOwnPort
         slots = [{"server": name, "address": "127.0.0.1"} for name in ports]
-        defaults = {"seconds": 1.0, "probes_per_second": 200, "min_samples": 50, "room": "canary"}
+        defaults = {"seconds": 1.0, "probes_per_second": 200, "min_samples": 50}
         defaults |= {"error_ratio": 3, "error_floor": 0.015, "latency_ratio": 3, "latency_floor_ms": 5}
         return module.compare(defaults | {"canary": slots[0], "controls": slots[1:]} | params)
 
@@ -113,6 +116,18 @@ def test_as_good_as_the_control_is_good(compare):
     assert (result["verdict"], result["source"]) == ("good", "metrics")
     # The rejected sends that the toys tell of are older than the window, and their senders' doing.
     assert result["canary"]["errors"] == 0 and result["canary"]["requests"] >= 50
+
+
+def test_o21_it_talks_where_nobody_can_come_in(compare):
+    """All of them in one room, so that they do the same; the next roll in another."""
+    rooms = []
+    for _ in range(2):
+        sides = Counting(), Counting()
+        compare(*sides, seconds=0.3)
+        assert sides[0].paths == sides[1].paths
+        rooms += sides[0].paths - {"/metrics"}
+    assert len(set(rooms)) == 2
+    assert all(re.fullmatch("/api/v1/rooms/rollcall-probe-[0-9a-f]{32}/messages", room) for room in rooms)
 
 
 def test_five_percent_errors_are_bad(compare):

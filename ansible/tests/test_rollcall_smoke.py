@@ -1,6 +1,7 @@
 """A toy that speaks just enough of the protocol, right or wrong in one way."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -11,7 +12,7 @@ class Chat:
     """One room and its log. `forgets` loses the first message after a cursor, `breaks` names a wrong predecessor."""
 
     def __init__(self):
-        self.log, self.forgets, self.breaks, self.rejects = [], False, False, False
+        self.log, self.rooms, self.forgets, self.breaks, self.rejects = [], [], False, False, None
         self.server = serve(self.talk, "127.0.0.1", 0)
         self.port = self.server.socket.getsockname()[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -22,6 +23,7 @@ class Chat:
 
         hello = json.loads(socket.recv())
         after = hello["rooms"][0].get("after")
+        self.rooms.append(hello["rooms"][0]["room"])
         say("joined", head=self.log[-1]["id"] if self.log else "0-0", status="resumed" if after else "fresh")
         missed = [message for message in self.log if after and message["id"] > after]
         for message in missed[self.forgets :]:
@@ -29,7 +31,7 @@ class Chat:
         say("live", id="0-0")
         for frame in map(json.loads, socket):
             if frame["type"] == "send" and self.rejects:
-                say("reject", n=frame["n"], code="unavailable")
+                say("reject", n=frame["n"], code="unavailable", detail=self.rejects)
             elif frame["type"] == "send":
                 prev = "9-9" if self.breaks else self.log[-1]["id"] if self.log else "0-0"
                 self.log.append({"id": f"{frame['n']}-0", "prev": prev, "n": frame["n"]})
@@ -76,8 +78,24 @@ def test_a_broken_chain_is_told(chat, smoke):
 
 
 def test_a_refused_send_is_told(chat, smoke):
-    chat.rejects = True
-    assert "unavailable" in smoke()["msg"]
+    chat.rejects = "the room's log takes nothing now"
+    assert "takes nothing now" in smoke()["msg"]
+
+
+def test_o21_it_talks_where_nobody_can_come_in(chat, smoke):
+    """The rooms that it had could be entered by everybody, and kept what it said."""
+    smoke()
+    first, again = chat.rooms
+    assert first == again and re.fullmatch("rollcall-probe-[0-9a-f]{32}", first)
+    chat.log.clear()
+    smoke()
+    assert chat.rooms[2] != first
+
+
+def test_without_memory_for_a_room_it_says_that_it_has_only_connected(chat, smoke):
+    chat.rejects = "no new rooms for now: memory is short"
+    result = smoke()
+    assert "failed" not in result and result["messages"] == [] and "memory is short, so nobody has talked to it" in result["note"]
 
 
 def test_a_slot_that_is_not_there_is_one_plain_line(chat, smoke, toy):

@@ -24,8 +24,13 @@ import threading
 import time
 from pathlib import Path
 
+import ansible.module_utils
 from ansible import context
 from ansible.plugins.callback import CallbackBase
+
+ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from ansible.module_utils.rollcall_state import give_to_owner  # noqa: E402
 
 ORDER = ("start", "smoke", "ready", "canary", "drain", "stop", "undo", "put back")
 # How long Ansible may take to end once it was interrupted; it usually does within a second.
@@ -215,6 +220,7 @@ class CallbackModule(CallbackBase):
         if self.path and self.path.parent.is_dir():
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"time": utc()} | self.deploy | facts, ensure_ascii=False) + "\n")
+            give_to_owner(self.path)
 
     # --- the end ---
 
@@ -255,4 +261,6 @@ class CallbackModule(CallbackBase):
         if not self.path or not self.path.parent.is_dir():
             return
         report = {"release": self.deploy["release"], "replicas": [turn.report() for turn in self.turns]}
-        self.path.with_name("rolling-update.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        path = self.path.with_name("rolling-update.json")
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        give_to_owner(path)

@@ -11,16 +11,16 @@ description:
   - With C(-e replicas=) there are as many as that, or as there have been if those were more, since what is to go has to
     be known to be drained.
 options:
-  plugin: {description: The name of this plugin., type: str, required: true, choices: [rollcall_replicas]}
+  plugin: {description: The name of this plugin., type: str, required: true, choices: [rollcall_replicas, rollcall.stack.rollcall_replicas]}
   replicas: {description: How many there are in a new stack., type: int, default: 3}
 """
 
-import os
 import sys
 from pathlib import Path
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.plugins.loader import lookup_loader
 from ansible.utils.vars import load_extra_vars
 
 # Two addresses of the network for each; group_vars/all.yml says which.
@@ -46,7 +46,8 @@ class InventoryModule(BaseInventoryPlugin):
         self._read_config_data(path)
         told = load_extra_vars(loader)
         # As group_vars/all.yml has it.
-        directory = told.get("rollcall_run_dir") or f"{os.environ.get('HOME', '')}/.rollcall/{told.get('rollcall_project', 'rollcall')}"
+        place = lookup_loader.get("rollcall_state", loader=loader)
+        directory = told.get("rollcall_run_dir") or place.run([told.get("rollcall_project", "rollcall")])[0]
         try:
             has = kept(Path(directory), self.get_option("replicas"))
             wanted = int(told.get("replicas", has))

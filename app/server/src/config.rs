@@ -205,6 +205,9 @@ pub struct LogBounds {
     /// A room that is silent for this long is emptied, s, and after as long again forgotten.
     #[arg(long = "room-expiry-seconds", env = "ROOM_EXPIRY_SECONDS", default_value = "604800", value_parser = some_seconds)]
     pub room_expiry: Duration,
+    /// The same of a room that an operator's probes talk in, whose name begins with `rollcall-probe-`, s.
+    #[arg(long = "probe-expiry-seconds", env = "PROBE_EXPIRY_SECONDS", default_value = "60", value_parser = some_seconds)]
+    pub probe_expiry: Duration,
     /// Rooms that have no log yet are refused from this much of the memory on, in percent of it.
     #[arg(long, env = "NEW_ROOMS_BELOW_PERCENT", default_value_t = 75, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub new_rooms_below_percent: u8,

@@ -251,6 +251,30 @@ async fn s2_silent_rooms_end_and_tell_it_honestly() {
     assert!(exists(&redis, &room_key("held", "log")).await, "somebody is there");
 }
 
+/// O21: each roll left some 90 messages in rooms that everybody could enter, for as long as nobody spoke there for a week.
+#[tokio::test]
+async fn o21_what_probes_said_goes_soon_and_nothing_else_does() {
+    let bounds = LogBounds { probe_expiry: Duration::from_secs(1), ..bounds() };
+    let redis = quick_redis().await;
+    let probe = "rollcall-probe-0123456789abcdef0123456789abcdef";
+    for log in [redis_log(&redis, bounds.clone()), memory_log(bounds.clone())] {
+        let mut lasts = Vec::new();
+        for room in ["vault", "rollcall-probe", probe] {
+            lasts.push((room, taken(&log, &entry(room, "teal", 1)).await));
+        }
+        keep(&log);
+        eventually("it is forgotten", async || {
+            log.last(probe).await.expect("an answer") == EntryId::ZERO
+        })
+        .await;
+        for (room, last) in &lasts[..2] {
+            assert_eq!(log.last(room).await.expect("an answer"), *last, "{room} is nobody's probe");
+        }
+    }
+    assert!(!exists(&redis, &room_key(probe, "log")).await);
+    assert!(!exists(&redis, &room_key(probe, "senders")).await);
+}
+
 /// Functions cannot be loaded into a full Redis; it must make room all the same, by whatever filled it.
 #[tokio::test]
 async fn s2_a_redis_that_is_full_makes_room_by_itself() {

@@ -10,7 +10,11 @@ pub mod redis;
 pub mod remake;
 pub mod resources;
 
-use std::{collections::BTreeMap, env, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail, ensure};
 
@@ -50,7 +54,8 @@ pub struct Stack {
     pub redis_image: Option<String>,
     /// The repository.
     root: PathBuf,
-    /// What the control machine keeps of it.
+    /// Where its state is. Every playbook is told, so that a stack of an earlier release, which has it elsewhere, does not
+    /// have it in another place once it was taken down.
     run_dir: PathBuf,
 }
 
@@ -73,6 +78,16 @@ fn is_name(project: &str) -> bool {
         && project.chars().all(|c| plain(c) || "-_".contains(c))
 }
 
+/// Where the playbooks have the state of a stack.
+fn state_of(root: &Path, project: &str) -> anyhow::Result<PathBuf> {
+    let mut asked = std::process::Command::new(root.join(".venv/bin/python"));
+    asked.arg(root.join("ansible/module_utils/rollcall_state.py")).arg(project);
+    let told = asked.output().context("no .venv; scripts/setup makes it")?;
+    let errors = String::from_utf8_lossy(&told.stderr);
+    ensure!(told.status.success(), "where the state of {project} is, is not known: {errors}");
+    Ok(PathBuf::from(String::from_utf8(told.stdout)?.trim_end()))
+}
+
 /// A place for one server process of a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
@@ -91,16 +106,15 @@ impl Stack {
     ///
     /// # Errors
     ///
-    /// If the working directory is not the repository's top, or nobody is at home.
+    /// If the working directory is not the repository's top, or nothing tells where the state of a stack is.
     pub fn at(place: Place) -> anyhow::Result<Self> {
         let root = env::current_dir()?;
         ensure!(
             root.join("ansible/playbooks/site.yml").exists(),
             "no ansible/playbooks here; run it through scripts/"
         );
-        let home = PathBuf::from(env::var_os("HOME").context("no HOME")?);
         ensure!(is_name(&place.project), "{} is no name for a stack", place.project);
-        let run_dir = home.join(".rollcall").join(&place.project);
+        let run_dir = state_of(&root, &place.project)?;
         let (env, set) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { place, env, set, redis_image: None, root, run_dir })
     }

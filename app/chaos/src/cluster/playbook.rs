@@ -36,7 +36,8 @@ impl Playbook {
         playbook = playbook
             .set("rollcall_project", &place.project)
             .set("rollcall_port", &place.port.to_string())
-            .set("rollcall_network_prefix", &place.network);
+            .set("rollcall_network_prefix", &place.network)
+            .set("rollcall_run_dir", &stack.run_dir.to_string_lossy());
         if let Some(image) = &stack.redis_image {
             playbook = playbook.set("rollcall_redis_image", image);
         }

@@ -20,6 +20,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// With so few times of their lives, what rooms may keep of their silence makes no room any more: then what they may keep
 /// of their words becomes less, too.
 const FEWEST_LIVES: f64 = 1.0 / 16.0;
+const ROUND_PAUSE: Duration = Duration::from_secs(60);
+/// How the names of rooms begin in which a roll tries a new slot. Nobody but it knows how they go on, and nobody comes back.
+const PROBES: &str = "rollcall-probe-";
 
 impl LogBounds {
     /// The share of the memory from which on rooms without a log are refused.
@@ -41,6 +44,20 @@ impl LogBounds {
     /// How long it is remembered while the memory is so full.
     pub(super) fn numbers_kept_at(&self, full: f64) -> Duration {
         if self.is_short(full) { self.numbers_spared() } else { self.numbers_kept }
+    }
+
+    /// How long this room may be silent.
+    pub(super) fn expiry_of(&self, room: &str) -> Duration {
+        if room.starts_with(PROBES) {
+            self.probe_expiry.min(self.room_expiry)
+        } else {
+            self.room_expiry
+        }
+    }
+
+    /// Between two rounds of the janitor while there is memory enough.
+    pub(super) fn round_pause(&self) -> Duration {
+        ROUND_PAUSE.min(self.room_expiry / 4).min(self.probe_expiry)
     }
 
     /// However short the memory, a room may be silent for this long.

@@ -22,9 +22,8 @@ const LEASE: Duration = Duration::from_secs(10);
 const LEASE_KEY: &str = "rollcall:janitor";
 /// Keys that one step looks at.
 const STEP_KEYS: usize = 100;
-/// Between two steps, and between two rounds, while there is memory enough.
+/// Between two steps while there is memory enough.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
-const ROUND_PAUSE: Duration = Duration::from_secs(60);
 /// Between two rounds while it is short.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 /// A clock of Redis that is this far from this machine's was set: no room's silence can be told by it.
@@ -98,7 +97,7 @@ impl Janitor {
 
     /// Until the next round is due, or memory is short.
     async fn rest(&self) {
-        let end = Instant::now() + ROUND_PAUSE.min(self.bounds.room_expiry / 4);
+        let end = Instant::now() + self.bounds.round_pause();
         tokio::time::sleep(SHORT_PAUSE).await;
         while !self.is_short() && Instant::now() < end {
             tokio::time::sleep(SHORT_PAUSE).await;
@@ -191,11 +190,12 @@ impl Janitor {
         let full = self.watched.usage().pressure();
         let most = bounds.log_bytes;
         let bytes = allowed(most, LOG_LEAST, full).min(self.squeeze.log_bytes(most));
-        let expiry = (!clock.is_set).then(|| bounds.room_expiry.as_millis().to_string());
+        let keys = log.strip_suffix("log").unwrap_or(log);
+        let room = keys.split_once(":room:").map_or("", |(_, room)| room);
+        let expiry = (!clock.is_set).then(|| bounds.expiry_of(room).as_millis().to_string());
         let lives = clock.newest.and(self.squeeze.lives()).map(|lives| lives.to_string());
-        let room = log.strip_suffix("log").unwrap_or(log);
         let mut tidy = self.tidy.key(log);
-        tidy.key(format!("{room}senders")).key(format!("{room}present"));
+        tidy.key(format!("{keys}senders")).key(format!("{keys}present"));
         tidy.arg(bytes).arg(expiry.unwrap_or_default()).arg(lives.unwrap_or_default());
         tidy.arg(bounds.least_silence().as_millis() as u64).arg(clock.newest.unwrap_or_default());
         done.note(tidy.invoke_async(connection).await)

@@ -199,9 +199,9 @@ impl MemoryLog {
         let most = most.min(squeeze.log_bytes(self.bounds.log_bytes));
         let kept = self.bounds.numbers_kept_at(full);
         let newest = logs.values().map(|log| log.spoke).max().unwrap_or(now);
-        logs.retain(|_, log| {
+        logs.retain(|room, log| {
             log.forget_senders(kept, now);
-            let times = log.times_silent(&self.bounds, squeeze, now, newest);
+            let times = log.times_silent(room, &self.bounds, squeeze, now, newest);
             log.trim(self.bounds.log_entries, most);
             if times > 1.0 {
                 log.empty();
@@ -322,6 +322,7 @@ impl RoomLog {
     /// How many times as long as it may be it has been silent; `newest` is when anybody spoke last. As in `janitor.lua`.
     fn times_silent(
         &self,
+        room: &str,
         bounds: &LogBounds,
         squeeze: &Squeeze,
         now: Instant,
@@ -331,7 +332,7 @@ impl RoomLog {
         let passed_over = squeeze.lives().map_or(0.0, |lives| {
             (newest - self.spoke).div_duration_f64(life.mul_f64(lives).max(bounds.least_silence()))
         });
-        (now - self.spoke).div_duration_f64(bounds.room_expiry).max(passed_over)
+        (now - self.spoke).div_duration_f64(bounds.expiry_of(room)).max(passed_over)
     }
 }
 
