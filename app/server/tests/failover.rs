@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rollcall_protocol::{EntryId, Message, ServerFrame};
 use rollcall_server::{
     config::RedisSettings,
-    log::{Appended, FeedEvent, Log},
+    log::{Appended, FeedEvent, Log, room_key},
 };
 use support::{
     Redis, Replica, Socket, assert_chain, key,
@@ -130,6 +130,7 @@ async fn a_write_that_a_replica_answers_is_done_by_the_primary() {
     let two = Redis::start_replica_of(&one).await;
     let log = log_over([&two, &one]);
     let first = taken(&log, &entry("vault", "teal", 1)).await;
+    two.until_it_says(&["XLEN", &room_key("vault", "log")], ":1").await;
     let mut events = follow(&log).await;
     one.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
     two.command(&["REPLICAOF", "NO", "ONE"]).await;
@@ -145,6 +146,7 @@ async fn the_primary_that_has_a_replica_is_preferred_then_the_longer_history() {
     let (old, new) = (Redis::start().await, Redis::start().await);
     let third = Redis::start_replica_of(&new).await;
     taken(&log_over([&new, &third]), &entry("vault", "teal", 1)).await;
+    third.until_it_says(&["XLEN", &room_key("vault", "log")], ":1").await;
     let log = log_over([&old, &new]);
     assert_ne!(log.last("vault").await.expect("an answer"), EntryId::ZERO);
     third.command(&["REPLICAOF", "NO", "ONE"]).await;
@@ -183,6 +185,7 @@ async fn a_send_into_the_time_without_a_primary_is_taken_once() {
     let two = Redis::start_replica_of(&one).await;
     let log = log_over([&one, &two]);
     let first = taken(&log, &entry("vault", "teal", 1)).await;
+    two.until_it_says(&["XLEN", &room_key("vault", "log")], ":1").await;
     let mut events = follow(&log).await;
     one.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
     let waits = tokio::spawn({

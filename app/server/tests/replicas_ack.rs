@@ -104,7 +104,7 @@ async fn what_was_acknowledged_survives_the_primarys_death() {
     let mut one = Redis::start().await;
     let two = Redis::start_replica_of(&one).await;
     let url = [&one, &two].map(Redis::url).join(",");
-    let settings = ["--redis-replicas-ack", "1", "--redis-ack-alone", "true"];
+    let settings = ["--redis-replicas-ack", "1", "--redis-ack-alone"];
     let settings = [&settings[..], &["--rate-client", "1000", "--rate-room", "4000"]].concat();
     let replica = Replica::launch(Some(&url), &settings).await;
     replica.wait_ready().await;
