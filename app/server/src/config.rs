@@ -1,6 +1,6 @@
 //! Everything that can be set, from flags or the environment. The only reader of either.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, ValueEnum};
 
@@ -17,13 +17,9 @@ pub struct Config {
     /// Port for operators: /drain and /metrics. Never expose it.
     #[arg(long, env = "ADMIN_PORT", default_value_t = 8090)]
     pub admin_port: u16,
-    /// Where the room logs are: redis://host:port or, with TLS, rediss://host:port.
-    /// Without it the logs are in memory, for this replica alone, and gone with it.
-    #[arg(long, env = "REDIS_URL")]
-    pub redis_url: Option<String>,
-    /// How long Redis may take for one answer, ms. Past it the outcome counts as unknown.
-    #[arg(long = "redis-timeout-ms", env = "REDIS_TIMEOUT_MS", default_value = "1000", value_parser = millis)]
-    pub redis_timeout: Duration,
+    /// Redis.
+    #[command(flatten)]
+    pub redis: RedisSettings,
     /// This replica's name, shown to clients.
     #[arg(long, env = "REPLICA", default_value = "local")]
     pub replica: String,
@@ -81,6 +77,63 @@ impl Config {
     #[must_use]
     pub fn look_every(&self) -> Duration {
         self.heartbeat.min(self.limits.stall) / 4
+    }
+}
+
+/// Where Redis is, and how it is asked.
+#[derive(Clone, Args)]
+pub struct RedisSettings {
+    /// Where the room logs are: redis://host:port or, with TLS, rediss://host:port. Several, separated by commas, are
+    /// one primary and its replicas, whichever is which. Without it the logs are in memory, for this replica alone, and
+    /// gone with it.
+    #[arg(id = "redis-url", long = "redis-url", env = "REDIS_URL", hide_env_values = true)]
+    pub url: Option<String>,
+    /// How long Redis may take for one answer, ms. Past it the outcome counts as unknown.
+    #[arg(long = "redis-timeout-ms", env = "REDIS_TIMEOUT_MS", default_value = "1000", value_parser = millis)]
+    pub timeout: Duration,
+    /// The user in Redis, if not the one of the address.
+    #[arg(id = "redis-user", long = "redis-user", env = "REDIS_USER")]
+    pub user: Option<String>,
+    /// A file with its password, read at each connection.
+    #[arg(id = "redis-password-file", long = "redis-password-file", env = "REDIS_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
+    /// A file, PEM, with the CA of addresses with rediss://, if it is not one that everybody trusts.
+    #[arg(id = "redis-ca-file", long = "redis-ca-file", env = "REDIS_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Replicas of Redis that must have a message on disk before it is acknowledged. Wants Redis 7.2 or Valkey.
+    #[arg(
+        id = "redis-replicas-ack",
+        long = "redis-replicas-ack",
+        env = "REDIS_REPLICAS_ACK",
+        default_value_t = 0
+    )]
+    pub replicas_ack: u32,
+    /// Acknowledge also while no replica of Redis is attached at all, as after a failover. Wrong where the network may
+    /// part the two.
+    #[arg(id = "redis-ack-alone", long = "redis-ack-alone", env = "REDIS_ACK_ALONE", value_parser = clap::builder::BoolishValueParser::new())]
+    pub ack_alone: bool,
+}
+
+impl RedisSettings {
+    /// Those of a Redis that asks for nothing.
+    #[must_use]
+    pub fn at(url: &str, timeout: Duration) -> Self {
+        Self {
+            url: Some(url.to_owned()),
+            timeout,
+            user: None,
+            password_file: None,
+            ca_file: None,
+            replicas_ack: 0,
+            ack_alone: false,
+        }
+    }
+}
+
+/// Without the address: it may have a password in it.
+impl std::fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisSettings").field("user", &self.user).finish_non_exhaustive()
     }
 }
 

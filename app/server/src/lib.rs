@@ -157,14 +157,15 @@ pub async fn run(
 fn open_log(config: &Config, metrics: &Metrics) -> anyhow::Result<(Log, Presence)> {
     let limits = &config.limits;
     let presence = |store| Presence::new(store, &config.replica, config.lease);
-    let Some(url) = &config.redis_url else {
+    if config.redis.url.is_none() {
         info!("no REDIS_URL: the log is in memory, for this replica alone");
         let log = MemoryLog::new(limits.log.clone());
         let store = Store::Memory(MemoryPresence::new(config.lease, log.feed()));
         return Ok((Log::Memory(log), presence(store)));
-    };
-    let link = Link::new(url, config.redis_timeout, limits.log.feed_entries, metrics.clone())
-        .context("REDIS_URL is not an address such as redis://127.0.0.1:6379")?;
+    }
+    let link = Link::new(&config.redis, limits.log.feed_entries, metrics.clone()).context(
+        "REDIS_URL, or a file beside it, is not what it should be, such as redis://127.0.0.1:6379",
+    )?;
     let store = Store::Redis(RedisPresence::new(link.clone(), config.lease));
     Ok((Log::Redis(RedisLog::new(link, limits.log.clone())), presence(store)))
 }

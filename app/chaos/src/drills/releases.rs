@@ -62,7 +62,7 @@ const BEFORE: &str = "before";
 /// replica, so that for a while clients of one room are on both, and some move from either to the other.
 pub async fn from_the_one_before(scene: &Scene) -> anyhow::Result<String> {
     let new = scene.release().await?;
-    scene.roll(BEFORE).succeed().await?;
+    scene.roll(BEFORE).arg("-e").arg(&one_address(scene)).succeed().await?;
     scene.expect_serving(BEFORE).await?;
     scene.roll(new).arg("--limit").arg("r1").succeed().await?;
     sleep(BESIDE).await;
@@ -75,6 +75,13 @@ pub async fn from_the_one_before(scene: &Scene) -> anyhow::Result<String> {
     scene.roll(new).succeed().await?;
     scene.expect_serving(new).await?;
     back.line("done: ")
+}
+
+/// The release before reads one address of Redis, and does not start with two.
+fn one_address(scene: &Scene) -> String {
+    let mut extra = scene.stack.env.clone();
+    extra.insert("REDIS_URL".to_owned(), "redis://{{ rollcall_redis_ip }}:6379".to_owned());
+    serde_json::json!({ "rollcall_server_env_extra": extra }).to_string()
 }
 
 async fn expect_hook_to_refuse_the_way_back(scene: &Scene) -> anyhow::Result<()> {

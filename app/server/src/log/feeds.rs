@@ -42,29 +42,49 @@ async fn tail(
     feeds: &mut Feeds,
     events: &mpsc::Sender<FeedEvent>,
 ) -> Result<(), RedisError> {
-    let mut connection = link.dedicated_connection(FEED_BLOCK).await?;
+    let (look, mut connection) = link.dedicated_connection(FEED_BLOCK).await?;
+    let told = follow_on(link, look, feeds, events, &mut connection).await;
+    if told.is_err() {
+        // The link may not know yet that the primary moved. It looks before the feeds are read again, so that no room
+        // hears of what the log that is asked for it does not have.
+        link.doubt(look);
+    }
+    told
+}
+
+async fn follow_on(
+    link: &Link,
+    look: u64,
+    feeds: &mut Feeds,
+    events: &mpsc::Sender<FeedEvent>,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), RedisError> {
     let forget = mutants::active(Mutant::ForgetFeedCursor) && !feeds.seen.is_empty();
     if forget {
         feeds.seen.clear();
     }
-    feeds.leave_out_what_is_no_feed(&mut connection).await?;
-    let mut missed = feeds.skip_what_is_gone(&mut connection).await? && !forget;
+    feeds.leave_out_what_is_no_feed(connection).await?;
+    let mut missed = feeds.skip_what_is_gone(connection).await? && !forget;
     let mut looked = Instant::now();
     info!("following the feeds");
     loop {
         if missed && events.send(FeedEvent::Missed).await.is_err() {
             return Ok(());
         }
+        if !link.still_leads(look) {
+            info!("the way to Redis is another, and the feeds are read there");
+            return Ok(());
+        }
         let far = feeds.batch.min(link.feed_entries());
-        let read = feeds.read(&mut connection).await?;
+        let read = feeds.read(connection).await?;
         // Far behind, the feeds may have been trimmed under us: ask before `seen` moves past the hole.
         // What this read has of a feed without one comes again with the next.
         let behind = read.iter().any(|entries| entries.len() >= far);
         let is_due = looked.elapsed() >= LOOK;
         missed = false;
         if behind || is_due {
-            feeds.leave_out_what_is_no_feed(&mut connection).await?;
-            missed = feeds.skip_what_is_gone(&mut connection).await?;
+            feeds.leave_out_what_is_no_feed(connection).await?;
+            missed = feeds.skip_what_is_gone(connection).await?;
             looked = Instant::now();
         }
         if missed {

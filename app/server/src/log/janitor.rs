@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{RedisError, Script, aio::ConnectionManager, streams::StreamRangeReply};
+use redis::{RedisError, Script, streams::StreamRangeReply};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
@@ -11,6 +11,7 @@ use super::{
     bounds::{FEED_LEAST, LOG_LEAST, Squeeze, allowed},
     clock::unix_ms,
     link::{Link, PARTITIONS, feed_of},
+    primary::Primary,
     usage::Watched,
 };
 use crate::config::LogBounds;
@@ -153,7 +154,7 @@ impl Janitor {
         Ok(())
     }
 
-    async fn holds_lease(&self, connection: &mut ConnectionManager) -> Result<bool, RedisError> {
+    async fn holds_lease(&self, connection: &mut Primary) -> Result<bool, RedisError> {
         let mut take = self.take_lease.key(LEASE_KEY);
         take.arg(&self.me).arg(LEASE.as_millis() as u64);
         take.invoke_async(connection).await
@@ -162,7 +163,7 @@ impl Janitor {
     /// Returns when anybody spoke last, Unix ms by Redis' clock; none if no feed tells.
     async fn tidy_feeds(
         &self,
-        connection: &mut ConnectionManager,
+        connection: &mut Primary,
         done: &mut Done,
     ) -> Result<Option<u64>, RedisError> {
         let full = self.watched.usage().pressure();
@@ -181,7 +182,7 @@ impl Janitor {
 
     async fn tidy_log(
         &self,
-        connection: &mut ConnectionManager,
+        connection: &mut Primary,
         log: &str,
         clock: &Clock,
         done: &mut Done,
@@ -229,7 +230,7 @@ async fn watch(link: &Link, watched: &Watched) {
 
 /// When a stream took its last entry, Unix ms; none if there is none.
 async fn last_ms(
-    connection: &mut ConnectionManager,
+    connection: &mut Primary,
     stream: &str,
 ) -> Result<Option<u64>, RedisError> {
     let mut last = redis::cmd("XREVRANGE");
@@ -245,7 +246,7 @@ async fn last_ms(
 }
 
 /// A clock that was set far ahead would make every room look silent, and empty them all.
-async fn clocks_agree(connection: &mut ConnectionManager) -> Result<bool, RedisError> {
+async fn clocks_agree(connection: &mut Primary) -> Result<bool, RedisError> {
     let (seconds, _micros): (u64, u64) = redis::cmd("TIME").query_async(connection).await?;
     Ok(seconds.abs_diff(unix_ms() / 1000) < CLOCKS_AGREE.as_secs())
 }

@@ -4,12 +4,15 @@ mod bounds;
 mod clock;
 mod entry;
 mod feeds;
+mod fence;
 mod janitor;
 mod link;
 mod memory;
 mod model;
+mod primary;
 mod redis;
 pub mod splice;
+mod stores;
 mod usage;
 
 use std::time::Duration;

@@ -91,7 +91,7 @@ impl RedisLog {
         let n = new.n.to_string();
         let mut args = vec![&*new.room, sender, &*new.member, &*new.name, &*n, &*new.text];
         args.extend(rest.iter().map(String::as_str));
-        let reply: Vec<String> = self.link.call("rollcall_append_v3", &keys, &args).await?;
+        let reply: Vec<String> = self.link.call_kept("rollcall_append_v3", &keys, &args).await?;
         read_appended(&reply)
     }
 
@@ -161,8 +161,7 @@ impl RedisLog {
     }
 
     pub(super) async fn is_up(&self) -> bool {
-        let mut connection = self.link.connection();
-        redis::cmd("PING").query_async::<()>(&mut connection).await.is_ok()
+        self.link.answers().await
     }
 
     pub(super) fn usage(&self) -> Usage {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 use rollcall_protocol::EntryId;
 use rollcall_server::{
-    config::{Config, LogBounds},
+    config::{Config, LogBounds, RedisSettings},
     log::{Appended, FeedEvent, Link, Log, LogError, MemoryLog, NewEntry, RedisLog},
     metrics::Metrics,
 };
@@ -19,9 +19,12 @@ pub fn bounds() -> LogBounds {
 }
 
 pub fn redis_log(redis: &Redis, bounds: LogBounds) -> Log {
-    let timeout = Duration::from_secs(5);
-    let link = Link::new(&redis.url(), timeout, bounds.feed_entries, Metrics::new());
-    Log::Redis(RedisLog::new(link.expect("an address"), bounds))
+    redis_log_of(&RedisSettings::at(&redis.url(), Duration::from_secs(5)), bounds)
+}
+
+pub fn redis_log_of(settings: &RedisSettings, bounds: LogBounds) -> Log {
+    let link = Link::new(settings, bounds.feed_entries, Metrics::new()).expect("an address");
+    Log::Redis(RedisLog::new(link, bounds))
 }
 
 pub fn memory_log(bounds: LogBounds) -> Log {

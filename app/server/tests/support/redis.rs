@@ -20,7 +20,14 @@ pub struct Redis {
     folder: PathBuf,
     /// What is preloaded, so that its clock can be set and its power fail; none if they cannot.
     faults: Option<PathBuf>,
+    /// More of its settings, as on its command line.
+    settings: Vec<String>,
     process: Option<Child>,
+}
+
+/// `redis-server`, or whatever else this names, such as another version's, or Valkey's.
+fn program() -> String {
+    std::env::var("ROLLCALL_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
 impl Redis {
@@ -28,6 +35,44 @@ impl Redis {
         let mut redis = Self::reserve().await;
         redis.launch().await;
         redis
+    }
+
+    /// More settings, for its next start.
+    pub fn set(&mut self, settings: &[&str]) {
+        self.settings.extend(settings.iter().map(|&word| word.to_owned()));
+    }
+
+    /// The same as a replica of another, once it has all of it.
+    pub async fn start_replica_of(primary: &Self) -> Self {
+        let redis = Self::start().await;
+        redis.follow(primary).await;
+        redis
+    }
+
+    /// Becomes a replica of another, and returns once it has all of it.
+    pub async fn follow(&self, primary: &Self) {
+        self.command(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]).await;
+        primary.command(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]).await;
+        self.command(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]).await;
+        let own = format!("port={},state=online", self.port);
+        primary.until_it_says(&["INFO", "replication"], &own).await;
+        self.until_it_says(&["INFO", "replication"], "master_link_status:up").await;
+    }
+
+    /// Waits until the reply to a command has `text` in it.
+    pub async fn until_it_says(&self, words: &[&str], text: &str) {
+        let says = async {
+            while !self.command(words).await.contains(text) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, says).await;
+        waited.unwrap_or_else(|_| panic!("{words:?} never answers {text}"));
+    }
+
+    /// Where it keeps its files.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
     }
 
     /// The same, with a clock that can be set and a power that can fail.
@@ -56,7 +101,7 @@ impl Redis {
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = free.local_addr().expect("an address").port();
-        Self { port, folder, faults: None, process: None }
+        Self { port, folder, faults: None, settings: Vec::new(), process: None }
     }
 
     pub fn url(&self) -> String {
@@ -90,7 +135,7 @@ impl Redis {
 
     /// Starts the server, with the data of the one before.
     pub async fn launch(&mut self) {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program());
         if let Some(library) = &self.faults {
             command.env("LD_PRELOAD", library).env("CLOCK_AHEAD", self.folder.join("ahead"));
             // That looks for its files in its working directory.
@@ -101,6 +146,7 @@ impl Redis {
             .args(["--appendonly", "yes", "--appendfsync", "always"])
             .arg("--dir")
             .arg(&self.folder)
+            .args(&self.settings)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed: ./scripts/setup --dev");

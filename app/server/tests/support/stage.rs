@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use rollcall_protocol::{Member, PresenceEvent};
 use rollcall_server::{
+    config::RedisSettings,
     log::{FeedEvent, Link, Log, MemoryLog, RedisLog},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, RedisPresence, Seat, Store},
@@ -57,8 +58,8 @@ impl Stage {
     }
 
     pub async fn in_redis(lease: Duration, redis: &Redis) -> Self {
-        let link = Link::new(&redis.url(), Duration::from_secs(5), 1000, Metrics::new());
-        let link = link.expect("an address");
+        let settings = RedisSettings::at(&redis.url(), Duration::from_secs(5));
+        let link = Link::new(&settings, 1000, Metrics::new()).expect("an address");
         let store = Store::Redis(RedisPresence::new(link.clone(), lease));
         Self::new(lease, store, Log::Redis(RedisLog::new(link, bounds()))).await
     }
