@@ -1,22 +1,24 @@
 //! Somebody at the page, in a real browser: what they say goes into its form, and what they see is read from its document.
 
-use std::{collections::BTreeMap, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rollcall_witness::member_of;
+use rollcall_checker::history::{Entered, Gone, Id, Op, Recorder, What};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use super::{Character, Phase, Place, Shared, browser::Browser, hash};
-use crate::history::{Entered, Gone, Id, Op, What};
+use crate::{browser::Browser, hash, member_of};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long the page may take to be loaded and in the room; it tries again by itself.
 const ENTERED: Duration = Duration::from_secs(60);
 /// How long a page may take from the first byte to its first question.
 const LOADED: Duration = Duration::from_secs(10);
-const LENGTH: usize = 40;
+/// By what the document came, and whether the browser takes its origin for a safe one.
+const CAME: &str = "return {
+      protocol: performance.getEntriesByType('navigation')[0]?.nextHopProtocol ?? '', safe: isSecureContext,
+    };";
 
 /// Gives a name, which opens the chat. False while the page does not ask for one yet.
 const JOIN: &str = "const form = document.getElementById('join');
@@ -67,6 +69,13 @@ struct Seen {
     release: String,
 }
 
+/// How the document came.
+#[derive(Debug, Deserialize)]
+struct Came {
+    protocol: String,
+    safe: bool,
+}
+
 /// A line of the conversation: a message has an ID once it is in the log; a word of the page's own has no text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Row {
@@ -75,46 +84,78 @@ struct Row {
     state: Option<String>,
 }
 
+/// By what the page comes over TLS.
+const HTTP_2: &str = "h2";
+
+/// Who sits where.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// The service.
+    pub url: String,
+    /// The client's name, unique in a run.
+    pub name: String,
+    /// Its room.
+    pub room: String,
+    /// What was said up to here was there before the run, and is none of its matter.
+    pub since: Id,
+    /// Over TLS: whose certificates the browser believes whoever signed them; SHA-256 of their public keys in base64.
+    pub keys: Vec<String>,
+    /// When it says something is made of this.
+    pub seed: u64,
+}
+
+/// Those of a run among whom somebody sits at the page.
+pub trait Company: Send + Sync {
+    /// Where everything is written down.
+    fn recorder(&self) -> &Recorder;
+    /// Has something to be said, and writes down that it will be: the operation and its text, which no other has, and
+    /// which neither begins nor ends in white space.
+    fn invoke(&self, client: &str, room: &str) -> (Op, String);
+    /// Whether everybody talks.
+    fn is_talking(&self) -> bool;
+    /// It has entered the room.
+    fn entered(&self);
+    /// The page shows a message.
+    fn shown(&self, room: &str, id: Id, hash: &str);
+    /// One of its operations has an outcome.
+    fn settled(&self, outcome: &What);
+    /// So many of them have none. Told after each look at the page.
+    fn looked(&self, pending: usize);
+}
+
 /// Sits at the page until the run is over.
 ///
 /// # Errors
 ///
 /// If there is no browser, or it dies: then nothing is known of the page.
-pub async fn sit(
-    shared: Arc<Shared>,
-    character: Character,
-    place: Arc<Place>,
-    seed: u64,
+pub async fn sit<C: Company>(
+    company: Arc<C>,
+    visit: Visit,
+    over: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let mut phase = shared.watch();
-    let browser = Browser::start().await?;
-    let room = character.rooms[0].clone();
+    let browser = Browser::start(&visit.keys).await?;
     let mut person = Person {
-        rng: StdRng::seed_from_u64(seed),
+        rng: StdRng::seed_from_u64(visit.seed),
         reading: Reading::default(),
         pending: BTreeMap::new(),
         is_in: false,
         banner: String::new(),
         speaks_at: Instant::now(),
-        shared,
-        name: character.name,
-        room,
-        place,
+        company,
+        visit,
         browser,
     };
-    person.enter(character.rooms).await?;
+    person.enter().await?;
     let done = tokio::select! {
         done = person.live() => done,
-        _ = phase.wait_for(|phase| *phase == Phase::Over) => Ok(Gone::Dismissed),
+        () = over => Ok(Gone::Dismissed),
     };
     person.leave(done).await
 }
 
-struct Person {
-    shared: Arc<Shared>,
-    name: String,
-    room: String,
-    place: Arc<Place>,
+struct Person<C> {
+    company: Arc<C>,
+    visit: Visit,
     browser: Browser,
     rng: StdRng,
     reading: Reading,
@@ -126,14 +167,15 @@ struct Person {
     speaks_at: Instant,
 }
 
-impl Person {
-    async fn enter(&mut self, rooms: Vec<String>) -> anyhow::Result<()> {
-        let (client, role) = (self.name.clone(), "page".to_owned());
-        self.shared.recorder.record(What::Began { client, role, rooms });
+impl<C: Company> Person<C> {
+    async fn enter(&mut self) -> anyhow::Result<()> {
+        let (client, role) = (self.visit.name.clone(), "page".to_owned());
+        let rooms = vec![self.visit.room.clone()];
+        self.company.recorder().record(What::Began { client, role, rooms });
         let until = Instant::now() + ENTERED;
         loop {
             match self.join().await {
-                Ok(true) => return Ok(()),
+                Ok(true) => return self.expect_safe().await,
                 // A fault may be in the way.
                 Ok(false) => ensure!(Instant::now() < until, "the page never asked for a name"),
                 Err(error) if Instant::now() > until => {
@@ -145,14 +187,25 @@ impl Person {
         }
     }
 
+    /// Over TLS the document came by HTTP/2, and what the page needs a safe origin for is there.
+    async fn expect_safe(&self) -> anyhow::Result<()> {
+        if !self.visit.url.starts_with("https:") {
+            return Ok(());
+        }
+        let came: Came = serde_json::from_value(self.browser.run(CAME, &[]).await?)?;
+        ensure!(came.protocol == HTTP_2, "the page came by {:?}, not {HTTP_2}", came.protocol);
+        ensure!(came.safe, "the page's origin is not a safe one");
+        Ok(())
+    }
+
     /// Opens the page and gives a name. False if it does not ask for one.
     async fn join(&self) -> anyhow::Result<bool> {
         // An address that differs only behind the `#` would not be loaded again.
         self.browser.open("about:blank").await?;
-        self.browser.open(&format!("{}/#{}", self.shared.url, self.room)).await?;
+        self.browser.open(&format!("{}/#{}", self.visit.url, self.visit.room)).await?;
         let until = Instant::now() + LOADED;
         while Instant::now() < until {
-            if self.browser.run(JOIN, &[&self.name]).await?.as_bool() == Some(true) {
+            if self.browser.run(JOIN, &[&self.visit.name]).await?.as_bool() == Some(true) {
                 return Ok(true);
             }
             sleep(LOOK_EVERY).await;
@@ -166,8 +219,7 @@ impl Person {
             if let Some(how) = self.look().await? {
                 return Ok(how);
             }
-            let talking = *self.shared.watch().borrow() == Phase::Talking;
-            if talking && self.is_in && Instant::now() >= self.speaks_at {
+            if self.company.is_talking() && self.is_in && Instant::now() >= self.speaks_at {
                 self.speak().await?;
                 let pause = self.rng.random_range(1_000..4_000);
                 self.speaks_at = Instant::now() + Duration::from_millis(pause);
@@ -177,21 +229,23 @@ impl Person {
     }
 
     async fn speak(&mut self) -> anyhow::Result<()> {
-        let (op, text) = self.shared.invoke(&self.name, &self.room, LENGTH);
+        let (op, text) = self.company.invoke(&self.visit.name, &self.visit.room);
         let is_taken = self.browser.run(SAY, &[&text]).await?.as_bool().unwrap_or_default();
         if is_taken {
             self.pending.insert(text, op);
         } else {
             // It never left the form.
-            self.shared.recorder.record(What::Fail { op, code: "not-queued".to_owned() });
+            let refused = What::Fail { op, code: "not-queued".to_owned() };
+            self.company.recorder().record(refused.clone());
+            self.company.settled(&refused);
         }
-        self.count_pending();
+        self.company.looked(self.pending.len());
         Ok(())
     }
 
     /// How it ended, if it did.
     async fn look(&mut self) -> anyhow::Result<Option<Gone>> {
-        let seen = self.browser.run(LOOK, &[&self.room]).await?;
+        let seen = self.browser.run(LOOK, &[&self.visit.room]).await?;
         let seen: Seen =
             serde_json::from_value(seen).context("the page is another than expected")?;
         self.entered(&seen);
@@ -202,7 +256,7 @@ impl Person {
         for row in &seen.rows {
             self.settle(row);
         }
-        self.count_pending();
+        self.company.looked(self.pending.len());
         // A page that asks for a name again has forgotten who sat there.
         let is_over = seen.ended.is_some() || (seen.asks && self.is_in);
         Ok(is_over.then_some(Gone::Expelled))
@@ -216,14 +270,17 @@ impl Person {
         if std::mem::replace(&mut self.is_in, true) {
             return;
         }
-        let (client, room, why) = (self.name.clone(), self.room.clone(), "fresh".to_owned());
+        let Visit { name, room, .. } = self.visit.clone();
+        let (client, why) = (name.clone(), "fresh".to_owned());
         let (replica, release) = (seen.replica.clone(), seen.release.clone());
         let member = member_of(key);
-        self.shared.recorder.record(What::Connected { client, member, replica, release, why });
-        let (client, how, present) = (self.name.clone(), Entered::Fresh, Vec::new());
+        let connected = What::Connected { client, member, replica, release, why };
+        self.company.recorder().record(connected);
+        let (client, how, present) = (name, Entered::Fresh, Vec::new());
         let newest = seen.rows.iter().rev().find_map(|row| row.id.as_ref()?.parse().ok());
         let cursor = newest.unwrap_or_default();
-        self.shared.recorder.record(What::Joined { client, room, how, cursor, present });
+        self.company.recorder().record(What::Joined { client, room, how, cursor, present });
+        self.company.entered();
     }
 
     /// What it says of its connection, when it begins to and when it ends; a countdown is no news.
@@ -235,20 +292,21 @@ impl Person {
         };
         if self.banner.is_empty() != banner.is_empty() {
             banner.clone_into(&mut self.banner);
-            let (client, words) = (self.name.clone(), banner.to_owned());
-            self.shared.recorder.record(What::Banner { client, words });
+            let (client, words) = (self.visit.name.clone(), banner.to_owned());
+            self.company.recorder().record(What::Banner { client, words });
         }
     }
 
     fn read(&mut self, row: &Row) {
-        let (client, room) = (self.name.clone(), self.room.clone());
+        let Visit { name: client, room, since, .. } = self.visit.clone();
         let Some(id) = row.id.as_ref().and_then(|id| id.parse::<Id>().ok()) else {
-            return self.shared.recorder.record(What::Noted { client, room });
+            return self.company.recorder().record(What::Noted { client, room });
         };
         let hash = hash(row.text.as_deref().unwrap_or_default());
-        self.shared.live.delivered(&hash, None);
-        self.place.lock().insert(room.clone(), id);
-        self.shared.recorder.record(What::Shown { client, room, id, hash });
+        self.company.shown(&room, id, &hash);
+        if id > since {
+            self.company.recorder().record(What::Shown { client, room, id, hash });
+        }
     }
 
     /// The page says of a message of ours what became of it.
@@ -256,30 +314,24 @@ impl Person {
         let (Some(text), Some(state)) = (&row.text, &row.state) else { return };
         let is_settled = matches!(state.as_str(), "sent" | "refused" | "unknown");
         let Some(op) = is_settled.then(|| self.pending.remove(text)).flatten() else { return };
-        let (live, id) = (&self.shared.live, row.id.as_ref().and_then(|id| id.parse().ok()));
-        let (count, what) = match state.as_str() {
-            "sent" => (&live.ok, What::Ok { op, id, duplicate: false }),
-            "refused" => (&live.fail, What::Fail { op, code: "refused".to_owned() }),
+        let id = row.id.as_ref().and_then(|id| id.parse().ok());
+        let outcome = match state.as_str() {
+            "sent" => What::Ok { op, id, duplicate: false },
+            "refused" => What::Fail { op, code: "refused".to_owned() },
             // Part of the log is missing, and the page says that nobody knows.
-            _ => (&live.info, What::Info { op, why: "the page does not know".to_owned() }),
+            _ => What::Info { op, why: "the page does not know".to_owned() },
         };
-        count.fetch_add(1, Relaxed);
-        self.shared.recorder.record(what);
-    }
-
-    fn count_pending(&self) {
-        self.place.pending.store(self.pending.len() as u64, Relaxed);
+        self.company.recorder().record(outcome.clone());
+        self.company.settled(&outcome);
     }
 
     async fn leave(self, done: anyhow::Result<Gone>) -> anyhow::Result<()> {
         for (_, op) in self.pending {
             let why = "the page was closed before an answer".to_owned();
-            self.shared.recorder.record(What::Info { op, why });
+            self.company.recorder().record(What::Info { op, why });
         }
         let how = *done.as_ref().unwrap_or(&Gone::Vanished);
-        self.shared.recorder.record(What::Gone { client: self.name, how });
-        self.place.pending.store(0, Relaxed);
-        self.place.lock().clear();
+        self.company.recorder().record(What::Gone { client: self.visit.name, how });
         self.browser.close().await;
         done.map(drop)
     }
