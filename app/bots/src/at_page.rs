@@ -28,25 +28,29 @@ pub struct Seat {
     phase: watch::Receiver<Phase>,
     progress: watch::Sender<Progress>,
     entered: watch::Sender<bool>,
+    rooms: Vec<String>,
     /// The newest message that the page shows, by room.
     shown: Mutex<BTreeMap<String, Id>>,
     caught_up: AtomicBool,
 }
 
 impl Seat {
-    /// A seat, and whether it is taken.
-    pub fn new(shared: Shared) -> (Self, watch::Receiver<bool>) {
+    /// A seat in these rooms, and whether it is taken.
+    pub fn new(shared: Shared, rooms: Vec<String>) -> (Self, watch::Receiver<bool>) {
         let Shared { script, phase, progress } = shared;
         let (entered, is_taken) = watch::channel(false);
         let (shown, caught_up) = (Mutex::default(), AtomicBool::new(false));
-        (Self { script, phase, progress, entered, shown, caught_up }, is_taken)
+        (Self { script, phase, progress, entered, rooms, shown, caught_up }, is_taken)
     }
 
     fn has_all(&self, heads: &BTreeMap<String, EntryId>) -> bool {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let behind =
-            |(room, id): (&String, &Id)| heads.get(room).is_some_and(|head| *id < (*head).into());
-        !shown.is_empty() && !shown.iter().any(behind)
+        let is_shown = |room: &String| {
+            heads
+                .get(room)
+                .is_none_or(|head| shown.get(room).is_some_and(|id| *id >= (*head).into()))
+        };
+        self.rooms.iter().all(is_shown)
     }
 }
 

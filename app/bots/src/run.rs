@@ -123,10 +123,10 @@ async fn gather(
     since: &BTreeMap<String, EntryId>,
 ) -> anyhow::Result<()> {
     if options.page {
-        // Where the cast talks, of whom the most is heard.
-        let room = &rooms[0];
-        let since = since.get(room).copied().unwrap_or(EntryId::ZERO);
-        stage.gather_at_page(room, since, &options.page_key).await?;
+        // The page enters those of the cast by itself, and is asked to speak where they are heard most.
+        let since = |room: &String| since.get(room).copied().unwrap_or(EntryId::ZERO);
+        let of_page = cast.rooms.iter().map(|scene| (scene.name.clone(), since(&scene.name)));
+        stage.gather_at_page(&rooms[0], of_page.collect(), &options.page_key).await?;
     }
     let size = options.clients.saturating_sub(cast.characters().len());
     stage.gather_audience(size, rooms, options.rate).await?;

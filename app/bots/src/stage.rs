@@ -115,22 +115,22 @@ impl Stage {
         Ok(())
     }
 
-    /// Brings in somebody who sits at the page, in the browser. Of the room only what comes after `since` is this run's
-    /// matter; of certificates the browser believes those with these keys, whoever signed them.
+    /// Brings in somebody who sits at the page, in the browser, and speaks in one of these rooms, of which only what comes
+    /// after these entries is this run's matter. The browser believes certificates with these keys, whoever signed them.
     pub async fn gather_at_page(
         &mut self,
         room: &str,
-        since: EntryId,
+        rooms: BTreeMap<String, EntryId>,
         keys: &[String],
     ) -> anyhow::Result<()> {
         let (phase, progress) = (self.phase.subscribe(), self.progress.clone());
-        let (seat, mut is_taken) =
-            at_page::Seat::new(Shared { script: self.script.clone(), phase, progress });
+        let shared = Shared { script: self.script.clone(), phase, progress };
+        let (seat, mut is_taken) = at_page::Seat::new(shared, rooms.keys().cloned().collect());
         let visit = Visit {
             url: self.url.clone(),
             name: at_page::NAME.to_owned(),
             room: room.to_owned(),
-            since: since.into(),
+            rooms: rooms.into_iter().map(|(room, since)| (room, since.into())).collect(),
             keys: keys.to_vec(),
             seed: self.seed,
         };

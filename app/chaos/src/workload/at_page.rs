@@ -26,7 +26,7 @@ pub async fn sit(shared: Arc<Shared>, character: Character, place: Arc<Place>, s
         url: shared.url.clone(),
         name: character.name,
         room: character.rooms[0].clone(),
-        since: Id::default(),
+        rooms: character.rooms.into_iter().map(|room| (room, Id::default())).collect(),
         keys: Vec::new(),
         seed,
     };
