@@ -80,8 +80,9 @@ pub struct Report {
     pub abrupt_closes: u64,
     pub moves_per_client: f64,
     pub most_moves: u32,
-    pub silence_ms: Longest,
-    pub send_ms: Longest,
+    pub silence_ms: Spread,
+    pub send_ms: Spread,
+    pub delivery_ms: Spread,
     ok: bool,
     promises: Vec<Held>,
     details: Vec<String>,
@@ -91,7 +92,8 @@ pub struct Report {
 
 /// Of some times, milliseconds.
 #[derive(Debug, Default, Deserialize)]
-pub struct Longest {
+pub struct Spread {
+    pub p99: f64,
     pub max: f64,
 }
 

@@ -73,6 +73,8 @@ pub struct Felt {
     pub silence_ms: f64,
     /// From a `send` until it was acknowledged, at most.
     pub slowest_send_ms: f64,
+    /// From a `send` to its delivery, in 99 of 100.
+    pub delivery_p99_ms: f64,
 }
 
 impl Outcome {
@@ -161,6 +163,7 @@ impl Report {
             most_moves: self.most_moves,
             silence_ms: self.silence_ms.max,
             slowest_send_ms: self.send_ms.max,
+            delivery_p99_ms: self.delivery_ms.p99,
         }
     }
 }

@@ -20,7 +20,10 @@ const FEWER: usize = 2;
 const HAPROXY: &str = "haproxy:3.0";
 const REDIS: &str = "redis:8.0";
 
-const MOVED_ONCE: Promise = Promise::Unnoticed { rolls: 1 };
+/// How long messages take is in the table, and not judged but for the two seconds after which one is `late`: a browser,
+/// Ansible and three replicas on one machine take their share of it.
+const MOVED_ONCE: Promise = Promise::Slower { rolls: 1 };
+const UNMOVED: Promise = Promise::Slower { rolls: 0 };
 
 /// A row of the table.
 #[derive(Debug)]
@@ -101,7 +104,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "certificate",
         change: "HAProxy: certificate",
-        promise: Promise::Untouched,
+        promise: UNMOVED,
         min_ready: 3,
         prepare: |scene| Box::pin(at_rest(scene, REPLICAS.len())),
         run: |scene| Box::pin(certified_anew(scene)),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Outcome, Row};
 
-const HEAD: [&str; 8] = [
+const HEAD: [&str; 9] = [
     "change",
     "lost, twice, reordered",
     "failed requests",
@@ -14,6 +14,7 @@ const HEAD: [&str; 8] = [
     "moves per client",
     "silence",
     "slowest send",
+    "delivery p99",
     "held",
 ];
 
@@ -81,6 +82,7 @@ impl fmt::Display for Line {
             moves,
             format!("{} ms", felt.silence_ms),
             format!("{} ms", felt.slowest_send_ms),
+            format!("{} ms", felt.delivery_p99_ms),
             if *passed { "yes" } else { "**no**" }.to_owned(),
         ];
         write!(f, "| {} |", cells.join(" | "))
@@ -109,7 +111,7 @@ mod tests {
         let told = table.to_string();
         let lines: Vec<_> = told.lines().collect();
         assert_eq!(lines.len(), 5, "{told}");
-        assert!(lines.iter().all(|line| line.matches('|').count() == 9), "{told}");
+        assert!(lines.iter().all(|line| line.matches('|').count() == 10), "{told}");
         assert!(lines[2].ends_with("| yes |") && lines[3].ends_with("| **no** |"), "{told}");
         assert!(lines[2].contains("| 0 of 900 |") && lines[3].starts_with("| release: rollback |"));
     }
