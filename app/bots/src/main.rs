@@ -1,5 +1,7 @@
 //! The cast, the audience, and the roll call that proves that nobody lost a message.
 
+mod asker;
+mod at_page;
 mod audience;
 mod cast;
 mod command;
@@ -26,6 +28,7 @@ use std::{
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_checker::history::{Phase, Recorder};
+use rollcall_client::Tls;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -57,6 +60,9 @@ struct StageOptions {
     /// The service.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
+    /// Authorities to believe where the service is `https://`, in PEM.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Another cast than the built-in heist crew: a TOML file.
     #[arg(long, value_name = "FILE")]
     cast: Option<PathBuf>,
@@ -99,6 +105,15 @@ struct RunOptions {
     /// How long everybody may take to be live before COMMAND.
     #[arg(long = "max-wait", value_name = "SECONDS", default_value_t = 60.0)]
     max_wait_seconds: f64,
+    /// One more client, who sits at the page in a real browser.
+    #[arg(long)]
+    page: bool,
+    /// Whose certificates that browser believes, whoever signed them: SHA-256 of a public key in base64. May be repeated.
+    #[arg(long, value_name = "HASH")]
+    page_key: Vec<String>,
+    /// A new connection for each request of the probe, as always with --ca.
+    #[arg(long)]
+    new_connections: bool,
     /// What the whole audience says per second.
     #[arg(long, default_value_t = 10.0)]
     rate: f64,
@@ -119,6 +134,8 @@ enum Promise {
     Roll,
     /// One to a release that is known to be slow: how long messages take is not judged.
     SlowRoll,
+    /// A planned change of the store: nobody moves, and sends wait for two seconds at most.
+    Store,
     /// A replica is killed: nothing is lost and everybody is back at once.
     Kill,
     /// Something that all need is away for a while: nothing is lost and everybody is back after it.
@@ -131,6 +148,7 @@ impl From<Promise> for Phase {
             Promise::Quiet => Self::Quiet,
             Promise::Roll => Self::Roll,
             Promise::SlowRoll => Self::SlowRoll,
+            Promise::Store => Self::Store,
             Promise::Kill => Self::Kill,
             Promise::Outage => Self::Outage,
         }
@@ -143,6 +161,13 @@ impl StageOptions {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         Cast::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    fn tls(&self) -> anyhow::Result<Option<Tls>> {
+        let Some(path) = &self.ca else { return Ok(None) };
+        let context = || format!("cannot read {}", path.display());
+        let pem = std::fs::read(path).with_context(context)?;
+        Tls::trusting(&pem).map(Some).with_context(context)
     }
 }
 
@@ -207,7 +232,7 @@ async fn talk(options: &StageOptions, interrupt: &CancellationToken) -> anyhow::
     let cast = options.cast()?;
     // Nobody judges it.
     let script = Script::new(Recorder::create(Path::new("/dev/null"))?);
-    let mut stage = Stage::new(&options.url, 0, script);
+    let mut stage = Stage::new(&options.url, options.tls()?, 0, script);
     let gathered = interrupt.run_until_cancelled(stage.gather_cast(&cast)).await;
     if let Some(gathered) = gathered {
         gathered?;

@@ -1,13 +1,12 @@
-//! The HTTP probe: a steady stream of requests through HAProxy, on kept-alive connections.
+//! The HTTP probe: a steady stream of requests through HAProxy.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
-use reqwest::{Client, Response};
 use rollcall_checker::history::{Gone, What};
+use rollcall_client::new_key;
 use rollcall_protocol::{EntryId, ServerFrame};
 use serde_json::json;
 use tokio::{
@@ -16,7 +15,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
+use url::Url;
+
 use crate::{
+    asker::{Answer, Asker},
     phase::{Phase, quiet},
     voice::Script,
 };
@@ -24,18 +26,17 @@ use crate::{
 const PER_SECOND: f64 = 100.0;
 /// One `POST` goes out for so many `GET`s at most; each waits for the one before.
 const GETS_A_POST: u32 = 50;
-/// An answer that takes longer is a failure.
-const TIME_LIMIT: Duration = Duration::from_secs(2);
 /// Requests under way at a time; a server that answers none gets no more.
 const AT_A_TIME: usize = 64;
 /// How often what is unknown at the end is asked once more, each after a pause of one `POST`.
 const LAST_TRIES: u32 = 10;
 
 /// What is asked, and as whom.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Probe {
-    client: Client,
-    messages: String,
+    asker: Asker,
+    messages: Url,
+    newest: Url,
     room: String,
     key: String,
     script: Script,
@@ -45,16 +46,11 @@ impl Probe {
     /// The probe's name in the rooms.
     pub const NAME: &str = "Probe";
 
-    /// Asks `url` for the history of `room`, and posts there with `key`.
-    pub fn new(url: &str, room: &str, key: String, script: Script) -> anyhow::Result<Self> {
-        let client = Client::builder()
-            .timeout(TIME_LIMIT)
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(8)
-            .build()
-            .context("cannot set up the HTTP probe")?;
+    /// Asks `url` for the history of `room`, and posts there with a key of its own.
+    pub fn new(asker: Asker, url: &str, room: &str, script: Script) -> anyhow::Result<Self> {
         let messages = format!("{}/api/v1/rooms/{room}/messages", url.trim_end_matches('/'));
-        Ok(Self { client, messages, room: room.to_owned(), key, script })
+        let (newest, messages) = (format!("{messages}?limit=5").parse()?, messages.parse()?);
+        Ok(Self { asker, messages, newest, room: room.to_owned(), key: new_key(), script })
     }
 
     /// Probes until the phase says to be quiet; requests under way are waited for.
@@ -66,10 +62,10 @@ impl Probe {
         recorder.record(What::Gone { client: Self::NAME.to_owned(), how: Gone::Dismissed });
     }
 
-    fn asked(&self, outcome: Result<Duration, String>) {
+    fn asked(&self, outcome: Result<Duration, String>, send: bool) {
         let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let (ok, took) = (outcome.is_ok(), outcome.as_ref().map_or(0, |took| micros(*took)));
-        self.script.recorder.record(What::Asked { ok, took, why: outcome.err() });
+        self.script.recorder.record(What::Asked { ok, took, why: outcome.err(), send });
     }
 
     async fn get_all(self, mut phase: watch::Receiver<Phase>) {
@@ -89,23 +85,20 @@ impl Probe {
                     });
                 }
                 Some(outcome) = gets.join_next() => {
-                    self.asked(outcome.unwrap_or_else(|error| Err(error.to_string())));
+                    self.asked(outcome.unwrap_or_else(|error| Err(error.to_string())), false);
                 }
                 () = quiet(&mut phase) => break,
             }
         }
         while let Some(outcome) = gets.join_next().await {
-            self.asked(outcome.unwrap_or_else(|error| Err(error.to_string())));
+            self.asked(outcome.unwrap_or_else(|error| Err(error.to_string())), false);
         }
     }
 
     async fn get(&self) -> Result<Duration, String> {
         let started = Instant::now();
-        let answer = self.client.get(format!("{}?limit=5", self.messages)).send().await;
-        let answer = answer.map_err(|error| format!("GET: {}", causes(&error)))?;
-        let status = answer.status();
-        // The body counts: an answer cut short is no answer.
-        answer.bytes().await.map_err(|error| format!("GET body: {}", causes(&error)))?;
+        let answer = self.asker.ask(&self.newest, None).await;
+        let Answer { status, .. } = answer.map_err(|error| format!("GET: {error}"))?;
         if !status.is_success() {
             return Err(format!("GET: {status}"));
         }
@@ -126,7 +119,7 @@ impl Probe {
             let outcome = loop {
                 let started = Instant::now();
                 let outcome = self.post(n, &text).await;
-                self.asked(outcome.as_ref().map(|_| started.elapsed()).map_err(Clone::clone));
+                self.asked(outcome.as_ref().map(|_| started.elapsed()).map_err(Clone::clone), true);
                 let is_over = !matches!(*phase.borrow(), Phase::Talk);
                 tries += u32::from(is_over);
                 if outcome.is_ok() || tries > LAST_TRIES {
@@ -144,31 +137,18 @@ impl Probe {
     /// The entry, if the server still knew, and whether an earlier try had put it there.
     async fn post(&self, n: u64, text: &str) -> Result<(Option<EntryId>, bool), String> {
         let body = json!({ "client": self.key, "name": Self::NAME, "n": n, "text": text });
-        let answer = self.client.post(&self.messages).json(&body).send().await;
-        let answer = answer.map_err(|error| format!("POST: {}", causes(&error)))?;
-        acknowledged(answer).await
+        let answer = self.asker.ask(&self.messages, Some(&body)).await;
+        acknowledged(&answer.map_err(|error| format!("POST: {error}"))?)
     }
 }
 
-async fn acknowledged(answer: Response) -> Result<(Option<EntryId>, bool), String> {
-    let status = answer.status();
-    let body = answer.text().await.map_err(|error| format!("POST body: {}", causes(&error)))?;
+fn acknowledged(Answer { status, body }: &Answer) -> Result<(Option<EntryId>, bool), String> {
+    let told = String::from_utf8_lossy(body);
     if !status.is_success() {
-        return Err(format!("POST: {status}: {body}"));
+        return Err(format!("POST: {status}: {told}"));
     }
-    match serde_json::from_str(&body) {
+    match serde_json::from_slice(body) {
         Ok(ServerFrame::Ack { id, duplicate, .. }) => Ok((id, duplicate)),
-        _ => Err(format!("POST: not an ack: {body}")),
+        _ => Err(format!("POST: not an ack: {told}")),
     }
-}
-
-/// reqwest's own words do not name the cause.
-fn causes(error: &reqwest::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        words = format!("{words}: {inner}");
-        cause = inner.source();
-    }
-    words
 }

@@ -81,7 +81,7 @@ pub fn of(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) 
         none("nothing_exercised").quiet(),
     ];
     match phase.phase {
-        Phase::Quiet | Phase::Roll | Phase::SlowRoll => {
+        Phase::Quiet | Phase::Roll | Phase::SlowRoll | Phase::Store => {
             promises.extend(unnoticed(report, before, phase));
         }
         Phase::Kill | Phase::Outage => promises.extend(survived(report, phase)),
@@ -113,7 +113,17 @@ fn unnoticed(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigure
         none("moves_per_client").figure(phase.moves_per_client).note(moves(phase)),
         none("silence_ms.max").figure(tenth(phase.silence.max_ms)).unit("ms"),
     ];
-    if phase.phase != Phase::SlowRoll {
+    if phase.phase == Phase::Store {
+        let longest = phase.send.max_ms;
+        let waited = none("late").figure(tenth(longest)).unit("ms");
+        promises.push(Held {
+            name: "send_ms.max",
+            bound: 2_000.0,
+            held: waited.held && longest <= 2_000.0,
+            ..waited
+        });
+    }
+    if matches!(phase.phase, Phase::Quiet | Phase::Roll) {
         let (p99, longest) = (phase.delivery.p99_ms, phase.delivery.max_ms);
         let slow = |name, figure: f64, bound| Held {
             figure: tenth(figure),
@@ -232,7 +242,8 @@ mod tests {
 
     #[test]
     fn whatever_the_checker_finds_breaks_a_promise_that_people_see() {
-        for phase in [Phase::Quiet, Phase::Roll, Phase::SlowRoll, Phase::Kill, Phase::Outage] {
+        let promised = [Phase::Quiet, Phase::Roll, Phase::SlowRoll, Phase::Store];
+        for phase in promised.into_iter().chain([Phase::Kill, Phase::Outage]) {
             let sound = checked(phase);
             let broken = |report: &Report| -> Vec<&'static str> {
                 let promises = of(report, None, &report.figures.phases[0]);

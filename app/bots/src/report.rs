@@ -64,6 +64,8 @@ pub struct Report {
     pub late: u64,
     pub requests: u64,
     pub failed_requests: u64,
+    /// Requests of the probe that had a message, and failed where it may go again.
+    pub retried_sends: u64,
     pub leave_join_flaps: u64,
     pub forced_closes: u64,
     pub abrupt_closes: u64,
@@ -78,6 +80,8 @@ pub struct Report {
     pub delivery_ms: Spread,
     /// The same before it.
     pub delivery_before_ms: Spread,
+    /// From `send` until it was acknowledged, while the command ran.
+    pub send_ms: Spread,
     pub request_ms: Spread,
     /// Connections on the busiest replica by those on the idlest; none if one has no client.
     pub balance: Option<f64>,
@@ -124,6 +128,7 @@ impl Report {
             late: count("late"),
             requests: sum(|phase| phase.requests),
             failed_requests: sum(|phase| phase.failed_requests),
+            retried_sends: sum(|phase| phase.retried_sends),
             leave_join_flaps: count("leave_join_flaps"),
             forced_closes: sum(|phase| phase.forced),
             abrupt_closes: sum(|phase| phase.abrupt),
@@ -134,6 +139,7 @@ impl Report {
             silence_ms: phase.silence.into(),
             delivery_ms: phase.delivery.into(),
             delivery_before_ms: before.map(|it| it.delivery.into()).unwrap_or_default(),
+            send_ms: phase.send.into(),
             request_ms: phase.request.into(),
             balance: phase.balance,
             connections: phase.connections.clone(),

@@ -53,6 +53,7 @@ fn headline(report: &Report, paint: Paint) -> String {
     let what = match report.promise {
         Phase::Roll | Phase::SlowRoll => format!("{} → {}", releases.before, releases.after),
         Phase::Quiet => "nothing was to be noticed".to_owned(),
+        Phase::Store => "the store has changed".to_owned(),
         Phase::Kill => "a replica was killed".to_owned(),
         Phase::Outage => "something was away".to_owned(),
     };
@@ -88,7 +89,9 @@ fn line(promise: &Held, paint: Paint) -> String {
 fn closing(report: &Report, containers: &[String], paint: Paint) -> String {
     if report.ok {
         let words = match report.promise {
-            Phase::Quiet | Phase::Roll | Phase::SlowRoll => "Everyone is here. Nobody noticed.",
+            Phase::Quiet | Phase::Roll | Phase::SlowRoll | Phase::Store => {
+                "Everyone is here. Nobody noticed."
+            }
             Phase::Kill | Phase::Outage => "Everyone is back. Nothing is missing.",
         };
         return format!("\n  {}\n\n", paint.good(words));

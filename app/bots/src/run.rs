@@ -10,7 +10,7 @@ use rollcall_checker::{
     check_file,
     history::{Phase, Recorder, What},
 };
-use rollcall_client::new_key;
+use rollcall_client::Tls;
 use rollcall_protocol::EntryId;
 use tokio::{
     task::spawn_blocking,
@@ -19,7 +19,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    RunOptions, audience,
+    RunOptions,
+    asker::Asker,
+    audience,
     cast::Cast,
     command::Running,
     containers,
@@ -52,13 +54,14 @@ pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow:
     let recorder = recorder(options, &history)?;
     recorder.record(What::Run { seed, mutant: None });
     // And the probe.
-    let clients = options.clients.max(cast.characters().len()) as u64 + 1;
+    let clients = options.clients.max(cast.characters().len()) as u64 + 1 + u64::from(options.page);
     recorder.record(What::Cast { clients, probe: true, strangers: true });
     let script = Script::new(recorder.clone());
-    let probe = Probe::new(&options.stage.url, audience::ROOMS[0], new_key(), script.clone())?;
-    let mut stage = Stage::new(&options.stage.url, seed, script);
+    let tls = options.stage.tls()?;
+    let probe = probe(options, tls.as_ref(), script.clone())?;
+    let mut stage = Stage::new(&options.stage.url, tls, seed, script);
     let before = async {
-        let gathering = gather(&mut stage, options, &cast, &rooms);
+        let gathering = gather(&mut stage, options, &cast, &rooms, &since);
         let gathered = timeout(options.max_wait(), gathering).await;
         gathered.ok().with_context(|| too_late(&stage, options))??;
         eprintln!("{} clients are live; seed {seed}", options.clients);
@@ -97,6 +100,15 @@ fn all_rooms(cast: &Cast) -> Vec<String> {
     cast.chain(audience::ROOMS.map(str::to_owned)).collect()
 }
 
+fn probe(options: &RunOptions, tls: Option<&Tls>, script: Script) -> anyhow::Result<Probe> {
+    let url = &options.stage.url;
+    let asker = match options.new_connections || tls.is_some() {
+        true => Asker::anew(url, tls)?,
+        false => Asker::kept()?,
+    };
+    Probe::new(asker, url, audience::ROOMS[0], script)
+}
+
 fn too_late(stage: &Stage, options: &RunOptions) -> String {
     let (limit, url) = (options.max_wait_seconds, &options.stage.url);
     let why = stage.obstacle().unwrap_or_else(|| "is the stack up?".to_owned());
@@ -108,7 +120,14 @@ async fn gather(
     options: &RunOptions,
     cast: &Cast,
     rooms: &[String],
+    since: &BTreeMap<String, EntryId>,
 ) -> anyhow::Result<()> {
+    if options.page {
+        // The page enters those of the cast by itself, and is asked to speak where they are heard most.
+        let since = |room: &String| since.get(room).copied().unwrap_or(EntryId::ZERO);
+        let of_page = cast.rooms.iter().map(|scene| (scene.name.clone(), since(&scene.name)));
+        stage.gather_at_page(&rooms[0], of_page.collect(), &options.page_key).await?;
+    }
     let size = options.clients.saturating_sub(cast.characters().len());
     stage.gather_audience(size, rooms, options.rate).await?;
     stage.gather_cast(cast).await?;

@@ -8,8 +8,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use futures_util::{StreamExt, stream};
-use rollcall_client::Config;
+use rollcall_checker::history::What;
+use rollcall_client::{Config, Tls};
 use rollcall_protocol::{EntryId, RoomCursor};
+use rollcall_witness::page::{self, Visit};
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
@@ -17,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    at_page,
     audience::{self, Seat},
     cast::{self, Cast, Character},
     participant::{Heard, Participant, Shared},
@@ -39,6 +42,7 @@ struct Ticket {
 /// All who take part, and where they are in the run.
 pub struct Stage {
     url: String,
+    tls: Option<Tls>,
     seed: u64,
     script: Script,
     phase: watch::Sender<Phase>,
@@ -49,9 +53,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new(url: &str, seed: u64, script: Script) -> Self {
+    /// Over TLS `tls` says whom to believe.
+    pub fn new(url: &str, tls: Option<Tls>, seed: u64, script: Script) -> Self {
         Self {
             url: url.to_owned(),
+            tls,
             seed,
             script,
             phase: watch::Sender::new(Phase::Talk),
@@ -106,6 +112,40 @@ impl Stage {
         };
         let seats = (0..size).filter_map(seat).collect();
         self.speakers.spawn(audience::chatter(seats, rate, self.seed, self.phase.subscribe()));
+        Ok(())
+    }
+
+    /// Brings in somebody who sits at the page, in the browser, and speaks in one of these rooms, of which only what comes
+    /// after these entries is this run's matter. The browser believes certificates with these keys, whoever signed them.
+    pub async fn gather_at_page(
+        &mut self,
+        room: &str,
+        rooms: BTreeMap<String, EntryId>,
+        keys: &[String],
+    ) -> anyhow::Result<()> {
+        let (phase, progress) = (self.phase.subscribe(), self.progress.clone());
+        let shared = Shared { script: self.script.clone(), phase, progress };
+        let (seat, mut is_taken) = at_page::Seat::new(shared, rooms.keys().cloned().collect());
+        let visit = Visit {
+            url: self.url.clone(),
+            name: at_page::NAME.to_owned(),
+            room: room.to_owned(),
+            rooms: rooms.into_iter().map(|(room, since)| (room, since.into())).collect(),
+            keys: keys.to_vec(),
+            seed: self.seed,
+        };
+        let (mut phase, recorder) = (self.phase.subscribe(), self.script.recorder.clone());
+        self.participants.spawn(async move {
+            let over = async {
+                // If nobody leads the run any more, it is over as well.
+                let _over = phase.wait_for(|phase| matches!(phase, Phase::Stop)).await;
+            };
+            if let Err(error) = page::sit(Arc::new(seat), visit, over).await {
+                tracing::error!("at the page: {error:#}");
+                recorder.record(What::Incomplete { why: format!("at the page: {error:#}") });
+            }
+        });
+        is_taken.wait_for(|is_taken| *is_taken).await.context("nobody came to the page")?;
         Ok(())
     }
 
@@ -165,7 +205,7 @@ impl Stage {
     fn config(&self, name: String, rooms: &[String]) -> Config {
         let room = |room: &String| RoomCursor { room: room.clone(), after: None };
         let rooms = rooms.iter().map(room).collect();
-        Config { rooms, ..Config::new(&self.url, &name, &[]) }
+        Config { rooms, tls: self.tls.clone(), ..Config::new(&self.url, &name, &[]) }
     }
 
     /// Connects everybody, some at a time, and returns their voices by name.

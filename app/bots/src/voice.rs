@@ -32,10 +32,26 @@ impl Script {
     /// A new operation, and its text: the words, and behind them in white space, which nobody sees, a number of their
     /// own. Then a text can be told from the same words said another time.
     pub fn invoke(&self, client: &str, room: &str, words: &str) -> (Op, String) {
+        self.invoke_marked(client, room, |run, op| {
+            let mark = format!("{run:b}{op:b}");
+            let mark = mark.chars().map(|bit| if bit == '1' { '\t' } else { ' ' });
+            words.chars().chain(mark).collect()
+        })
+    }
+
+    /// The same with a number that people see: the page takes white space away at the end.
+    pub fn invoke_in_sight(&self, client: &str, room: &str, words: &str) -> (Op, String) {
+        self.invoke_marked(client, room, |run, op| format!("{words} ({run:x}-{op})"))
+    }
+
+    fn invoke_marked(
+        &self,
+        client: &str,
+        room: &str,
+        marked: impl FnOnce(u64, Op) -> String,
+    ) -> (Op, String) {
         let op = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
-        let mark = format!("{:b}{op:b}", self.run);
-        let mark = mark.chars().map(|bit| if bit == '1' { '\t' } else { ' ' });
-        let text: String = words.chars().chain(mark).collect();
+        let text = marked(self.run, op);
         let (client, room, hash) = (client.to_owned(), room.to_owned(), hash(&text));
         self.recorder.record(What::Invoke { op, client, room, hash });
         (op, text)

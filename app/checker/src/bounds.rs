@@ -22,6 +22,8 @@ pub(super) struct Bounds {
     pub delivery_ms: Option<(f64, f64)>,
     /// Nobody who is there is said to come or go.
     pub flaps: bool,
+    /// A send may fail that goes again and is taken then.
+    pub retries: bool,
 }
 
 impl From<Phase> for Bounds {
@@ -32,16 +34,20 @@ impl From<Phase> for Bounds {
             silence_p99_ms: None,
             delivery_ms: Some((50.0, 500.0)),
             flaps: false,
+            retries: false,
         };
         match phase {
             Phase::Quiet | Phase::Roll => unnoticed,
             Phase::SlowRoll => Self { delivery_ms: None, ..unnoticed },
+            // What takes longer than two seconds is `late` here as everywhere.
+            Phase::Store => Self { delivery_ms: None, retries: true, ..unnoticed },
             Phase::Kill => Self {
                 losses: true,
                 silence_ms: Some(6_000),
                 silence_p99_ms: Some(1_000.0),
                 delivery_ms: None,
                 flaps: false,
+                retries: true,
             },
             Phase::Outage => Self {
                 losses: true,
@@ -49,6 +55,7 @@ impl From<Phase> for Bounds {
                 silence_p99_ms: None,
                 delivery_ms: None,
                 flaps: true,
+                retries: true,
             },
         }
     }

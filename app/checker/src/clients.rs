@@ -195,6 +195,13 @@ impl Clients {
         views
     }
 
+    /// Those at pages that have shown a room, from which message on each needs to see it.
+    pub fn at_pages(&self, healed: Place) -> Vec<(Seat, Id)> {
+        let mut views = self.staying(healed);
+        views.retain(|(seat, it)| it.stay == Stay::In && self.is(seat.client, Role::Page));
+        views.into_iter().map(|(seat, view)| (seat, view.first)).collect()
+    }
+
     /// Everything in the log since it came has reached the clients that are there.
     pub fn find_unseen(&self, book: &mut Book, logs: &Logs, entries: &Entries, healed: Place) {
         for (seat, view) in self.told(healed) {

@@ -104,10 +104,14 @@ pub struct PhaseFigures {
     pub silence: Durations,
     /// From `send` to delivery, of what was sent before it was done.
     pub delivery: Durations,
+    /// From `send` to its acknowledgement, of the same.
+    pub send: Durations,
     /// Requests of the probe.
     pub requests: u64,
     /// Of those, failed.
     pub failed_requests: u64,
+    /// Of those, failed where that is allowed to a message that goes again.
+    pub retried_sends: u64,
     /// How long those took that did not fail.
     pub request: Durations,
     /// Messages refused for good.

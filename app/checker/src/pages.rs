@@ -58,6 +58,12 @@ impl Screens {
                 _ => {}
             }
         }
+        // One that shows nothing at all lacks whatever was said since it was there.
+        for (seat, first) in clients.at_pages(healed) {
+            if let Some(log) = logs.of(seat.room).filter(|_| !self.0.contains_key(&seat)) {
+                tell(book, seat, healed, log.after(first).to_vec());
+            }
+        }
     }
 }
 

@@ -36,8 +36,9 @@ pub(super) struct Span {
     pub turned: Vec<Turned>,
     pub counts: Counts,
     pub requests: Histogram,
-    /// Of what was sent before the end.
+    /// Of what was sent before the end: until somebody was given it, and until its sender was told that it is taken.
     pub delivery: Histogram,
+    pub sends: Histogram,
     /// Replicas that lost a connection.
     pub suspects: BTreeSet<Name>,
 }
@@ -71,6 +72,7 @@ pub(super) struct Counts {
     pub flaps: u64,
     pub requests: u64,
     pub failed_requests: u64,
+    pub retried_sends: u64,
     pub failed_sends: u64,
     pub said: u64,
     /// Acknowledged after what was to be done was done.
@@ -102,6 +104,7 @@ impl Span {
             counts: Counts::default(),
             requests: Histogram::default(),
             delivery: Histogram::default(),
+            sends: Histogram::default(),
             suspects: BTreeSet::new(),
         }
     }
@@ -109,6 +112,11 @@ impl Span {
     /// Whether the phase is one in which the bounds of a roll hold.
     pub fn is_roll(&self) -> bool {
         matches!(self.phase, Phase::Roll | Phase::SlowRoll)
+    }
+
+    /// Whether this was sent while that was done which the phase is about.
+    fn covers(&self, sent: u64) -> bool {
+        sent >= self.begun.at && self.ended.is_none_or(|(ended, _)| sent <= ended)
     }
 
     fn most_moves(&self) -> u32 {
@@ -200,11 +208,13 @@ impl Phases {
         }
     }
 
-    /// What was sent at `sent` was acknowledged.
-    pub fn acknowledged(&mut self, sent: u64) {
-        if let Some(span) = &mut self.open {
-            let is_after = span.ended.is_some_and(|(ended, _)| sent >= ended);
-            span.counts.said_after += u64::from(is_after);
+    /// What was sent at `sent` was acknowledged so late. None if nobody looked when that was.
+    pub fn acknowledged(&mut self, sent: u64, late: Option<u64>) {
+        let Some(span) = &mut self.open else { return };
+        let is_after = span.ended.is_some_and(|(ended, _)| sent >= ended);
+        span.counts.said_after += u64::from(is_after);
+        if let Some(late) = late.filter(|_| span.covers(sent)) {
+            span.sends.add(late);
         }
     }
 
@@ -221,20 +231,22 @@ impl Phases {
     /// What was sent at `sent` was delivered so late.
     pub fn delivered(&mut self, sent: u64, late: u64) {
         let Some(span) = &mut self.open else { return };
-        if sent >= span.begun.at && span.ended.is_none_or(|(ended, _)| sent <= ended) {
+        if span.covers(sent) {
             span.delivery.add(late);
         }
     }
 
-    pub fn asked(&mut self, book: &mut Book, ok: bool, took: u64, why: Option<&str>) {
+    /// The probe was answered after `took`, or not as it should be. A `send` goes again.
+    pub fn asked(&mut self, book: &mut Book, answered: Result<u64, &str>, send: bool) {
         let Some(span) = &mut self.open else { return };
         span.counts.requests += 1;
-        if ok {
-            return span.requests.add(took);
-        }
+        let why = match answered {
+            Ok(took) => return span.requests.add(took),
+            Err(_) if send && span.bounds.retries => return span.counts.retried_sends += 1,
+            Err(why) => why,
+        };
         span.counts.failed_requests += 1;
         if !span.bounds.losses {
-            let why = why.unwrap_or("no reason given");
             book.note(Anomaly::FailedRequest, |_| format!("a request of the probe failed: {why}"));
         }
     }

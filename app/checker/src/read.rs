@@ -148,7 +148,14 @@ impl Checker {
             self.book.operations.excuse(op, blind);
         }
         match what {
-            What::Ok { .. } => self.phases.acknowledged(self.book.operations.get(op).invoked.at),
+            What::Ok { .. } => {
+                let it = self.book.operations.get(op);
+                // A page is looked at now and then only.
+                let sender = self.clients.all.get(&it.client).map(|sender| sender.role);
+                let late = place.at.saturating_sub(it.invoked.at);
+                let late = (sender != Some(Role::Page)).then_some(late);
+                self.phases.acknowledged(it.invoked.at, late);
+            }
             What::Fail { code, .. } => {
                 let which = self.book.describe_op(op);
                 self.phases.refused(&mut self.book, &which, code);

@@ -63,7 +63,13 @@ impl Checker {
                     None => self.malformed("a turn of no roll"),
                 }
             }
-            What::Asked { ok, took, why } => self.phases.asked(book, *ok, *took, why.as_deref()),
+            What::Asked { ok, took, why, send } => {
+                let answered = match ok {
+                    true => Ok(*took),
+                    false => Err(why.as_deref().unwrap_or("no reason given")),
+                };
+                self.phases.asked(book, answered, *send);
+            }
             _ => {}
         }
     }

@@ -6,14 +6,17 @@ use futures_util::{Sink, Stream, StreamExt};
 use rollcall_protocol::{ClientFrame, CloseCode, Limits, ServerFrame};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{
         Error, Message,
         protocol::{CloseFrame, WebSocketConfig},
     },
 };
 
-use crate::event::{Final, Loss};
+use crate::{
+    event::{Final, Loss},
+    tls::Tls,
+};
 
 /// How long a closed connection may take to say so in return.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
@@ -54,16 +57,18 @@ impl Connection {
     /// Connects, sends `hello` and waits for `welcome`, all within `limit`.
     pub async fn dial(
         url: String,
+        tls: Option<Tls>,
         hello: ClientFrame,
         limit: Duration,
     ) -> Result<(Self, Welcome), DialError> {
-        timeout(limit, Self::connect_and_greet(&url, &hello)).await.unwrap_or_else(|_| {
+        timeout(limit, Self::connect_and_greet(&url, tls, &hello)).await.unwrap_or_else(|_| {
             Err(DialError::Retry(Loss::Broke(format!("no welcome in {limit:?}"))))
         })
     }
 
     async fn connect_and_greet(
         url: &str,
+        tls: Option<Tls>,
         hello: &ClientFrame,
     ) -> Result<(Self, Welcome), DialError> {
         // Small buffers: many clients of one process are the usual case here.
@@ -72,8 +77,9 @@ impl Connection {
             .write_buffer_size(4 << 10)
             .max_write_buffer_size(MAX_UNSENT);
         let no_delay = true;
-        let (socket, _) =
-            connect_async_with_config(url, Some(config), no_delay).await.map_err(dial_error)?;
+        let connector = tls.map(|tls| tls.connector());
+        let connecting = connect_async_tls_with_config(url, Some(config), no_delay, connector);
+        let (socket, _) = connecting.await.map_err(dial_error)?;
         let mut connection = Self { socket: Box::new(socket) };
         connection.queue(hello).map_err(DialError::Retry)?;
         let welcome = connection.welcome().await?;

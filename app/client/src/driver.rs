@@ -120,7 +120,8 @@ impl Driver {
                 Effect::Close(id) => self.close(id),
                 Effect::Dial(hello) => {
                     let (url, limit) = (self.config.socket_url(), self.config.dial_limit);
-                    self.dial = Some(Connection::dial(url, hello, limit).boxed());
+                    self.dial =
+                        Some(Connection::dial(url, self.config.tls.clone(), hello, limit).boxed());
                 }
                 Effect::End => {
                     self.ended = true;

@@ -17,6 +17,7 @@ mod link;
 mod outbox;
 mod resume;
 mod session;
+mod tls;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use event::{Event, Final, Loss};
 pub use outbox::{CaughtUp, Outbox, Pending, Refusal};
 pub use resume::{Cursor, Seen};
 use rollcall_protocol::{EntryId, RoomCursor};
+pub use tls::{NoCertificate, Tls};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -47,12 +49,14 @@ const COMMANDS: usize = 64;
 /// Who a client is and where it goes.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The service, as `http://host:port` or `ws://host:port`.
+    /// The service, as `http://host:port`, `https://host:port`, `ws://…` or `wss://…`.
     pub url: String,
     /// The client key: 32 lower-case hex digits. See [`new_key`].
     pub key: String,
     /// The name others see.
     pub name: String,
+    /// Whom to believe over TLS; the authorities of this system if absent.
+    pub tls: Option<Tls>,
     /// The rooms to be in from the start, with cursors if it has been there.
     pub rooms: Vec<RoomCursor>,
     /// Longest time from the first packet to `welcome`.
@@ -74,6 +78,7 @@ impl Config {
             url: url.to_owned(),
             key: new_key(),
             name: name.to_owned(),
+            tls: None,
             rooms: rooms.iter().map(room).collect(),
             dial_limit: Duration::from_secs(5),
             outbox: 256,

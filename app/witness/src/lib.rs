@@ -1,4 +1,8 @@
-//! Writes into a history what the client library tells. It judges nothing.
+//! Writes into a history what the client library tells, and what somebody at the page sees. It judges nothing.
+
+mod browser;
+mod document;
+pub mod page;
 
 use rollcall_checker::history::{Entered, Recorder, What};
 use rollcall_client::Event;

@@ -9,15 +9,19 @@ use std::{
 use anyhow::bail;
 use clap::Parser;
 use rollcall_chaos::{
-    cluster::{Place, Stack},
+    cluster::{Place, Stack, certificates::Certificates},
     command::{exit_code, forget, on_stack, write},
-    drills::{DRILLS, Drill, Outcome, Scene},
+    drills::{Crowd, DRILLS, Drill, Outcome, ROWS, Row, Scene, Table},
 };
+
+/// Instead of drills: the table of what changes while everybody talks.
+const TIERS: &str = "tiers";
 
 /// Provokes failures of a deploy on a stack of its own, under an audience, and checks what is left.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The drills, or `all`; that one leaves out `release-before`, whose image `scripts/build --before` makes.
+    /// The drills, or `all`; that one leaves out `release-before`, whose image `scripts/build --before` makes. Or `tiers`:
+    /// the table of what changes while everybody talks, over TLS and with a browser, a row per change.
     #[arg(required_unless_present_any = ["list", "quick"])]
     names: Vec<String>,
     /// Name every drill, and what it must end in, and end.
@@ -26,6 +30,15 @@ struct Arguments {
     /// Those that a test run has time for, with few repetitions.
     #[arg(long)]
     quick: bool,
+    /// Of `tiers`: clients that talk.
+    #[arg(long, default_value_t = 300)]
+    clients: usize,
+    /// Of `tiers`: only this row; may be given several times.
+    #[arg(long, value_name = "NAME", value_parser = row_named)]
+    row: Vec<&'static Row>,
+    /// Of `tiers`: HAProxy is killed in the middle of each row, and each has to break for it.
+    #[arg(long)]
+    spoiled: bool,
     /// The same seed makes the same random moments. Random if absent.
     #[arg(long)]
     seed: Option<u64>,
@@ -53,12 +66,20 @@ async fn main() -> ExitCode {
         for drill in DRILLS {
             println!("{:<27}{}", drill.name, drill.summary);
         }
+        for Row { name, change, .. } in ROWS {
+            println!("{:<27}{change}", format!("{TIERS} --row {name}"));
+        }
         return ExitCode::SUCCESS;
     }
     until_interrupted(&arguments).await.unwrap_or_else(|error| {
         eprintln!("rollcall-drill: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn row_named(name: &str) -> Result<&'static Row, String> {
+    let found = ROWS.iter().find(|row| row.name == name);
+    found.ok_or_else(|| "no such row; --list names them".to_owned())
 }
 
 fn chosen(arguments: &Arguments) -> anyhow::Result<Vec<&'static Drill>> {
@@ -80,7 +101,6 @@ fn chosen(arguments: &Arguments) -> anyhow::Result<Vec<&'static Drill>> {
 
 /// Works on a stack of its own, and takes it down whatever happens.
 async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let drills = chosen(arguments)?;
     let place = Place {
         project: arguments.project.clone(),
         port: arguments.port,
@@ -88,10 +108,47 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let stack = Stack::at(place)?;
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let scene = Scene::new(stack, &arguments.reports, seed, arguments.quick)?;
+    let mut scene = Scene::new(stack, &arguments.reports, seed, arguments.quick)?;
+    if arguments.names == [TIERS] {
+        let certificates = Certificates::make(&arguments.reports.join("tiers-tls")).await?;
+        scene.stack.set.extend(certificates.settings());
+        let (clients, certificates) = (arguments.clients, Some(certificates));
+        scene.crowd = Crowd { clients, looks_closely: true, certificates };
+        scene.spoiled = arguments.spoiled;
+        let report = arguments.reports.join("tiers.json");
+        forget(&report)?;
+        let all: Vec<_> = ROWS.iter().collect();
+        let rows = if arguments.row.is_empty() { &all } else { &arguments.row };
+        return on_stack(&scene.stack, arguments.keep, fill(rows, &scene, &report)).await;
+    }
+    let drills = chosen(arguments)?;
     let report = arguments.reports.join("drills.json");
     forget(&report)?;
     on_stack(&scene.stack, arguments.keep, hold(&drills, &scene, &report)).await
+}
+
+/// Makes the table, row by row. Where HAProxy is killed in the middle of each, no row may hold.
+async fn fill(rows: &[&Row], scene: &Scene, report: &Path) -> anyhow::Result<ExitCode> {
+    let clients = scene.crowd.clients;
+    println!("seed {}: {} rows, each under {clients} clients\n", scene.seed, rows.len());
+    scene.stack.down().await?;
+    let mut table = Table::new(clients);
+    let mut all_noticed = true;
+    for row in rows {
+        print!("{:<27}", row.name);
+        std::io::stdout().flush()?;
+        let outcome = row.measure(scene).await;
+        tell(&outcome);
+        all_noticed &= outcome.felt.abrupt > 0 && !outcome.passed;
+        // What a broken row has left is no beginning for the next.
+        if !outcome.passed {
+            scene.stack.down().await?;
+        }
+        table.add(row, outcome);
+        write(report, &table)?;
+    }
+    println!("\n{table}\n{}", report.display());
+    Ok(exit_code(if scene.spoiled { all_noticed } else { table.ok }))
 }
 
 async fn hold(drills: &[&Drill], scene: &Scene, report: &Path) -> anyhow::Result<ExitCode> {
@@ -112,7 +169,7 @@ async fn hold(drills: &[&Drill], scene: &Scene, report: &Path) -> anyhow::Result
 }
 
 fn tell(outcome: &Outcome) {
-    let Outcome { seconds, requests_failed, requests, messages_lost, messages, .. } = outcome;
+    let Outcome { seconds, felt, .. } = outcome;
     let (mark, colour) = if outcome.passed { ("✓", "32") } else { ("✗", "31") };
     let mark = if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         format!("\x1b[{colour}m{mark}\x1b[0m")
@@ -120,7 +177,8 @@ fn tell(outcome: &Outcome) {
         mark.to_owned()
     };
     println!(
-        "{mark} {seconds:6.1} s  failed requests {requests_failed} of {requests}  lost {messages_lost} of {messages}"
+        "{mark} {seconds:6.1} s  failed requests {} of {}  lost {} of {}",
+        felt.requests_failed, felt.requests, felt.messages_lost, felt.messages
     );
     if !outcome.line.is_empty() {
         println!("    {}", outcome.line);

@@ -1,6 +1,7 @@
 //! The real stack, under a name of its own: brought up and down by the playbooks that operators
 //! use, and handled through Docker as an engineer at a shell would.
 
+pub mod certificates;
 pub mod docker;
 pub mod forward;
 pub mod haproxy;
@@ -131,16 +132,23 @@ impl Stack {
         self.control("run/haproxy.sock")
     }
 
-    /// The service, as clients reach it.
+    /// The service, as clients reach it; by TLS if that is set.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.place.port)
+        let scheme = if self.set.contains_key("rollcall_tls") { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.place.port)
     }
 
     /// The name of one of its containers: `haproxy`, `redis`, or that of a slot.
     #[must_use]
     pub fn container(&self, name: &str) -> String {
         format!("{}-{name}", self.place.project)
+    }
+
+    /// Whether there is a playbook of this name.
+    #[must_use]
+    pub fn has_playbook(&self, name: &str) -> bool {
+        self.root.join(format!("ansible/playbooks/{name}.yml")).exists()
     }
 
     /// Redis, in the stack's network.

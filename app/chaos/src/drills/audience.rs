@@ -16,7 +16,6 @@ use tokio::{
 
 use super::Scene;
 
-const CLIENTS: &str = "60";
 /// Findings of the checker told in words.
 const DETAILS: usize = 5;
 /// To connect all of them, and a moment in which nothing happens.
@@ -38,6 +37,8 @@ pub enum Promise {
         /// So many.
         rolls: u32,
     },
+    /// The store changes: nobody moves, and what is sent waits for two seconds at most.
+    Held,
     /// Something dies: nothing is lost, and everybody is back in the end.
     NothingLost,
 }
@@ -49,6 +50,7 @@ impl Promise {
             Self::Untouched => ("quiet", 0),
             Self::Unnoticed { rolls } => ("roll", rolls),
             Self::Slower { rolls } => ("slow-roll", rolls),
+            Self::Held => ("store", 0),
             Self::NothingLost => ("outage", 0),
         }
     }
@@ -68,14 +70,31 @@ pub struct Audience {
 #[derive(Debug, Default, Deserialize)]
 pub struct Report {
     pub lost: u64,
+    pub duplicated: u64,
+    pub reordered: u64,
     pub messages_sent: u64,
     pub requests: u64,
     pub failed_requests: u64,
+    pub retried_sends: u64,
+    pub forced_closes: u64,
+    pub abrupt_closes: u64,
+    pub moves_per_client: f64,
+    pub most_moves: u32,
+    pub silence_ms: Spread,
+    pub send_ms: Spread,
+    pub delivery_ms: Spread,
     ok: bool,
     promises: Vec<Held>,
     details: Vec<String>,
     #[serde(skip)]
     history: PathBuf,
+}
+
+/// Of some times, milliseconds.
+#[derive(Debug, Default, Deserialize)]
+pub struct Spread {
+    pub p99: f64,
+    pub max: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,7 +118,8 @@ impl Audience {
         let (promise, rolls) = promise.arguments();
         let mut command = Command::new(&scene.bots);
         command
-            .args(["run", "--url", &scene.stack.url(), "--redis", &redis, "--clients", CLIENTS])
+            .args(["run", "--url", &scene.stack.url(), "--redis", &redis])
+            .args(scene.crowd.arguments())
             .args(["--promise", promise, "--rolls", &rolls.to_string(), "--baseline-seconds", "1"])
             .args(["--project", &scene.stack.place.project, "--history"])
             .arg(&history)

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::journal::Journal;
+use super::{crowd::Crowd, journal::Journal};
 use crate::cluster::{Ended, Playbook, RELEASES, REPLICAS, Stack, docker::docker, haproxy};
 
 /// Where drills are held.
@@ -20,6 +20,10 @@ pub struct Scene {
     pub seed: u64,
     /// Few repetitions instead of many.
     pub quick: bool,
+    /// Who comes.
+    pub crowd: Crowd,
+    /// HAProxy is killed in the middle of whatever is done, to see that the audience notices.
+    pub spoiled: bool,
     pub(super) bots: PathBuf,
     reports: PathBuf,
 }
@@ -33,7 +37,8 @@ impl Scene {
     pub fn new(stack: Stack, reports: &Path, seed: u64, quick: bool) -> anyhow::Result<Self> {
         fs::create_dir_all(reports)?;
         let bots = env::current_exe()?.with_file_name("rollcall-bots");
-        Ok(Self { stack, seed, quick, bots, reports: fs::canonicalize(reports)? })
+        let (crowd, spoiled, reports) = (Crowd::default(), false, fs::canonicalize(reports)?);
+        Ok(Self { stack, seed, quick, crowd, spoiled, bots, reports })
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -87,6 +92,26 @@ impl Scene {
         serving.is_some_and(|replicas| replicas.len() == REPLICAS.len())
             && self.stack.release_everywhere().await.is_ok_and(|release| release.is_some())
             && self.expect_no_leftovers().await.is_ok()
+    }
+
+    /// The same with so many replicas, also where the drill before has left more or fewer.
+    pub(super) async fn come_to_rest_with(&self, replicas: usize) -> anyhow::Result<()> {
+        let serving = haproxy::serving(&self.haproxy_socket()).await;
+        match serving.map(|replicas| replicas.len()) {
+            Some(had) if had == replicas => return Ok(()),
+            Some(1..) => {}
+            _ => self.stack.up(RELEASES[0]).await?,
+        }
+        self.scaled(replicas).await.map(drop)
+    }
+
+    /// `scale.yml` makes it so many.
+    pub(super) async fn scaled(&self, replicas: usize) -> anyhow::Result<Ended> {
+        let scale = self.stack.playbook("scale").set("replicas", &replicas.to_string());
+        let ended = scale.succeed().await?;
+        let serving = self.releases().await?;
+        ensure!(serving.len() == replicas, "{replicas} replicas should serve, not {serving:?}");
+        Ok(ended)
     }
 
     /// Replica -> the release that its only running slot has.

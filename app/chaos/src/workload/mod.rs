@@ -1,10 +1,9 @@
 //! Clients that talk and listen through HAProxy, each in its own way, and write down what they
 //! did and saw. They judge nothing.
 
-mod browser;
+mod at_page;
 mod cast;
 mod live;
-mod page;
 mod participant;
 mod reader;
 mod rest;
@@ -77,13 +76,6 @@ impl Shared {
 
     fn watch(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
-    }
-}
-
-/// As [`page::sit`]; without a browser the history proves nothing of the page, and says so.
-async fn sit(shared: Arc<Shared>, character: Character, place: Arc<Place>, seed: u64) {
-    if let Err(error) = page::sit(shared.clone(), character, place, seed).await {
-        shared.recorder.record(What::Incomplete { why: format!("{error:#}") });
     }
 }
 
@@ -160,7 +152,7 @@ impl Workload {
             Role::Poster => clients.tasks.spawn(rest::post(shared, character, place, seed)),
             Role::Repeater => clients.tasks.spawn(rest::repeat(shared, character, place)),
             Role::Historian => clients.tasks.spawn(reader::read(shared, character, seed)),
-            Role::Page => clients.tasks.spawn(sit(shared, character, place, seed)),
+            Role::Page => clients.tasks.spawn(at_page::sit(shared, character, place, seed)),
             Role::Stream => clients.tasks.spawn(rest::follow(shared, character, place)),
             _ => clients.tasks.spawn(Participant::new(shared, character, place, seed).run()),
         };

@@ -323,6 +323,9 @@ pub enum What {
         /// What was wrong.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<String>,
+        /// It had a message, which goes again until it is taken.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        send: bool,
     },
 
     // --- what the nemesis does ---

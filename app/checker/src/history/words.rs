@@ -54,6 +54,8 @@ pub enum Phase {
     Roll,
     /// The same to a release that is known to be slow: how long messages take is not judged.
     SlowRoll,
+    /// A planned change of the store: nobody moves, and what is said meanwhile waits for two seconds at most.
+    Store,
     /// Something dies beside others that can take over at once.
     Kill,
     /// Something that everybody needs is away: nothing is lost, and everybody is back soon after its end.

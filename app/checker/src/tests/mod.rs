@@ -7,6 +7,7 @@ mod mutants;
 mod pages;
 mod phases;
 mod snapshot;
+mod store;
 mod tale;
 mod unsettled;
 

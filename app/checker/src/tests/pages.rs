@@ -71,6 +71,16 @@ fn a_page_that_never_opens_is_not_overlooked() {
 }
 
 #[test]
+fn a_page_that_shows_nothing_at_all_is_not_overlooked() {
+    let mut tale = chat();
+    let (client, rooms) = ("zoe".to_owned(), vec![DEN.to_owned()]);
+    tale.tell(What::Began { client, role: "page".to_owned(), rooms });
+    tale.here.push("zoe".to_owned());
+    tale.connect("zoe", "fresh").joined("zoe", id(40));
+    assert_eq!(tale.say("ann", 5).verdict(), ["unseen"]);
+}
+
+#[test]
 fn a_page_that_says_that_something_is_missing_is_right_too() {
     let mut tale = at_the_page();
     tale.say("ann", 5).say("bob", 6);

@@ -9,11 +9,11 @@ use crate::{
     history::{Entered, Gone, Phase, Record, What},
 };
 
-const OLD: &str = "1";
+pub(super) const OLD: &str = "1";
 const NEW: &str = "2";
 
 /// `ann` is on r1 and `bob` on r2, and both have talked in peace.
-fn before() -> Tale {
+pub(super) fn before() -> Tale {
     let mut tale = Tale::new();
     tale.welcomed("ann", "fresh", ["r1", OLD]).welcomed("bob", "fresh", ["r2", OLD]);
     tale.phase(Phase::Quiet, 0, false).say("ann", 1).say("bob", 2).wait(5_000);
@@ -47,7 +47,10 @@ fn roll(
 }
 
 /// Something happens in a phase of this kind.
-fn in_phase(phase: Phase, during: impl FnOnce(&mut Tale) -> &mut Tale) -> Vec<&'static str> {
+pub(super) fn in_phase(
+    phase: Phase,
+    during: impl FnOnce(&mut Tale) -> &mut Tale,
+) -> Vec<&'static str> {
     let mut tale = before();
     tale.phase(phase, 0, false).say("ann", 3);
     during(&mut tale).done(0).wait(1_000).say("ann", 5).verdict()
@@ -257,7 +260,10 @@ fn failed_send_is_a_refusal_of_what_nothing_is_wrong_with() {
 
 #[test]
 fn failed_request_is_one_of_the_probe_where_nothing_dies() {
-    let asked = |ok| What::Asked { ok, took: 900, why: (!ok).then(|| "GET: 502".to_owned()) };
+    let asked = |ok: bool| {
+        let why = (!ok).then(|| "GET: 502".to_owned());
+        What::Asked { ok, took: 900, why, send: false }
+    };
     assert_eq!(in_phase(Phase::Quiet, |tale| tale.tell(asked(true))), NOTHING);
     assert_eq!(in_phase(Phase::Quiet, |tale| tale.tell(asked(false))), ["failed-request"]);
     let killed = in_phase(Phase::Outage, |tale| tale.tell(asked(false)));

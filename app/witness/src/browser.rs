@@ -41,12 +41,13 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one with a profile of its own, which chromedriver makes and removes.
+    /// Starts one with a profile of its own, which chromedriver makes and removes. It believes whatever certificate has
+    /// one of these keys, each the SHA-256 of a public key in base64.
     ///
     /// # Errors
     ///
     /// If chromedriver or Chromium are not there or do not start.
-    pub async fn start() -> anyhow::Result<Self> {
+    pub async fn start(keys: &[String]) -> anyhow::Result<Self> {
         let mut command = Command::new(DRIVER);
         command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         // A group of its own, to be ended as a whole.
@@ -58,7 +59,9 @@ impl Browser {
             timeout(STARTED, port(&mut output)).await.context("chromedriver does not start")??;
         let http = Client::builder().timeout(DONE).build()?;
         let base = format!("http://127.0.0.1:{port}/session");
-        let options = json!({ "args": FLAGS });
+        let believed = format!("--ignore-certificate-errors-spki-list={}", keys.join(","));
+        let flags = FLAGS.into_iter().chain((!keys.is_empty()).then_some(&*believed));
+        let options = json!({ "args": flags.collect::<Vec<_>>() });
         let wanted =
             json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let made = call(&http, &base, &wanted).await?;
