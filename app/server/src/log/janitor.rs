@@ -229,10 +229,7 @@ async fn watch(link: &Link, watched: &Watched) {
 }
 
 /// When a stream took its last entry, Unix ms; none if there is none.
-async fn last_ms(
-    connection: &mut Primary,
-    stream: &str,
-) -> Result<Option<u64>, RedisError> {
+async fn last_ms(connection: &mut Primary, stream: &str) -> Result<Option<u64>, RedisError> {
     let mut last = redis::cmd("XREVRANGE");
     last.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
     let last: Result<StreamRangeReply, RedisError> = last.query_async(connection).await;
