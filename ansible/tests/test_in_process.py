@@ -55,7 +55,7 @@ def test_a_killed_playbook_leaves_nobody_at_work(haproxy, tmp_path):
             os.kill(worker, signal.SIGKILL)
 
 
-# Who may not come in where the tests have their Python.
+# A user that may not come in where the tests have their Python.
 AS_NOBODY = "become_method: ansible.builtin.su, become_flags: -s /bin/sh, vars: {ansible_python_interpreter: /usr/bin/python3}"
 LOCK = """
 - hosts: localhost

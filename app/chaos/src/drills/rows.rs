@@ -169,7 +169,7 @@ pub const ROWS: &[Row] = &[
         change: "rebalance after a crash",
         promise: MOVED_ONCE,
         min_ready: 2,
-        // Whoever comes finds two replicas, and the third comes back empty.
+        // Clients that come find two replicas, and the third comes back empty.
         prepare: |scene| {
             Box::pin(async move {
                 serving(scene, OLD).await?;
