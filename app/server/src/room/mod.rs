@@ -114,7 +114,7 @@ impl<L> Room<L> {
     }
 
     /// Adds a listener. Returns how many are present, and who, the member among them: at
-    /// one moment, so that each member that comes or goes is either in this list or told to the listener, and none is both.
+    /// one moment, so that each member that comes or goes is either in this list or told to the listener.
     pub fn attach(
         &self,
         connection: u64,
@@ -123,8 +123,9 @@ impl<L> Room<L> {
     ) -> (usize, Vec<Member>) {
         let mut state = self.state();
         state.empty_since = None;
-        let is_first = state.listeners.is_empty();
-        state.roster.admit(is_first);
+        if state.listeners.is_empty() {
+            state.roster.admit_first();
+        }
         state.listeners.insert(connection, listener);
         state.roster.listed(member)
     }

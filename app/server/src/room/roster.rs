@@ -244,15 +244,11 @@ impl Roster {
         self.waiting.retain(|(is_presence, _)| !is_presence);
     }
 
-    /// A listener comes, and is told the list as it is now: what waits to be told is in it, so that nobody is told to it as
-    /// coming who is on its list. The first has nobody beside it; with others, all are told the list anew.
-    pub fn admit(&mut self, is_first: bool) {
-        if is_first {
-            self.waiting.retain(|(is_presence, _)| !is_presence);
-            self.is_untold = false;
-        } else if self.waiting.iter().any(|(is_presence, _)| *is_presence) {
-            self.tell_list_anew();
-        }
+    /// The first listener comes, and is told the list as it is now: what waits to be told is in it, and there is nobody else
+    /// to tell it to.
+    pub fn admit_first(&mut self) {
+        self.waiting.retain(|(is_presence, _)| !is_presence);
+        self.is_untold = false;
     }
 
     /// Whether [`Roster::take_signals`] has something to hand over at `now`.
