@@ -1,8 +1,8 @@
-//! Who the audience of a drill is.
+//! The audience of a drill.
 
 use crate::cluster::certificates::Certificates;
 
-/// Who comes to each drill.
+/// The audience of each drill.
 #[derive(Debug, Clone)]
 pub struct Crowd {
     /// Clients that talk.

@@ -20,7 +20,7 @@ pub struct Scene {
     pub seed: u64,
     /// Few repetitions instead of many.
     pub quick: bool,
-    /// Who comes.
+    /// The audience.
     pub crowd: Crowd,
     /// HAProxy is killed in the middle of whatever is done, to see that the audience notices.
     pub spoiled: bool,

@@ -6,9 +6,11 @@
 mod batch;
 mod ring;
 pub mod roster;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -24,7 +26,7 @@ pub use self::{
 };
 use self::{
     ring::Ring,
-    roster::{Ask, RosterLimits, Settled},
+    roster::{Ask, RosterLimits, Settled, Signals},
 };
 use crate::{budget::Budget, presence::Snapshot, wire};
 
@@ -53,6 +55,9 @@ pub struct Room<L> {
     wake: Notify,
 }
 
+/// What is to be handed over, and to whom.
+type HandOver<L> = (Batch, Vec<Arc<L>>);
+
 struct State<L> {
     ring: Ring,
     /// Counts the times that the log turned out to have another history than the ring.
@@ -66,7 +71,10 @@ struct State<L> {
     roster: Roster,
     /// When the roster has more to tell, though nothing happens until then.
     tell_at: Option<Instant>,
-    listeners: HashMap<u64, Arc<L>>,
+    /// And what each was told already with the list of members.
+    listeners: HashMap<u64, (Arc<L>, u64)>,
+    /// Hand-overs for some of them that are due before the next.
+    owed: VecDeque<HandOver<L>>,
     empty_since: Option<Instant>,
 }
 
@@ -103,6 +111,7 @@ impl<L> Room<L> {
             roster: Roster::new(&name, roster_limits, wire::text_frame),
             tell_at: None,
             listeners: HashMap::new(),
+            owed: VecDeque::new(),
             empty_since: Some(Instant::now()),
         };
         Self { name, limits, state: Mutex::new(state), wake: Notify::new() }
@@ -114,7 +123,7 @@ impl<L> Room<L> {
     }
 
     /// Adds a listener. Returns how many are present, and who, the member among them: at
-    /// one moment, so that each member that comes or goes is either in this list or told to the listener.
+    /// one moment, so that each member that comes or goes is either in this list or told to the listener, and not both.
     pub fn attach(
         &self,
         connection: u64,
@@ -123,10 +132,8 @@ impl<L> Room<L> {
     ) -> (usize, Vec<Member>) {
         let mut state = self.state();
         state.empty_since = None;
-        if state.listeners.is_empty() {
-            state.roster.admit_first();
-        }
-        state.listeners.insert(connection, listener);
+        let knows = state.roster.noted();
+        state.listeners.insert(connection, (listener, knows));
         state.roster.listed(member)
     }
 
@@ -283,6 +290,9 @@ impl<L> Room<L> {
     #[must_use]
     pub fn take_batch(&self) -> Option<(Batch, Vec<Arc<L>>)> {
         let mut state = self.state();
+        if let Some(owed) = state.owed.pop_front() {
+            return Some(owed);
+        }
         let mut bytes = BytesMut::new();
         let mut frames = Vec::new();
         for frame in state.ring.newer_than(state.handed) {
@@ -305,8 +315,26 @@ impl<L> Room<L> {
             frames,
             messages: bytes.freeze(),
             has_presence: signals.has_presence,
-            signals: signals.frames,
+            signals: signals.frames.clone(),
         };
-        Some((batch, state.listeners.values().cloned().collect()))
+        Some(state.hand_over(batch, &signals))
+    }
+}
+
+impl<L> State<L> {
+    /// To whom the batch goes as it is. Those that came meanwhile know some of its signals: what they get is owed to them.
+    fn hand_over(&mut self, batch: Batch, signals: &Signals) -> HandOver<L> {
+        let mut listeners = Vec::with_capacity(self.listeners.len());
+        for (listener, knows) in self.listeners.values() {
+            if !signals.begins_before(*knows) {
+                listeners.push(listener.clone());
+                continue;
+            }
+            let rest = signals.after(*knows);
+            let has_presence = batch.has_presence && !rest.is_empty();
+            let batch = Batch { signals: rest, has_presence, ..batch.clone() };
+            self.owed.push_back((batch, vec![listener.clone()]));
+        }
+        (batch, listeners)
     }
 }

@@ -64,10 +64,36 @@ pub struct Ask {
 pub struct Signals {
     /// Frames, in order.
     pub frames: Bytes,
+    /// The number of each of those that tell one thing, and where it begins; behind them may be the whole list.
+    starts: Vec<(u64, usize)>,
+    /// Where they end.
+    end: usize,
     /// Whether presence is among them: a listener that cannot take them needs the whole list later.
     pub has_presence: bool,
     /// When there is more to hand over, even if nothing happens until then.
     pub again_at: Option<Instant>,
+}
+
+/// What waits to be told.
+struct Waiting {
+    number: u64,
+    is_presence: bool,
+    frame: Bytes,
+}
+
+impl Signals {
+    /// Whether a listener that was told the list when so many had been noted knows some of this.
+    #[must_use]
+    pub fn begins_before(&self, noted: u64) -> bool {
+        self.starts.first().is_some_and(|(number, _)| *number < noted)
+    }
+
+    /// What such a listener does not know yet.
+    #[must_use]
+    pub fn after(&self, noted: u64) -> Bytes {
+        let unknown = self.starts.iter().find(|(number, _)| *number >= noted);
+        self.frames.slice(unknown.map_or(self.end, |(_, start)| *start)..)
+    }
 }
 
 /// Who is in a room.
@@ -89,8 +115,10 @@ pub struct Roster {
     needs: EntryId,
     /// Changes when the feed has lost something, and its IDs may begin anew.
     generation: u64,
-    /// Frames for the next hand-over, and whether each is of presence.
-    waiting: VecDeque<(bool, Bytes)>,
+    /// Frames for the next hand-over.
+    waiting: VecDeque<Waiting>,
+    /// Frames that ever waited: the next one's number.
+    noted: u64,
     /// The frames that wait do not tell everything: the list is to be told anew.
     is_untold: bool,
     /// When the list was told last.
@@ -113,6 +141,7 @@ impl Roster {
             needs: EntryId::ZERO,
             generation: 0,
             waiting: VecDeque::new(),
+            noted: 0,
             is_untold: false,
             list_told: None,
         }
@@ -229,10 +258,12 @@ impl Roster {
     }
 
     fn signal(&mut self, is_presence: bool, frame: &ServerFrame) {
-        self.waiting.push_back((is_presence, (self.encode)(frame)));
+        let frame = (self.encode)(frame);
+        self.waiting.push_back(Waiting { number: self.noted, is_presence, frame });
+        self.noted += 1;
         while self.waiting.len() > self.limits.waiting {
             let dropped = self.waiting.pop_front();
-            if dropped.is_some_and(|(is_presence, _)| is_presence) {
+            if dropped.is_some_and(|dropped| dropped.is_presence) {
                 self.tell_list_anew();
             }
         }
@@ -241,14 +272,13 @@ impl Roster {
     /// Live listeners are to get the whole list, which tells what any frame of presence could.
     fn tell_list_anew(&mut self) {
         self.is_untold = true;
-        self.waiting.retain(|(is_presence, _)| !is_presence);
+        self.waiting.retain(|waiting| !waiting.is_presence);
     }
 
-    /// The first listener comes, and is told the list as it is now: what waits to be told is in it, and there is nobody else
-    /// to tell it to.
-    pub fn admit_first(&mut self) {
-        self.waiting.retain(|(is_presence, _)| !is_presence);
-        self.is_untold = false;
+    /// How much has been noted that is to be told: a listener that is told the list now knows all of that.
+    #[must_use]
+    pub fn noted(&self) -> u64 {
+        self.noted
     }
 
     /// Whether [`Roster::take_signals`] has something to hand over at `now`.
@@ -266,8 +296,13 @@ impl Roster {
     pub fn take_signals(&mut self, now: Instant) -> Signals {
         let waiting = std::mem::take(&mut self.waiting);
         let mut frames = BytesMut::new();
-        waiting.iter().for_each(|(_, frame)| frames.extend_from_slice(frame));
-        let mut has_presence = waiting.iter().any(|(is_presence, _)| *is_presence);
+        let mut starts = Vec::with_capacity(waiting.len());
+        for Waiting { number, frame, .. } in &waiting {
+            starts.push((*number, frames.len()));
+            frames.extend_from_slice(frame);
+        }
+        let end = frames.len();
+        let mut has_presence = waiting.iter().any(|waiting| waiting.is_presence);
         let mut again_at = None;
         if self.is_untold {
             again_at = self.list_due().filter(|due| *due > now);
@@ -278,7 +313,7 @@ impl Roster {
                 has_presence = true;
             }
         }
-        Signals { frames: frames.freeze(), has_presence, again_at }
+        Signals { frames: frames.freeze(), starts, end, has_presence, again_at }
     }
 
     /// The `members` frame: the same bytes for everybody, until the list changes.

@@ -143,18 +143,6 @@ fn s9_what_is_dropped_is_told_by_a_fresh_list() {
     assert!(signals.has_presence);
 }
 
-/// Chaos seed 163: the first who came to a replica that had just opened the room was told that everybody on its list came.
-#[test]
-fn nobody_on_the_first_listeners_list_is_told_to_it_as_coming() {
-    let mut roster = roster(LIMITS);
-    assert!(matches!(settle(&mut roster, snapshot(1, [1, 2])), Settled::Changed(_)));
-    roster.admit_first();
-    assert_eq!(roster.take_signals(Instant::now()).frames, Bytes::new(), "the first has the list");
-    join(&mut roster, 2, 3);
-    let told = decode(&roster.take_signals(Instant::now()).frames);
-    assert!(matches!(&told[..], [ServerFrame::Presence { .. }]), "{told:?}");
-}
-
 #[test]
 fn typing_alone_never_makes_a_list() {
     let mut roster = roster(LIMITS);
