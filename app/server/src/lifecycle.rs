@@ -21,6 +21,9 @@ use crate::mutants::{self, Mutant};
 use self::nudge::Nudges;
 pub use self::nudge::{Asked, Gone, Nudge, NudgeStatus};
 
+/// Connections of an isolated replica go at moments spread over this time at most.
+pub const ISOLATED_SPREAD: Duration = Duration::from_secs(1);
+
 /// Why a connection was asked to move: what its `goaway` said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -65,6 +68,9 @@ pub struct Standing {
     pub delivers: bool,
     /// It has not delivered for so long that its clients are better off elsewhere.
     pub isolated: bool,
+    /// While it is: somebody who was told to go was served elsewhere, so that those who obey no goaway will be, too. Without
+    /// that they stay: where no replica delivers, they would stand before a shut door.
+    pub others_serve: bool,
     /// The last nudge.
     pub nudge: Option<Nudge>,
 }
@@ -123,8 +129,13 @@ impl Lifecycle {
     /// A replica that is starting.
     #[must_use]
     pub fn new() -> Self {
-        let standing =
-            Standing { phase: Phase::Starting, delivers: false, isolated: false, nudge: None };
+        let standing = Standing {
+            phase: Phase::Starting,
+            delivers: false,
+            isolated: false,
+            others_serve: false,
+            nudge: None,
+        };
         Self(Arc::new(Inner {
             standing: watch::Sender::new(standing),
             stopping: AtomicBool::new(false),
@@ -178,10 +189,21 @@ impl Lifecycle {
             let before = *standing;
             standing.delivers = delivers;
             standing.isolated = isolated;
+            standing.others_serve &= isolated;
             if delivers && standing.phase == Phase::Starting {
                 standing.phase = Phase::Ready;
             }
             before != *standing
+        });
+    }
+
+    /// A client that was told to leave this isolated replica has moved, and closed its connection here.
+    pub fn others_serve(&self) {
+        if !self.0.standing.borrow().others_serve {
+            self.begin_moves();
+        }
+        self.0.standing.send_if_modified(|standing| {
+            standing.isolated && !std::mem::replace(&mut standing.others_serve, true)
         });
     }
 

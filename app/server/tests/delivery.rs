@@ -3,7 +3,12 @@
 mod support;
 
 use rollcall_protocol::{EntryId, LogStatus, ServerFrame};
+use serde_json::json;
 use support::{Redis, Replica, Socket, events::Events, key};
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::{CloseFrame, frame::coding::CloseCode::Normal},
+};
 
 /// Leases so short that a room is compared with its log every second.
 const QUICK: [&str; 2] = ["--lease-ms", "2000"];
@@ -31,6 +36,33 @@ async fn s1_a_replica_that_loses_redis_sends_its_clients_away_and_takes_it_back(
     teal.until(is_status(LogStatus::Up)).await;
     replica.wait_ready().await;
     teal.send_acked("vault", 1, "here all the time").await;
+}
+
+/// Clients that obey no goaway, and event streams, stayed there, deaf, for as long as that lasted. They still do while nobody
+/// knows whether any other replica delivers: nothing could let them in.
+#[tokio::test]
+async fn s1_clients_that_obey_no_goaway_go_once_another_was_served_elsewhere() {
+    let redis = Redis::start().await;
+    let settings = ["--isolated-after-ms", "1500", "--redis-timeout-ms", "300"];
+    let replica = Replica::start(Some(&redis), &settings).await;
+    let mut mover = Socket::open(replica.public).await;
+    let rooms = json!([{ "room": "vault" }]);
+    let hello = json!({ "type": "hello", "v": 1, "client": key(), "name": "Teal", "why": "fresh", "moves": true, "rooms": rooms });
+    mover.say(&hello).await;
+    mover.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
+    let (mut plain, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    let mut stream = Events::open(replica.public, "vault", None).await;
+    stream.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
+    redis.pause(true);
+    plain.until(is_goaway("isolated")).await;
+    mover.until(is_goaway("isolated")).await;
+    plain.fence(1).await;
+    assert_eq!(replica.drain_status().await["connections"], 3);
+    let (code, reason) = (Normal, "moved".into());
+    mover.say_raw(Message::Close(Some(CloseFrame { code, reason }))).await;
+    assert_eq!(plain.closed().await, Some(1012));
+    assert_eq!(stream.next().await, None, "the stream ends, and its reader comes back");
+    redis.pause(false);
 }
 
 /// Fault S6: a log that was ahead of what the feed told was never noticed in a quiet room.

@@ -34,7 +34,7 @@ use super::{Admission, admit, error::Refusal};
 use crate::{
     app::App,
     delivery::{Effect, Entry, Start, Visit},
-    lifecycle::{Asked, Gone, Nudge, Phase, Reason, Standing},
+    lifecycle::{Asked, Gone, ISOLATED_SPREAD, Nudge, Phase, Reason, Standing},
     mutants::{self, Mutant},
     room::Frame,
     session::check_room,
@@ -195,7 +195,7 @@ impl Follower {
                 return Ok(event);
             }
             match self.advance() {
-                Some(cursor) => self.read_page(cursor).await,
+                Some(cursor) => self.read_page(cursor).await?,
                 None if self.queue.is_empty() => self.wait().await?,
                 None => {}
             }
@@ -215,14 +215,17 @@ impl Follower {
         )
     }
 
-    async fn read_page(&mut self, cursor: EntryId) {
+    async fn read_page(&mut self, cursor: EntryId) -> Result<(), Ended> {
         let Ok(page) = self.app.rooms.read_page(self.visit.room(), cursor).await else {
-            tokio::time::sleep(RETRY).await;
-            return self.visit.not_read();
+            // A log that is away is no reason to stay when it is time to go.
+            let waited = tokio::time::timeout(RETRY, self.wait()).await;
+            self.visit.not_read();
+            return waited.unwrap_or(Ok(()));
         };
         let Self { visit, queue, .. } = self;
         // All of it: a page is bounded.
         visit.page(&page, || true, |effect| queue.extend(events_of(visit, &effect)));
+        Ok(())
     }
 
     /// Until there may be something new, or it is this stream's moment to end.
@@ -236,11 +239,16 @@ impl Follower {
             Phase::Draining(_) => {}
             Phase::Stopped => return Err(Ended::Moved(Reason::Drain)),
             Phase::Starting | Phase::Ready => {
-                self.leaves_at = None;
+                self.leaves_at = self.leaves_at.filter(|_| standing.others_serve);
+                if standing.others_serve && self.leaves_at.is_none() {
+                    self.leaves_at =
+                        Some(Instant::now() + self.app.lifecycle.moment(ISOLATED_SPREAD));
+                }
                 self.nudge(standing);
             }
         }
-        let moments = [(self.leaves_at, Reason::Drain), (self.nudged_at, Reason::Rebalance)];
+        let why = if standing.others_serve { Reason::Isolated } else { Reason::Drain };
+        let moments = [(self.leaves_at, why), (self.nudged_at, Reason::Rebalance)];
         let first = moments.into_iter().filter_map(|(at, why)| Some((at?, why)));
         let first = first.min_by_key(|(at, _)| *at);
         let moment = async {

@@ -220,6 +220,7 @@ impl Connection {
             Ok(Message::Binary(_)) => {
                 self.close = Some((CloseCode::Unsupported, "text frames only"))
             }
+            Ok(Message::Close(frame)) => self.closed_by_client(frame),
             // Pings are answered by tungstenite, closes too.
             Ok(_) => {}
             Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {

@@ -5,10 +5,8 @@ use std::time::Duration;
 use rollcall_protocol::{LogStatus, ServerFrame};
 use tokio::time::Instant;
 
-use crate::lifecycle::{Asked, Drain, Nudge, Phase, Reason, Standing};
+use crate::lifecycle::{Asked, Drain, ISOLATED_SPREAD, Nudge, Phase, Reason, Standing};
 
-/// Connections of an isolated replica are told to move at moments spread over this time at most.
-const ISOLATED_SPREAD: Duration = Duration::from_secs(1);
 /// What `goaway` says of a deadline where there is none: the server does not close then.
 const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
@@ -92,17 +90,40 @@ impl Parting {
             Phase::Draining(drain) => self.drain = Some(drain),
             Phase::Stopped => {}
             Phase::Starting | Phase::Ready => {
-                self.drain = None;
-                self.closes_at = None;
-                // A client of a replica that does not deliver is better off elsewhere. If it finds no other, it stays.
-                if standing.isolated && !self.isolated {
-                    let spread = guest.spread.min(ISOLATED_SPREAD);
-                    told.push(goaway(moment(spread), NO_DEADLINE, Reason::Isolated));
+                if self.drain.take().is_some() {
+                    self.closes_at = None;
                 }
-                self.isolated = standing.isolated;
+                told.extend(self.isolation(standing, guest, moment));
             }
         }
         told
+    }
+
+    /// A client of a replica that does not deliver is better off elsewhere. If it finds no other, it stays; and one that
+    /// obeys no goaway stays until it is known that others would take it.
+    fn isolation(
+        &mut self,
+        standing: Standing,
+        guest: Guest,
+        moment: impl FnOnce(Duration) -> Duration,
+    ) -> Option<ServerFrame> {
+        let was_isolated = std::mem::replace(&mut self.isolated, standing.isolated);
+        let is_told = standing.isolated && !was_isolated;
+        let goes = standing.others_serve && !guest.moves;
+        self.closes_at = self.closes_at.filter(|_| goes);
+        if !is_told && (!goes || self.closes_at.is_some()) {
+            return None;
+        }
+        let moment = moment(guest.spread.min(ISOLATED_SPREAD));
+        if goes {
+            self.closes_at = Some(Instant::now() + moment + guest.grace);
+        }
+        is_told.then(|| goaway(moment, NO_DEADLINE, Reason::Isolated))
+    }
+
+    /// Whether its client was told to go because the replica is isolated.
+    pub fn is_sent_elsewhere(&self) -> bool {
+        self.isolated
     }
 
     /// What a client that has said `hello` is told because of a nudge: once, however many follow. `moment` gives it its own
@@ -135,7 +156,7 @@ impl Parting {
         let parted = if is_due(self.drain.map(|drain| drain.deadline)) {
             Parted::Forced
         } else if is_due(self.closes_at) {
-            Parted::Ignored(Reason::Drain)
+            Parted::Ignored(self.drain.map_or(Reason::Isolated, |_| Reason::Drain))
         } else if is_due(self.nudged_until) {
             Parted::Ignored(Reason::Rebalance)
         } else {
@@ -174,7 +195,7 @@ mod tests {
     }
 
     fn standing(phase: Phase, delivers: bool, isolated: bool) -> Standing {
-        Standing { phase, delivers, isolated, nudge: None }
+        Standing { phase, delivers, isolated, others_serve: false, nudge: None }
     }
 
     fn drain() -> Phase {
@@ -211,6 +232,29 @@ mod tests {
             "away isolated",
             "and anew the next time"
         );
+    }
+
+    /// A replica that was cut off from Redis kept clients that obey no goaway, deaf and mute, for as long as that lasted.
+    #[tokio::test(start_paused = true)]
+    async fn s1_a_client_that_obeys_no_goaway_goes_when_others_serve() {
+        let mut parting = Parting::default();
+        let mut isolated = standing(Phase::Ready, false, true);
+        let mut tell = |parting: &mut Parting, standing| {
+            let told = parting.standing_changed(standing, guest(false), |_| MOMENT);
+            reasons(&told).join(" ")
+        };
+        assert_eq!(tell(&mut parting, isolated), "away isolated");
+        assert_eq!(parting.deadline(), None, "perhaps nobody delivers, and it would find no other");
+        isolated.others_serve = true;
+        assert_eq!(tell(&mut parting, isolated), "");
+        let closes_at = Instant::now() + MOMENT + guest(false).grace;
+        assert_eq!(tell(&mut parting, isolated), "");
+        assert_eq!(parting.deadline(), Some(closes_at), "at its own moment");
+        assert_eq!(tell(&mut parting, standing(Phase::Ready, true, false)), "up");
+        assert_eq!(parting.deadline(), None, "or not at all, if the log is back before");
+        assert_eq!(tell(&mut parting, isolated), "away isolated");
+        let due = parting.deadline().and_then(|at| parting.due(at));
+        assert_eq!(due, Some(Parted::Ignored(Reason::Isolated)));
     }
 
     /// Fault S27: clients that ignore a goaway stretched a roll to its deadline.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rollcall_protocol::CloseCode;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode::Normal};
 
 use super::Connection;
 use crate::{
@@ -69,6 +70,14 @@ impl Connection {
             self.close = Some(GOES_AWAY);
         }
         true
+    }
+
+    /// Done here, without a `bye`: it was told to go, and others have taken it.
+    pub(super) fn closed_by_client(&self, frame: Option<CloseFrame>) {
+        let is_done = frame.is_some_and(|frame| frame.code == Normal);
+        if is_done && self.session.moves() && self.parting.is_sent_elsewhere() {
+            self.app.lifecycle.others_serve();
+        }
     }
 
     /// Its client does not obey a goaway, and comes back at once.
