@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     scene::Scene,
-    traffic::{Socket, greet},
+    traffic::{Socket, frame, greet},
 };
 use crate::{
     history::{Id, What},
@@ -93,7 +93,7 @@ impl Flooder<'_> {
     async fn until_taken(&mut self, n: u64, send: &Message) -> (Option<Id>, bool) {
         loop {
             let Some(socket) = &mut self.socket else {
-                self.socket = greet(self.scene, &self.key, &self.name, FLOODED).await;
+                self.socket = greet(&self.scene.stack.url(), &self.key, &self.name, FLOODED).await;
                 sleep(PAUSE).await;
                 continue;
             };
@@ -112,10 +112,6 @@ impl Flooder<'_> {
             }
         }
     }
-}
-
-fn frame(frame: &ClientFrame) -> Message {
-    Message::text(serde_json::to_string(frame).unwrap_or_default())
 }
 
 /// What became of `n`; what others say is not even parsed. None when the connection ends.

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::{
     links::drop_redis,
+    plain::Plain,
     scene::Scene,
     witness::{UNDISTURBED, Witnesses, nothing_untrue, served},
 };
@@ -29,15 +30,18 @@ const AFTER: Duration = Duration::from_secs(3);
 /// Only the way between this replica and Redis is cut; HAProxy, clients and admin listener reach it as before.
 ///
 /// What must hold: the replica gives its clients away. None of them goes without messages or answers for longer than
-/// [`GIVEN_AWAY`], those of other replicas feel nothing, and nobody is told that anybody left.
+/// [`GIVEN_AWAY`], whether it obeys a goaway or not; those of other replicas feel nothing, and nobody is told that anybody left.
 pub async fn deafen(scene: &Scene<'_>) -> anyhow::Result<()> {
     let witnesses = gather(scene, "deaf").await?;
+    let plain = Plain::gather(scene, "deaf-1").await?;
     let container = scene.container().await?;
     witnesses.iter().for_each(Witnesses::begin);
+    plain.begin();
     drop_redis(scene, &container, Way::Both).await?;
     scene.hold().await;
     mend(&container).await?;
     sleep(AFTER).await;
+    plain.judge(scene, GIVEN_AWAY);
     judge(scene, witnesses, GIVEN_AWAY).await
 }
 

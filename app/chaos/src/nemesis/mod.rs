@@ -12,6 +12,7 @@ mod haproxy;
 mod heal;
 mod isolation;
 mod links;
+mod plain;
 mod plan;
 mod pour;
 mod redis;

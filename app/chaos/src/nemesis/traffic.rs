@@ -87,7 +87,7 @@ async fn storm(
     let send = ClientFrame::Send { room: room.to_owned(), n: 1, text: text.to_owned() };
     let send = serde_json::to_string(&send).unwrap_or_default();
     while Instant::now() < until || (sent == 0 && Instant::now() < until + PATIENCE) {
-        let Some(mut socket) = greet(scene, key, name, room).await else { continue };
+        let Some(mut socket) = greet(&scene.stack.url(), key, name, room).await else { continue };
         for _ in 0..20 {
             if socket.send(Message::text(send.as_str())).await.is_err() {
                 break;
@@ -107,8 +107,8 @@ async fn storm(
 }
 
 /// None, after a pause, if HAProxy is down or has nobody to send it to.
-async fn open(scene: &Scene<'_>) -> Option<Socket> {
-    let url = format!("{}/api/v1/ws", scene.stack.url().replace("http", "ws"));
+async fn open(url: &str) -> Option<Socket> {
+    let url = format!("{}/api/v1/ws", url.replace("http", "ws"));
     match timeout(Duration::from_secs(2), connect_async(url)).await {
         Ok(Ok((socket, _))) => Some(socket),
         _ => {
@@ -118,14 +118,18 @@ async fn open(scene: &Scene<'_>) -> Option<Socket> {
     }
 }
 
-/// A connection that has said hello and enters a room.
-pub(super) async fn greet(scene: &Scene<'_>, key: &str, name: &str, room: &str) -> Option<Socket> {
-    let mut socket = open(scene).await?;
+/// A connection to the service at `url` that has said hello, and enters a room.
+pub(super) async fn greet(url: &str, key: &str, name: &str, room: &str) -> Option<Socket> {
+    let mut socket = open(url).await?;
     let rooms = vec![RoomCursor { room: room.to_owned(), after: None }];
     let (client, name) = (key.to_owned(), name.to_owned());
     let hello = ClientFrame::Hello { v: 1, client, name, why: Why::Fresh, rooms, moves: false };
-    socket.send(Message::text(serde_json::to_string(&hello).ok()?)).await.ok()?;
+    socket.send(frame(&hello)).await.ok()?;
     Some(socket)
+}
+
+pub(super) fn frame(frame: &ClientFrame) -> Message {
+    Message::text(serde_json::to_string(frame).unwrap_or_default())
 }
 
 /// What no client should send. Nobody else may notice; what is too long ends its connection, and so does
@@ -145,7 +149,7 @@ pub async fn garbage(scene: &Scene<'_>) -> anyhow::Result<()> {
     // The other fault of a pair may keep everybody out for a while.
     while Instant::now() < until || (!(long && nonsense) && Instant::now() < until + PATIENCE) {
         for frame in &frames {
-            if let Some(mut socket) = open(scene).await {
+            if let Some(mut socket) = open(&scene.stack.url()).await {
                 // Turned away at once or after a while: both are right.
                 let _ = socket.send(frame.clone()).await;
                 let _ = timeout(Duration::from_millis(50), socket.next()).await;
@@ -163,7 +167,9 @@ pub async fn garbage(scene: &Scene<'_>) -> anyhow::Result<()> {
 
 /// A member sends one malformed frame after the other. False if its connection did not end of it.
 async fn is_ended_by_nonsense(scene: &Scene<'_>, frames: &[Message]) -> bool {
-    let Some(mut socket) = greet(scene, &new_key(), "babbler", BABBLE).await else { return false };
+    let Some(mut socket) = greet(&scene.stack.url(), &new_key(), "babbler", BABBLE).await else {
+        return false;
+    };
     let pour = async {
         for frame in frames.iter().cycle().take(NONSENSE) {
             if socket.send(frame.clone()).await.is_err() {
@@ -182,7 +188,7 @@ async fn is_ended_by_nonsense(scene: &Scene<'_>, frames: &[Message]) -> bool {
 /// Sends a frame that is far too long. False if nothing came of it: a replica may be frozen, or cut
 /// off. It is an error if the connection goes on.
 async fn is_ended_by_too_much(scene: &Scene<'_>) -> anyhow::Result<bool> {
-    let Some(mut socket) = open(scene).await else { return Ok(false) };
+    let Some(mut socket) = open(&scene.stack.url()).await else { return Ok(false) };
     let answer = async {
         // The end may come before all of it is sent.
         let _ = socket.send(Message::text("x".repeat(TOO_MUCH))).await;
@@ -214,7 +220,9 @@ async fn half_requests(scene: &Scene<'_>) {
 
 /// A member sends the beginning of a frame, and is gone.
 async fn half_a_frame(scene: &Scene<'_>) {
-    let Some(mut socket) = greet(scene, &new_key(), "babbler", BABBLE).await else { return };
+    let Some(mut socket) = greet(&scene.stack.url(), &new_key(), "babbler", BABBLE).await else {
+        return;
+    };
     // Final, text, masked, and 4,096 bytes to come.
     let _ = socket.get_mut().write_all(&[0x81, 0xfe, 0x10, 0x00, 1, 2, 3, 4, b'{']).await;
 }

@@ -38,7 +38,7 @@ fn listens(room: &Named, connection: u64, name: &'static str) -> Vec<String> {
     members.into_iter().map(|member| member.member).collect()
 }
 
-/// Who is told to come, to each of the listeners.
+/// Each listener, and those of whom it is told that they come.
 fn told(room: &Named) -> BTreeMap<&'static str, String> {
     let mut told: BTreeMap<&'static str, String> = BTreeMap::new();
     while let Some((batch, listeners)) = room.take_batch() {
