@@ -32,14 +32,15 @@ def docker(*words, check=True):
 
 
 class Role:
-    def __init__(self, directory):
-        self.directory = directory
+    def __init__(self, directory, project=PROJECT, network="172.30.89"):
+        self.directory, self.project, self.network = directory, project, network
         (directory / "playbook.yml").write_text(PLAYBOOK)
 
-    def run(self, *settings):
-        """Its end, and what the operator saw."""
-        command = [Path(sys.executable).with_name("ansible-playbook"), self.directory / "playbook.yml", "-i", ROOT / "inventories/local"]
-        own = [f"rollcall_project={PROJECT}", "rollcall_network_prefix=172.30.89", f"rollcall_run_dir={self.directory}"]
+    def run(self, *settings, playbook=None):
+        """Its end, and what the operator saw; of the role, or of a playbook as operators run it."""
+        playbook = ROOT / "playbooks" / f"{playbook}.yml" if playbook else self.directory / "playbook.yml"
+        command = [Path(sys.executable).with_name("ansible-playbook"), playbook, "-i", ROOT / "inventories/local"]
+        own = [f"rollcall_project={self.project}", f"rollcall_network_prefix={self.network}", f"rollcall_run_dir={self.directory}"]
         command += [word for setting in (*own, *settings) for word in ("-e", setting)]
         environment = os.environ | {"ANSIBLE_ROLES_PATH": str(ROOT / "roles"), "ANSIBLE_STDOUT_CALLBACK": "default"}
         played = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
@@ -47,12 +48,15 @@ class Role:
 
     def play(self, *settings):
         """How many of its tasks changed something."""
-        code, words = self.run(*settings)
-        assert code == 0, words
-        return int(re.search(r"changed=(\d+)", words)[1])
+        return int(re.search(r"changed=(\d+)", self.told(*settings))[1])
 
-    def refusal(self, *settings):
-        code, words = self.run(*settings)
+    def told(self, *settings, playbook=None):
+        code, words = self.run(*settings, playbook=playbook)
+        assert code == 0, words
+        return words
+
+    def refusal(self, *settings, playbook=None):
+        code, words = self.run(*settings, playbook=playbook)
         assert code != 0, words
         return words
 
@@ -61,7 +65,12 @@ class Role:
         return docker("ps", "--quiet", "--no-trunc", "--filter", f"name=^{NAME}$")
 
     def ask(self, *words):
-        return docker("exec", NAME, "redis-cli", *words)
+        return docker("exec", f"{self.project}-redis", "redis-cli", *words)
+
+    def remove(self):
+        docker("rm", "--force", f"{self.project}-redis", check=False)
+        docker("volume", "rm", f"{self.project}-redis", check=False)
+        docker("network", "rm", self.project, check=False)
 
 
 def add_users():
@@ -70,11 +79,18 @@ def add_users():
 
 @pytest.fixture
 def role(tmp_path):
-    yield Role(tmp_path)
-    docker("rm", "--force", NAME, REPLICA, check=False)
-    docker("volume", "rm", NAME, check=False)
-    docker("network", "rm", PROJECT, check=False)
+    role = Role(tmp_path)
+    yield role
+    docker("rm", "--force", REPLICA, check=False)
+    role.remove()
     docker("rmi", f"{IMAGE}-pytest", check=False)
+
+
+@pytest.fixture
+def other(tmp_path_factory):
+    role = Role(tmp_path_factory.mktemp("other"), f"{PROJECT}-other", "172.30.88")
+    yield role
+    role.remove()
 
 
 def test_a_second_run_changes_nothing(role):
@@ -130,3 +146,30 @@ def test_o7_another_redis_is_refused_under_users_and_made_without_them(role, ano
 def test_an_image_that_nobody_has_built_is_refused_by_name(role):
     assert "There is no image rollcall-redis:none" in role.refusal("rollcall_redis_image=rollcall-redis:none")
     assert role.container() == ""
+
+
+LOG = "rollcall:{1}:room:den:log"
+
+
+def test_a_backup_is_restored_here_and_in_another_project_and_nothing_else_is(role, other, tmp_path):
+    copy, torn = tmp_path / "copies" / "one.tar.gz", tmp_path / "torn.tar.gz"
+    role.play()
+    for text in ("one", "two", "three"):
+        role.ask("XADD", LOG, "*", "text", text)
+    assert "holds 3 messages in 1 rooms" in role.told(f"backup={copy}", playbook="backup")
+    assert copy.stat().st_mode & 0o077 == 0, "it has what people said to each other"
+    role.ask("XADD", LOG, "*", "text", "after it")
+
+    # Nothing is touched without a word, nor for a file that is no copy.
+    assert "-e replace=true" in role.refusal(f"backup={copy}", playbook="restore")
+    torn.write_bytes(copy.read_bytes()[:100])
+    role.refusal(f"backup={torn}", "replace=true", playbook="restore")
+    assert role.ask("XLEN", LOG) == "4"
+    role.refusal(f"backup={torn}", playbook="restore")
+    other.refusal(f"backup={torn}", playbook="restore")
+
+    role.told(f"backup={copy}", "replace=true", playbook="restore")
+    assert role.play() == 0 and role.ask("XLEN", LOG) == "3"
+    assert "playbooks/site.yml starts it" in other.told(f"backup={copy}", playbook="restore")
+    other.play()
+    assert other.ask("XLEN", LOG) == "3"

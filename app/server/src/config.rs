@@ -249,7 +249,7 @@ pub struct LogBounds {
     /// About how many bytes a partition's feed keeps; fewer when memory is short.
     #[arg(long, env = "FEED_BYTES", default_value_t = 4 << 20, value_parser = at_least_one)]
     pub feed_bytes: usize,
-    /// Most senders of a room whose last numbers are remembered.
+    /// Most senders of a room whose last numbers are remembered; half of these places are not for senders without a connection.
     #[arg(long, env = "LOG_SENDERS", default_value_t = 4_096, value_parser = at_least_one)]
     pub senders: usize,
     /// How long a sender's last number is remembered, s: a tenth of it whatever comes, the rest unless others need the place.

@@ -10,11 +10,11 @@ use std::{
 use rollcall_protocol::{EntryId, GapReason};
 use rollcall_server::{
     config::LogBounds,
-    log::{Appended, Log, LogError, Refusal, feed_key, room_key, splice},
+    log::{Log, LogError, Refusal, feed_key, room_key, splice},
 };
 use support::{
-    PATIENCE, Redis,
-    logs::{bounds, entry, long_entry, memory_log, redis_log, taken},
+    Redis,
+    logs::{bounds, entry, eventually, long_entry, memory_log, redis_log, refusal, taken},
 };
 use tokio::task::JoinHandle;
 
@@ -25,17 +25,6 @@ const LIMIT: u64 = 64 << 20;
 fn keep(log: &Log) -> JoinHandle<()> {
     let log = log.clone();
     tokio::spawn(async move { log.keep().await })
-}
-
-/// Asks again until the answer is yes.
-async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let asks = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(4 * PATIENCE, asks).await;
-    assert!(in_time.is_ok(), "not in time: {what}");
 }
 
 /// Without its file, whose writing would be the bottleneck.
@@ -65,14 +54,6 @@ async fn bytes_of(redis: &Redis, key: &str) -> u64 {
 
 async fn exists(redis: &Redis, key: &str) -> bool {
     redis.command(&["EXISTS", key]).await.starts_with(":1")
-}
-
-fn refusal(outcome: Result<Appended, LogError>) -> Result<(), Refusal> {
-    match outcome {
-        Ok(Appended::Taken(_)) => Ok(()),
-        Err(LogError::Refused(refusal)) => Err(refusal),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Sends `count` long messages from each of 32 loops at once; `room` names the room of a loop's message. A loop ends at
@@ -189,35 +170,6 @@ async fn s2_a_log_and_a_feed_have_bounds_in_bytes() {
     }
     let feed = bytes_of(&redis, &feed_key("vault")).await;
     assert!((50_000..500_000).contains(&feed), "{feed} bytes");
-}
-
-/// Small posts with fresh keys filled Redis by what was remembered of them.
-#[tokio::test]
-async fn s2_a_room_remembers_so_many_senders_and_none_for_long() {
-    let redis = quick_redis().await;
-    let few = LogBounds { senders: 4, numbers_kept: Duration::from_secs(5), ..bounds() };
-    for log in [redis_log(&redis, few.clone()), memory_log(few.clone())] {
-        for member in ["a", "b", "c", "d"] {
-            taken(&log, &entry("vault", member, 1)).await;
-        }
-        let outcome = refusal(log.append(&entry("vault", "e", 1), None).await);
-        assert_eq!(outcome, Err(Refusal::Senders), "those have only just spoken");
-        taken(&log, &entry("vault", "a", 2)).await;
-        taken(&log, &entry("lobby", "e", 1)).await;
-        eventually("the one who was silent for longest makes room", async || {
-            refusal(log.append(&entry("vault", "e", 1), None).await).is_ok()
-        })
-        .await;
-        let known = log.append(&entry("vault", "a", 9), None).await.expect("an answer");
-        assert_eq!(known, Appended::Expected(3), "it spoke after the others");
-    }
-    let sent = redis.command(&["KEYS", "*:room:vault:sent:*"]).await;
-    assert!(sent.starts_with("*4\r\n"), "{sent}");
-    let log = redis_log(&redis, bounds());
-    taken(&log, &entry("quiet", "teal", 1)).await;
-    let left = redis.command(&["PTTL", &room_key("quiet", "sent:teal")]).await;
-    let left: u64 = left.trim_start_matches(':').trim().parse().expect("ms");
-    assert!((500_000..=600_000).contains(&left), "{left} ms");
 }
 
 /// Emptied, then forgotten, but for where somebody is.

@@ -5,9 +5,8 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use rollcall_protocol::{EntryId, GapReason};
-use rollcall_server::{
-    config::LogBounds,
-    log::{Appended, FeedEvent, Log, LogError, NewEntry, Page, feed_key, room_key, splice},
+use rollcall_server::log::{
+    Appended, FeedEvent, Log, LogError, NewEntry, Page, feed_key, room_key, splice,
 };
 use support::{
     Redis, assert_chain,
@@ -91,50 +90,6 @@ async fn s16_ids_grow_while_the_clock_is_behind() {
     }
 }
 
-/// S30: a number belongs to one text.
-#[tokio::test]
-async fn s30_another_text_under_the_same_number_is_refused() {
-    let redis = Redis::start().await;
-    for log in [redis_log(&redis, bounds()), memory_log(bounds())] {
-        let first = entry("vault", "teal", 1);
-        let id = taken(&log, &first).await;
-        let other = NewEntry { text: "something else".to_owned(), ..first.clone() };
-        let outcome = log.append(&other, None).await.expect("an answer");
-        assert_eq!(outcome, Appended::NumberTaken { expected: 2 });
-        assert_eq!(
-            log.append(&first, None).await.expect("an answer"),
-            Appended::Duplicate(Some(id))
-        );
-        taken(&log, &NewEntry { n: 2, ..other }).await;
-    }
-}
-
-/// S5, where the server tries again by itself: a day's jump of Redis' clock ends its memory of numbers at once, and what
-/// was taken without an answer was taken once more.
-#[tokio::test]
-async fn s5_what_an_earlier_try_left_is_found_when_its_memory_has_gone() {
-    let redis = Redis::start_with_faults().await;
-    let log = redis_log(&redis, bounds());
-    let head = taken(&log, &entry("vault", "plum", 1)).await;
-    let mine = entry("vault", "teal", 7);
-    let id = taken(&log, &mine).await;
-    taken(&log, &entry("vault", "plum", 2)).await;
-    redis.set_clock_ahead(24 * 3600);
-    let again =
-        async |entry: &NewEntry, head| log.append_settled(entry, head).await.expect("an answer");
-    assert_eq!(again(&mine, head).await, Appended::Duplicate(Some(id)));
-    let posted = log.append(&mine, Some(EntryId::ZERO)).await.expect("an answer");
-    assert_eq!(posted, Appended::Duplicate(Some(id)));
-    let other = NewEntry { text: "something else".to_owned(), ..mine.clone() };
-    assert_eq!(again(&other, head).await, Appended::NumberTaken { expected: 8 });
-    // What was known before is no earlier try, and a log that lost its end has none.
-    let highest = EntryId::new(u64::MAX, u64::MAX);
-    for (n, head) in [(8, id), (9, highest)] {
-        redis.command(&["DEL", &room_key("vault", &format!("sent:{}", mine.member))]).await;
-        assert!(matches!(again(&NewEntry { n, ..mine.clone() }, head).await, Appended::Taken(_)));
-    }
-}
-
 /// Eight senders talk, the append-only file is rewritten, and the power fails while they go on: how many entries were
 /// acknowledged, and how many of those are in the log no more.
 async fn acknowledged_and_lost(redis: &mut Redis) -> (usize, usize) {
@@ -184,27 +139,6 @@ async fn without_fsync_a_power_failure_takes_what_is_acknowledged() {
     redis.command(&["CONFIG", "SET", "appendfsync", "no"]).await;
     let (acknowledged, lost) = acknowledged_and_lost(&mut redis).await;
     assert!(lost >= 100, "{lost} of {acknowledged}");
-}
-
-/// The newest 500 entries are looked through, and no more: what a stranger can make Redis read is bounded.
-#[tokio::test]
-async fn an_earlier_try_is_found_among_the_newest_500_entries() {
-    let redis = Redis::start().await;
-    let forgets = LogBounds { numbers_kept: Duration::ZERO, ..bounds() };
-    for log in [redis_log(&redis, bounds()), memory_log(forgets)] {
-        let mine = entry("vault", "teal", 7);
-        let id = taken(&log, &mine).await;
-        let again = async || {
-            redis.command(&["DEL", &room_key("vault", &format!("sent:{}", mine.member))]).await;
-            log.append(&mine, Some(EntryId::ZERO)).await.expect("an answer")
-        };
-        for n in 1..500 {
-            taken(&log, &entry("vault", "plum", n)).await;
-        }
-        assert_eq!(again().await, Appended::Duplicate(Some(id)), "the 500th");
-        taken(&log, &entry("vault", "plum", 500)).await;
-        assert!(matches!(again().await, Appended::Taken(_)), "the 501st");
-    }
 }
 
 /// Adds to a room's log what only a later release can read.

@@ -127,6 +127,6 @@ impl SimLog {
 }
 
 fn message(new: &NewEntry, id: EntryId, prev: EntryId) -> Message {
-    let NewEntry { room, member, name, n, text } = new.clone();
+    let NewEntry { room, member, name, n, text, .. } = new.clone();
     Message { room, id, prev, member, name, n, text, at: id.ms }
 }

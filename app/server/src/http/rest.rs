@@ -101,7 +101,7 @@ pub async fn send(
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
         return Err(Refusal::rejected(rejected));
     }
-    let entry = NewEntry { room: room.clone(), member, name, n, text };
+    let entry = NewEntry { room: room.clone(), member, name, n, text, is_in_room: false };
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended),

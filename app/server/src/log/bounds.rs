@@ -36,6 +36,11 @@ impl LogBounds {
         full >= self.new_rooms_below() - SHORT_BEFORE
     }
 
+    /// Most senders that a room remembers when it must remember one more, by whether that one is in it.
+    pub(super) fn senders_for(&self, is_in_room: bool) -> usize {
+        if is_in_room { self.senders } else { self.senders.div_ceil(2) }
+    }
+
     /// How long a sender's last number is remembered whatever comes.
     pub(super) fn numbers_spared(&self) -> Duration {
         self.numbers_kept / 10

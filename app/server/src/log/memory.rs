@@ -119,7 +119,7 @@ impl MemoryLog {
         }
         let before = logs.get(&new.room).map_or(0, RoomLog::bytes);
         let log = logs.entry(new.room.clone()).or_insert_with(|| RoomLog::new(now));
-        if !is_known && !log.has_place(&self.bounds, kept, now) {
+        if !is_known && !log.has_place(new, &self.bounds, kept, now) {
             return Err(LogError::Refused(Refusal::Senders));
         }
         let entry = log.push(new, now);
@@ -258,9 +258,15 @@ impl RoomLog {
 
     /// Whether one more sender's number can be remembered. Forgets the one that has been silent for longest if it must,
     /// but never one that spoke just now.
-    fn has_place(&mut self, bounds: &LogBounds, kept: Duration, now: Instant) -> bool {
+    fn has_place(
+        &mut self,
+        new: &NewEntry,
+        bounds: &LogBounds,
+        kept: Duration,
+        now: Instant,
+    ) -> bool {
         self.forget_senders(kept, now);
-        if self.senders.len() < bounds.senders {
+        if self.senders.len() < bounds.senders_for(new.is_in_room) {
             return true;
         }
         let oldest = self.senders.iter().min_by_key(|(_, sender)| sender.at);

@@ -15,6 +15,9 @@ pub struct NewEntry {
     pub n: u64,
     /// What they say.
     pub text: String,
+    /// Whether they are in the room by a connection. A request costs less than one, so that requests alone could otherwise
+    /// take every place that the room has for senders.
+    pub is_in_room: bool,
 }
 
 /// What became of a [`NewEntry`].

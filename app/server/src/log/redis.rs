@@ -82,7 +82,7 @@ impl RedisLog {
             bounds.log_bytes.to_string(),
             bounds.feed_entries.to_string(),
             bounds.feed_bytes.to_string(),
-            bounds.senders.to_string(),
+            bounds.senders_for(new.is_in_room).to_string(),
             numbers_kept.as_millis().to_string(),
             bounds.numbers_spared().as_millis().to_string(),
             bounds.new_rooms_below().to_string(),

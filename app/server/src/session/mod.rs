@@ -333,7 +333,7 @@ impl Session {
             self.wait_for(&room, due);
             return vec![Effect::Reply(reject(room, n, code, detail, retry))];
         }
-        let entry = NewEntry { room, member: me.member, name: me.name, n, text };
+        let entry = NewEntry { room, member: me.member, name: me.name, n, text, is_in_room: true };
         self.sends.push_back(entry.clone());
         match self.sends.len() {
             1 => vec![Effect::Append(entry)],

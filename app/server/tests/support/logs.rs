@@ -6,7 +6,7 @@ use clap::Parser;
 use rollcall_protocol::EntryId;
 use rollcall_server::{
     config::{Config, LogBounds, RedisSettings},
-    log::{Appended, FeedEvent, Link, Log, LogError, MemoryLog, NewEntry, RedisLog},
+    log::{Appended, FeedEvent, Link, Log, LogError, MemoryLog, NewEntry, RedisLog, Refusal},
     metrics::Metrics,
 };
 use tokio::sync::mpsc;
@@ -33,7 +33,8 @@ pub fn memory_log(bounds: LogBounds) -> Log {
 
 pub fn entry(room: &str, member: &str, n: u64) -> NewEntry {
     let (room, member) = (room.to_owned(), member.to_owned());
-    NewEntry { room, name: member.clone(), text: format!("{member} says {n}"), member, n }
+    let (name, text) = (member.clone(), format!("{member} says {n}"));
+    NewEntry { room, member, name, n, text, is_in_room: true }
 }
 
 /// One with a text of so many bytes.
@@ -79,4 +80,23 @@ pub async fn until(
 
 pub fn is_message(room: &str, event: &FeedEvent) -> bool {
     matches!(event, FeedEvent::Message(message) if message.room == room)
+}
+
+/// Asks again until the answer is yes.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let asks = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(4 * PATIENCE, asks).await;
+    assert!(in_time.is_ok(), "not in time: {what}");
+}
+
+pub fn refusal(outcome: Result<Appended, LogError>) -> Result<(), Refusal> {
+    match outcome {
+        Ok(Appended::Taken(_)) => Ok(()),
+        Err(LogError::Refused(refusal)) => Err(refusal),
+        other => panic!("{other:?}"),
+    }
 }

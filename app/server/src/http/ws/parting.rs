@@ -239,7 +239,7 @@ mod tests {
     async fn s1_a_client_that_obeys_no_goaway_goes_when_others_serve() {
         let mut parting = Parting::default();
         let mut isolated = standing(Phase::Ready, false, true);
-        let mut tell = |parting: &mut Parting, standing| {
+        let tell = |parting: &mut Parting, standing| {
             let told = parting.standing_changed(standing, guest(false), |_| MOMENT);
             reasons(&told).join(" ")
         };
