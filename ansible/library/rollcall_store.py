@@ -4,23 +4,37 @@
 
 DOCUMENTATION = r"""
 module: rollcall_store
-short_description: Look at the stores, set one, have one follow another, or hand the part of the primary over
+short_description: Look at the stores, set one, say who may get in, have one follow or lead, tell watchers
 description:
   - C(looked) says of each of the addresses what it is. C(set) changes settings of one that runs, without a restart.
+  - C(users) gives one that runs its users, by lines as C(ACL SETUSER) takes them. Connections that are open stay. A line that
+    takes its own rights from whoever asks comes last.
   - C(following) makes the address a replica of C(other), and waits until it has everything.
   - C(leading) hands the part of the primary over to the address from C(other), with C(FAILOVER). Redis holds writes back
     for that moment and then has refused them, so that they are tried at the new primary, and none is lost. It then waits
     until nobody asks the old one any more, so that it may go.
   - What a store became is written into its own configuration, so that it is the same after a restart.
+  - C(watched) tells those Sentinels among the addresses that run which primary to watch, and C(unwatched) to watch none.
 options:
   address: {description: The store., type: str}
   other: {description: The store that it follows or takes over from., type: str}
   addresses: {description: The stores to look at., type: list, elements: str, default: []}
-  state: {description: What to do., type: str, required: true, choices: [looked, set, following, leading]}
+  state: {description: What to do., type: str, required: true, choices: [looked, set, users, following, leading, watched, unwatched]}
   settings: {description: What to set., type: dict, default: {}}
+  secrets: {description: What to set and never to show., type: dict, default: {}}
+  users: {description: "A line for each user, a name and rules.", type: list, elements: str, default: []}
   port: {description: The port of each store., type: int, default: 6379}
-  user: {description: Who asks., type: str, default: default}
-  password: {description: What opens the door; nothing where it is open., type: str, default: ''}
+  login:
+    description: How one gets in.
+    type: dict
+    default: {}
+    suboptions:
+      user: {description: Who asks., type: str, default: default}
+      password: {description: The password., type: str, default: ''}
+      before: {description: The one that was good until now., type: str, default: ''}
+      must: {description: Take a store that asks for none for a wrong one., type: bool, default: false}
+      tls: {description: Whether it speaks TLS., type: bool, default: false}
+      ca: {description: "File with the CA of its certificate, in PEM.", type: str, default: ''}
   timeout: {description: The longest time for one of these, in seconds., type: float, default: 60}
 author: [Rollcall]
 attributes:
@@ -33,7 +47,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-stores: {description: For each address C(role), and of one that answers C(linked), C(used), C(version)., type: dict, returned: when looked}
+stores:
+  description:
+    - For each address C(role), C(primary), C(replica), C(locked) or C(away); of the last two C(why), of the others
+      C(linked), C(used), C(version), C(kept), whether it writes an append-only file, C(policy), C(rewriting) and C(keeps_users).
+  type: dict
+  returned: when looked
 held_ms: {description: How long writes were held back., type: int, returned: when handed over}
 moved_ms: {description: From then until nobody asked the old primary., type: int, returned: when handed over}
 """
@@ -41,7 +60,7 @@ moved_ms: {description: From then until nobody asked the old primary., type: int
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rollcall_redis import Store, StoreError
+from ansible.module_utils.rollcall_redis import LOGIN, LockedError, Store, StoreError
 
 # While writes are held back, users wait.
 HAND_OVER_MS = 3000
@@ -64,16 +83,17 @@ class Stores:
         self.params = params
 
     def open(self, address):
-        params = self.params
-        return Store(address, params["port"], params["user"], params["password"])
+        host, _, port = address.partition(":")
+        return Store(host, int(port or self.params["port"]), self.params["login"])
 
     def look(self, address):
         try:
             with self.open(address) as store:
                 replication, memory = store.info("replication"), store.info("memory")
-                server = store.info("server")
+                server, persistence = store.info("server"), store.info("persistence")
+                keeps_users = keeps(store)
         except StoreError as error:
-            return {"role": "away", "why": str(error)}
+            return {"role": "locked" if isinstance(error, LockedError) else "away", "why": str(error)}
         return {
             "role": "primary" if replication["role"] == "master" else "replica",
             "follows": replication.get("master_host", ""),
@@ -81,6 +101,10 @@ class Stores:
             "replicas": int(replication.get("connected_slaves", 0)),
             "used": int(memory["used_memory"]),
             "version": server.get("valkey_version") or server["redis_version"],
+            "kept": persistence["aof_enabled"] == "1",
+            "rewriting": "1" in (persistence["aof_rewrite_in_progress"], persistence["aof_rewrite_scheduled"]),
+            "policy": memory["maxmemory_policy"],
+            "keeps_users": keeps_users,
         }
 
     def is_in_sync(self, address, other):
@@ -92,6 +116,14 @@ class Stores:
             says = primary.info("replication")
         its = [value for key, value in says.items() if key.startswith("slave") and f"ip={address}," in f"{value},"]
         return any("state=online" in value for value in its)
+
+
+def keeps(store):
+    """Whether it has a file for its users; one that may not be asked is not ours."""
+    try:
+        return bool(store.settings("aclfile")["aclfile"])
+    except StoreError:
+        return False
 
 
 def keep(store):
@@ -120,11 +152,26 @@ def as_bytes(value):
 def change_settings(stores, params, check):
     with stores.open(params["address"]) as store:
         now = store.settings("*")
-        wanted = {name: as_bytes(value) for name, value in params["settings"].items()}
+        wanted = {name: as_bytes(value) for name, value in params["settings"].items()} | params["secrets"]
         new = {name: value for name, value in wanted.items() if now.get(name) != value}
         for name, value in {} if check else new.items():
             store.ask("CONFIG", "SET", name, value)
     return {"changed": bool(new), "set": sorted(new)}
+
+
+def change_users(stores, params, check):
+    """The rules are Redis' to read, so that what has changed is what it tells of them."""
+    lines = [line.split() for line in params["users"]]
+    with stores.open(params["address"]) as store:
+        before = store.ask("ACL", "LIST")
+        if check:
+            known = " ".join(before)
+            return {"changed": not all(word in known for words in lines for word in words if word.startswith("#"))}
+        for words in lines:
+            store.ask("ACL", "SETUSER", *words)
+    # Whoever this was may have lost the right to ask.
+    with stores.open(params["address"]) as store:
+        return {"changed": store.ask("ACL", "LIST") != before}
 
 
 def following(stores, params, check):
@@ -176,7 +223,48 @@ def leading(stores, params, check):
     return hand_over(stores, params)
 
 
-STATES = {"looked": looked, "set": change_settings, "following": following, "leading": leading}
+# What Sentinels call the primary.
+WATCHED = "rollcall"
+
+
+def tell_watchers(stores, params, check):
+    told = []
+    for address in params["addresses"]:
+        try:
+            watcher = stores.open(address)
+        except LockedError:
+            raise
+        except StoreError:
+            # There is none.
+            continue
+        with watcher:
+            told.append(address)
+            if not check:
+                tell_watcher(watcher, params)
+    return {"changed": bool(told), "told": told}
+
+
+def tell_watcher(watcher, params):
+    try:
+        watcher.ask("SENTINEL", "REMOVE", WATCHED)
+    except StoreError as error:
+        if "No such" not in str(error):
+            raise
+    if params["state"] == "watched":
+        watcher.ask("SENTINEL", "MONITOR", WATCHED, params["other"], 6379, 2)
+        for name, value in (params["settings"] | params["secrets"]).items():
+            watcher.ask("SENTINEL", "SET", WATCHED, name, value)
+
+
+STATES = {
+    "looked": looked,
+    "set": change_settings,
+    "users": change_users,
+    "following": following,
+    "leading": leading,
+    "watched": tell_watchers,
+    "unwatched": tell_watchers,
+}
 
 
 def main():
@@ -187,13 +275,16 @@ def main():
             "addresses": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "required": True, "choices": list(STATES)},
             "settings": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "users": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "port": {"type": "int", "default": 6379},
-            "user": {"type": "str", "default": "default"},
-            "password": {"type": "str", "default": "", "no_log": True},
+            "login": {"type": "dict", "default": {}, "options": LOGIN},
             "timeout": {"type": "float", "default": 60},
         },
         required_if=[
             ("state", "set", ["address"]),
+            ("state", "users", ["address"]),
+            ("state", "watched", ["other"]),
             ("state", "following", ["address", "other"]),
             ("state", "leading", ["address", "other"]),
         ],

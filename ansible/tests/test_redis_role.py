@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, wait_until
 
-PROJECT = "rollcall-pytest"
+PROJECT = "rollcall-pytest-redis"
 NAME = f"{PROJECT}-redis"
 # What stands for a replica of the server, with users on it: to the role it is one by its labels.
 REPLICA = f"{PROJECT}-r1-blue"
 LABEL = ["--label", f"rollcall.project={PROJECT}"]
 IMAGE = "rollcall-redis:8.0"
+BOTH = "redis://172.30.89.2:6379,redis://172.30.89.3:6379"
 PLAYBOOK = """
 - hosts: localhost
   connection: local
@@ -41,7 +42,7 @@ class Role:
         playbook = ROOT / "playbooks" / f"{playbook}.yml" if playbook else self.directory / "playbook.yml"
         command = [Path(sys.executable).with_name("ansible-playbook"), playbook, "-i", ROOT / "inventories/local"]
         own = [f"rollcall_project={self.project}", f"rollcall_network_prefix={self.network}", f"rollcall_run_dir={self.directory}"]
-        command += [word for setting in (*own, *settings) for word in ("-e", setting)]
+        command += [word for setting in (*own, *settings) for word in ([setting] if setting.startswith("-v") else ["-e", setting])]
         environment = os.environ | {"ANSIBLE_ROLES_PATH": str(ROOT / "roles"), "ANSIBLE_STDOUT_CALLBACK": "default"}
         played = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
         return played.returncode, " ".join((played.stdout + played.stderr).split())
@@ -69,12 +70,24 @@ class Role:
 
     def remove(self):
         docker("rm", "--force", f"{self.project}-redis", check=False)
-        docker("volume", "rm", f"{self.project}-redis", check=False)
+        docker("volume", "rm", f"{self.project}-redis", f"{self.project}-secrets", check=False)
         docker("network", "rm", self.project, check=False)
 
+    @property
+    def password(self):
+        return (self.directory / "redis-password").read_text()
 
-def add_users():
-    docker("run", "--detach", *LABEL, "--label", "rollcall.replica=r1", "--name", REPLICA, "--entrypoint", "sleep", IMAGE, "600")
+    def said(self, *words):
+        """What Redis, or another program in its image, answers from elsewhere in its network."""
+        own = ["--rm", "--network", PROJECT, "--volume", f"{PROJECT}-secrets:/run/secrets:ro", "--user", "65532"]
+        command = ["docker", "run", *LABEL, *own, "--entrypoint", "sh", IMAGE, "-c", " ".join(words)]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+
+def add_users(**environment):
+    environment = [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
+    labels = [*LABEL, "--label", "rollcall.replica=r1"]
+    docker("run", "--detach", *labels, "--name", REPLICA, *environment, "--entrypoint", "sleep", IMAGE, "600")
 
 
 @pytest.fixture
@@ -103,7 +116,7 @@ def test_a_second_run_changes_nothing(role):
 def test_o7_a_limit_changes_while_users_are_on_it(role):
     """site.yml started Redis anew for it, and said "changed"."""
     role.play()
-    add_users()
+    add_users(REDIS_URL=BOTH)
     before = role.container()
     assert role.play("rollcall_redis_maxmemory=300mb", "rollcall_redis_memory=900m") > 0
     assert role.container() == before
@@ -131,7 +144,7 @@ def test_o7_another_redis_is_refused_under_users_and_made_without_them(role, ano
     command = '{"redis_command": ["/data/redis.conf", "--include", "/data/rollcall.conf", "--maxclients", "5000"]}'
     setting = {"image": f"rollcall_redis_image={IMAGE}-pytest", "command": command}[another]
 
-    add_users()
+    add_users(REDIS_URL=BOTH)
     words = role.refusal(setting)
     assert "runs with another image or other settings" in words and "playbooks/store.yml" in words
     assert role.container() == before
@@ -173,3 +186,93 @@ def test_a_backup_is_restored_here_and_in_another_project_and_nothing_else_is(ro
     assert "playbooks/site.yml starts it" in other.told(f"backup={copy}", playbook="restore")
     other.play()
     assert other.ask("XLEN", LOG) == "3"
+
+
+LOGIN = "rollcall_redis_login=true"
+AS_A_REPLICA = "redis-cli -h 172.30.89.2 --user rollcall --pass $(cat /run/secrets/redis-password) --no-auth-warning"
+AS_NOBODY = "redis-cli -h 172.30.89.2"
+
+
+def test_o23_redis_answers_those_alone_who_know_the_password(role):
+    """Every user of the machine could read and write what was said."""
+    assert role.play(LOGIN) > 0
+    assert role.play(LOGIN) == 0
+    assert (role.directory / "redis-password").stat().st_mode & 0o777 == 0o600
+    assert "NOAUTH" in role.said(AS_NOBODY, "PING")
+    # A replica may do what it does, and no more.
+    assert role.said(AS_A_REPLICA, "XADD {p01}:room:vault:log '*' said 1").count("-") == 1
+    for forbidden in ("FLUSHALL", "CONFIG GET maxmemory", "KEYS '*'", "SET elsewhere 1", "FUNCTION FLUSH"):
+        assert "NOPERM" in role.said(AS_A_REPLICA, forbidden)
+    # Nobody who looks on sees a secret.
+    shown = docker("inspect", NAME) + docker("logs", NAME)
+    secret = role.said("cat", "/run/secrets/redis-password")
+    assert len(secret) == 64 and secret not in shown and role.password not in shown
+    _, words = role.run(LOGIN, "rollcall_redis_maxmemory=200mb", "-vvv")
+    assert "maxmemory" in words and secret not in words and role.password not in words
+    # And it is the same after a restart.
+    docker("restart", NAME)
+    assert role.play(LOGIN, "rollcall_redis_maxmemory=200mb") == 0
+    assert "NOAUTH" in role.said(AS_NOBODY, "PING")
+
+
+def test_o23_the_door_stays_open_while_somebody_does_not_know(role):
+    role.play()
+    add_users(REDIS_URL=BOTH)
+    before = role.container()
+    code, words = role.run(LOGIN)
+    assert code == 0 and f"still answers everybody on this machine, for {REPLICA}" in words
+    assert role.container() == before
+    assert role.said(AS_NOBODY, "PING") == role.said(AS_A_REPLICA, "PING") == "PONG"
+    docker("rm", "--force", REPLICA)
+    add_users(REDIS_URL=BOTH, REDIS_PASSWORD_FILE="/run/secrets/redis-password")
+    assert role.play(LOGIN) > 0 and role.container() == before
+    assert "NOAUTH" in role.said(AS_NOBODY, "PING") and role.said(AS_A_REPLICA, "PING") == "PONG"
+    # And back.
+    assert role.play() > 0 and role.container() == before
+    assert role.said(AS_NOBODY, "PING") == role.said(AS_A_REPLICA, "PING") == "PONG"
+
+
+def test_o23_another_password_is_taken_over_and_a_wrong_one_refused(role):
+    given = role.directory / "given"
+    given.write_text("first-of-all\n")
+    file = f"rollcall_redis_password_file={given}"
+    role.play(LOGIN, file)
+    add_users(REDIS_URL=BOTH, REDIS_PASSWORD_FILE="/run/secrets/redis-password")
+    assert role.password == "first-of-all"
+    given.write_text("then-another\n")
+    before, secret = role.container(), role.said("cat", "/run/secrets/redis-password")
+    assert role.play(LOGIN, file) > 0 and role.container() == before
+    assert role.said("cat", "/run/secrets/redis-password") != secret and role.said(AS_A_REPLICA, "PING") == "PONG"
+    assert role.play(LOGIN, file) == 0
+
+    # Somebody else, with another home: nothing is touched.
+    (role.directory / "redis-password").unlink()
+    given.write_text("wrong")
+    for settings in ((LOGIN, file), (LOGIN,), ()):
+        words = role.refusal(*settings)
+        assert ("WRONGPASS" in words or "NOAUTH" in words) and "nothing was touched" in words
+    assert role.said(AS_A_REPLICA, "PING") == "PONG" and role.container() == before
+
+
+def test_an_external_redis_has_to_keep_what_was_said(role):
+    docker("network", "create", "--subnet", "172.30.89.0/24", PROJECT)
+    address = "172.30.89.99"
+    docker("run", "--detach", *LABEL, "--name", REPLICA, "--network", PROJECT, "--ip", address, IMAGE, "--requirepass", "theirs", "--protected-mode", "no")
+    given = role.directory / "given"
+    external = ["rollcall_redis=external", f"rollcall_redis_url=redis://{address}:6379", f"rollcall_redis_password_file={given}"]
+    ask = ["exec", "--env", "REDISCLI_AUTH=theirs", REPLICA, "redis-cli"]
+    given.write_text("wrong")
+    wait_until(lambda: "PONG" in docker(*ask, "PING", check=False))
+    assert "WRONGPASS" in role.refusal(*external)
+    given.write_text("theirs")
+    assert "CONFIG SET appendonly yes" in role.refusal(*external)
+    docker(*ask, "CONFIG", "SET", "appendonly", "yes")
+    docker(*ask, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert "noeviction, and not allkeys-lru" in role.refusal(*external)
+    docker(*ask, "CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert docker("volume", "ls", "--quiet", "--filter", f"name=^{PROJECT}-secrets$") == ""
+    assert role.play(*external) > 0 and role.play(*external) == 0
+    assert role.container() == "" and role.said("cat", "/run/secrets/redis-password") == "theirs"
+    docker(*ask, "REPLICAOF", "172.30.89.98", "6379")
+    assert "each of them is a replica" in role.refusal(*external)
+    assert "does not answer" in role.refusal(*external, f"rollcall_redis_url=redis://{address}:1")

@@ -13,14 +13,14 @@ ONE, TWO = "127.0.16.1", "127.0.16.2"
 
 
 class Store:
-    def __init__(self, address, folder):
+    def __init__(self, address, folder, more=()):
         self.address = address
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "redis.conf").touch()
         settings = ["--bind", address, "--port", str(PORT), "--save", "", "--appendonly", "yes", "--repl-diskless-sync-delay", "0"]
         announced = ["--replica-announce-ip", address, "--dir", str(folder)]
         self.file = folder / "redis.conf"
-        self.process = subprocess.Popen([SERVER, str(self.file), *settings, *announced], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([SERVER, str(self.file), *settings, *announced, *more], stdout=subprocess.DEVNULL)
 
     def open(self):
         return load("rollcall_store").Store(self.address, PORT)
@@ -32,6 +32,8 @@ class Store:
     def answers(self):
         try:
             return self.ask("PING") == "PONG"
+        except load("rollcall_store").LockedError:
+            return True
         except load("rollcall_store").StoreError:
             return False
 
@@ -103,3 +105,59 @@ def test_sets_what_is_not_set_yet(stores, run):
 def test_one_that_is_away_is_said_to_be(run):
     found = run("rollcall_store", state="looked", addresses=["127.0.16.7"], port=PORT)["stores"]["127.0.16.7"]
     assert found["role"] == "away" and "127.0.16.7:16379 does not answer" in found["why"]
+
+
+USERS = ["operator reset on >{} ~* &* +@all", "default reset off"]
+
+
+def seen(run, **login):
+    return run("rollcall_store", state="looked", addresses=[ONE], port=PORT, login=login)["stores"][ONE]
+
+
+def test_o23_users_come_in_and_go_while_it_runs(stores, run):
+    login = {"user": "operator", "password": "first"}
+    lines = [line.format("first") for line in USERS]
+    assert run("rollcall_store", state="users", address=ONE, users=lines, port=PORT, login=login)["changed"]
+    assert not run("rollcall_store", state="users", address=ONE, users=lines, port=PORT, login=login)["changed"]
+    assert seen(run, **login)["role"] == "primary"
+    assert seen(run)["role"] == "locked" and "NOAUTH" in seen(run)["why"]
+    assert seen(run, user="operator", password="wrong")["role"] == "locked"
+    # Whoever has the password that was good until now gets in, and gives it another.
+    login = {"user": "operator", "password": "second", "before": "first"}
+    lines = [line.format("second") for line in USERS]
+    assert run("rollcall_store", state="users", address=ONE, users=lines, port=PORT, login=login)["changed"]
+    assert seen(run, user="operator", password="first")["role"] == "locked"
+    assert seen(run, user="operator", password="second")["role"] == "primary"
+
+
+def test_one_that_asks_for_none_is_told_from_one_that_takes_the_password(stores, run):
+    assert seen(run, user="operator", password="any")["role"] == "primary"
+    assert seen(run, user="operator", password="any", must=True)["role"] == "locked"
+
+
+def test_no_secret_is_in_what_it_tells(stores, run, capsys):
+    login = {"user": "operator", "password": "seldom-heard"}
+    told = run("rollcall_store", state="set", address=ONE, port=PORT, login=login, secrets={"masterauth": "never-heard"})
+    assert told["set"] == ["masterauth"]
+    assert "heard" not in str(told)
+    assert stores[0].ask("CONFIG", "GET", "masterauth")[1] == "never-heard"
+
+
+def test_a_certificate_that_nobody_believes_is_said_to_be_one(tmp_path, run):
+    def make(name, *more):
+        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}", *files, *more]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    make("own", "-addext", f"subjectAltName=IP:{ONE}")
+    make("other")
+    (tmp_path / "torn.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    tls = ["--port", "0", "--tls-port", str(PORT), "--tls-auth-clients", "no"]
+    store = Store(ONE, tmp_path, [*tls, "--tls-cert-file", tmp_path / "own.pem", "--tls-key-file", tmp_path / "own.key"])
+    try:
+        wait_until(lambda: seen(run, tls=True, ca=str(tmp_path / "own.pem"))["role"] == "primary")
+        assert "speaks no TLS that is believed" in seen(run, tls=True, ca=str(tmp_path / "other.pem"))["why"]
+        assert "no file with a CA in PEM" in seen(run, tls=True, ca=str(tmp_path / "torn.pem"))["why"]
+        assert seen(run)["role"] == "away"
+    finally:
+        store.end()
