@@ -1,9 +1,9 @@
-# Valkey instead of Redis, with the same data, settings and commands: playbooks/store.yml changes from one to the other
-# under users. The context is that of redis.Dockerfile.
+# Valkey instead of Redis, for a stack that begins with it: the settings and commands are the same, but Valkey 8.1 does not
+# read what Redis 8.0 has written. The context is that of redis.Dockerfile.
 ARG IMAGES=rollcall
 FROM ${IMAGES}-base:trixie
 
-# The user, the folder and the names are those of Redis, so that a container of either takes up the data of the other.
+# The user, the folder and the names are those of Redis, which the playbooks know.
 RUN groupadd --gid 101 redis && useradd --uid 100 --gid redis --home-dir /data --no-create-home --shell /usr/sbin/nologin redis \
     && apt-get update \
     && apt-get upgrade -y \

@@ -37,6 +37,10 @@ backend replicas
 """
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "nightly: takes a minute or more, and only the nightly run has it")
+
+
 def load(name):
     """A module of ours, by file: Ansible's library is no package."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "library" / f"{name}.py")

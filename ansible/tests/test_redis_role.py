@@ -164,6 +164,7 @@ def test_an_image_that_nobody_has_built_is_refused_by_name(role):
 LOG = "rollcall:{1}:room:den:log"
 
 
+@pytest.mark.nightly
 def test_a_backup_is_restored_here_and_in_another_project_and_nothing_else_is(role, other, tmp_path):
     copy, torn = tmp_path / "copies" / "one.tar.gz", tmp_path / "torn.tar.gz"
     role.play()
@@ -215,6 +216,7 @@ def test_o23_redis_answers_those_alone_who_know_the_password(role):
     assert "NOAUTH" in role.said(AS_NOBODY, "PING")
 
 
+@pytest.mark.nightly
 def test_o23_the_door_stays_open_while_somebody_does_not_know(role):
     role.play()
     add_users(REDIS_URL=BOTH)
@@ -232,6 +234,7 @@ def test_o23_the_door_stays_open_while_somebody_does_not_know(role):
     assert role.said(AS_NOBODY, "PING") == role.said(AS_A_REPLICA, "PING") == "PONG"
 
 
+@pytest.mark.nightly
 def test_o23_another_password_is_taken_over_and_a_wrong_one_refused(role):
     given = role.directory / "given"
     given.write_text("first-of-all\n")
