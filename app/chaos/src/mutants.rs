@@ -28,6 +28,8 @@ pub struct Mutant {
     pub dose: u64,
     /// The shortest run that is sure to show it.
     pub length: Duration,
+    /// Settings of the server without which it would hide.
+    pub settings: &'static [(&'static str, &'static str)],
     /// What shows it, again and again: steps, each of faults at once. None if it always shows.
     pub steps: &'static [&'static [Fault]],
     /// Of these at least one must be found: another anomaly would be an accident.
@@ -40,7 +42,7 @@ impl Mutant {
         steps: &'static [&'static [Fault]],
         shows_as: &'static [Anomaly],
     ) -> Self {
-        Self { name, dose: 0, length: LENGTH, steps, shows_as }
+        Self { name, dose: 0, length: LENGTH, settings: &[], steps, shows_as }
     }
 
     const fn dose(self, dose: u64) -> Self {
@@ -49,6 +51,10 @@ impl Mutant {
 
     const fn length(self, length: Duration) -> Self {
         Self { length, ..self }
+    }
+
+    const fn set(self, settings: &'static [(&'static str, &'static str)]) -> Self {
+        Self { settings, ..self }
     }
 }
 
@@ -70,12 +76,13 @@ pub const MUTANTS: &[Mutant] = &[
         &[Anomaly::LostWrite],
     ),
     Mutant::new("timeout-is-failure", &[&[Fault::RedisPauseLong]], &[Anomaly::AbortedRead]),
-    // A feed has to outrun a replica that is cut off from it.
+    // A feed has to outrun a replica that is cut off from it, before that one gives its clients away.
     Mutant::new(
         "ignore-falling-behind",
         &[&[Fault::RedisCutDrop, Fault::Flood]],
         &[Anomaly::SkippedMessage, Anomaly::Unseen],
-    ),
+    )
+    .set(&[("ISOLATED_AFTER_MS", "60000")]),
     Mutant::new("swap-deliveries", &[], &[Anomaly::SkippedMessage]),
     // A run has some 30,000 deliveries of all replicas, so one in 10,000 of one replica's may be none; and the last
     // message that a listener gets does not show that the one before is missing.
@@ -128,6 +135,9 @@ pub async fn run(stack: &Stack, mutant: &Mutant, seed: u64, reports: &Path) -> O
     let mut stack = stack.clone();
     stack.env.insert("ROLLCALL_MUTANT".to_owned(), mutant.name.to_owned());
     stack.env.insert("ROLLCALL_MUTANT_DOSE".to_owned(), mutant.dose.to_string());
+    let settings =
+        mutant.settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    stack.env.extend(settings);
     let shows = |found: &[Anomaly]| found.iter().any(|it| mutant.shows_as.contains(it));
     judged(&stack, Some(mutant), mutant.steps, seed, reports, shows).await
 }

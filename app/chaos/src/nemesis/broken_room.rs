@@ -53,7 +53,7 @@ pub async fn unreadable_entry(scene: &Scene<'_>) -> anyhow::Result<()> {
     let id: String = command(scene.stack, &["XADD", &key, "*", "of-release", "9.0.0"]).await?;
     scene.hold().await;
     let missed = missed_by_returning(scene, &key, before).await?;
-    let figure = "messages missed by who comes back over an unreadable entry";
+    let figure = "messages missed over an unreadable entry by clients that come back";
     scene.measured(figure, BROKEN, missed, 0);
     let _gone: u64 = command(scene.stack, &["XDEL", &key, &id]).await?;
     judge(scene, neighbours, both, inside).await

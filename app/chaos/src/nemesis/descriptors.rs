@@ -54,7 +54,12 @@ async fn crowd(scene: &Scene<'_>, slot: &Slot) -> anyhow::Result<()> {
         let began = Instant::now();
         let late = Witnesses::gather(scene, "late", &["few-descriptors"], WITNESSES).await;
         let took = began.elapsed();
-        scene.measured("ms until who came later was served", &slot.replica, ms(took), ms(SERVED));
+        scene.measured(
+            "ms until clients that came later were served",
+            &slot.replica,
+            ms(took),
+            ms(SERVED),
+        );
         scene.hold().await;
         if let Ok(late) = late {
             nothing_untrue(scene, &late.dismiss().await?);

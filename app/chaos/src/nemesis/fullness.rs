@@ -105,7 +105,7 @@ pub async fn fill(scene: &Scene<'_>) -> anyhow::Result<()> {
     }
     for Account { name, unanswered, .. } in &accounts {
         scene.measured(
-            "ms without an answer, beside who fills Redis",
+            "ms without an answer, beside clients that fill Redis",
             name,
             ms(*unanswered),
             ms(ELSEWHERE),
