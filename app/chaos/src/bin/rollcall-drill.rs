@@ -9,19 +9,22 @@ use std::{
 use anyhow::bail;
 use clap::Parser;
 use rollcall_chaos::{
-    cluster::{Place, Stack, certificates::Certificates},
+    cluster::{Place, Stack, certificates::Certificates, machines::Machines},
     command::{exit_code, forget, on_stack, write},
-    drills::{Crowd, DRILLS, Drill, Outcome, ROWS, Row, Scene, Table},
+    drills::{Crowd, DRILLS, Drill, MACHINE_ROWS, Outcome, ROWS, Row, Scene, Table},
 };
 
 /// Instead of drills: the table of what changes while everybody talks.
 const TIERS: &str = "tiers";
+/// The same of a stack whose replicas are on three machines.
+const MACHINES: &str = "machines";
 
 /// Provokes failures of a deploy on a stack of its own, under an audience, and checks what is left.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The drills, or `all`; that one leaves out `release-before`, whose image `scripts/build --before` makes. Or `tiers`:
-    /// the table of what changes while everybody talks, over TLS and with a browser, a row per change.
+    /// the table of what changes while everybody talks, over TLS and with a browser, a row per change. Or `machines`: the
+    /// same rows of a stack on three machines, which `scripts/hosts` makes.
     #[arg(required_unless_present_any = ["list", "quick"])]
     names: Vec<String>,
     /// Name every drill, and what it must end in, and end.
@@ -30,10 +33,10 @@ struct Arguments {
     /// Those that a test run has time for, with few repetitions.
     #[arg(long)]
     quick: bool,
-    /// Of `tiers`: clients that talk.
+    /// Of `tiers` and `machines`: clients that talk.
     #[arg(long, default_value_t = 300)]
     clients: usize,
-    /// Of `tiers`: only this row; may be given several times.
+    /// Of `tiers` and `machines`: only this row; may be given several times.
     #[arg(long, value_name = "NAME", value_parser = row_named)]
     row: Vec<&'static Row>,
     /// Of `tiers`: HAProxy is killed in the middle of each row, and each has to break for it.
@@ -66,8 +69,10 @@ async fn main() -> ExitCode {
         for drill in DRILLS {
             println!("{:<27}{}", drill.name, drill.summary);
         }
-        for Row { name, change, .. } in ROWS {
-            println!("{:<27}{change}", format!("{TIERS} --row {name}"));
+        for (table, rows) in [(TIERS, ROWS), (MACHINES, MACHINE_ROWS)] {
+            for Row { name, change, .. } in rows {
+                println!("{:<27}{change}", format!("{table} --row {name}"));
+            }
         }
         return ExitCode::SUCCESS;
     }
@@ -78,7 +83,7 @@ async fn main() -> ExitCode {
 }
 
 fn row_named(name: &str) -> Result<&'static Row, String> {
-    let found = ROWS.iter().find(|row| row.name == name);
+    let found = ROWS.iter().chain(MACHINE_ROWS).find(|row| row.name == name);
     found.ok_or_else(|| "no such row; --list names them".to_owned())
 }
 
@@ -114,17 +119,33 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         scene.stack.set.extend(certificates.settings());
         let (clients, certificates) = (arguments.clients, Some(certificates));
         scene.crowd = Crowd { clients, looks_closely: true, certificates };
-        scene.spoiled = arguments.spoiled;
-        let report = arguments.reports.join("tiers.json");
-        forget(&report)?;
-        let all: Vec<_> = ROWS.iter().collect();
-        let rows = if arguments.row.is_empty() { &all } else { &arguments.row };
-        return on_stack(&scene.stack, arguments.keep, fill(rows, &scene, &report)).await;
+        return tabulate(arguments, scene, ROWS).await;
+    }
+    if arguments.names == [MACHINES] {
+        let machines = Machines::up(&std::env::current_dir()?).await?;
+        scene.stack.machines = Some(machines.clone());
+        scene.crowd.clients = arguments.clients;
+        let ended = tabulate(arguments, scene, MACHINE_ROWS).await;
+        return if arguments.keep { ended } else { machines.down().await.and(ended) };
     }
     let drills = chosen(arguments)?;
     let report = arguments.reports.join("drills.json");
     forget(&report)?;
     on_stack(&scene.stack, arguments.keep, hold(&drills, &scene, &report)).await
+}
+
+/// Makes one of the tables, or the rows of it that were asked for.
+async fn tabulate(
+    arguments: &Arguments,
+    mut scene: Scene,
+    all: &'static [Row],
+) -> anyhow::Result<ExitCode> {
+    scene.spoiled = arguments.spoiled;
+    let report = arguments.reports.join(format!("{}.json", arguments.names[0]));
+    forget(&report)?;
+    let all: Vec<_> = all.iter().collect();
+    let rows = if arguments.row.is_empty() { &all } else { &arguments.row };
+    on_stack(&scene.stack, arguments.keep, fill(rows, &scene, &report)).await
 }
 
 /// Makes the table, row by row. Where HAProxy is killed in the middle of each, no row may hold.

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod docker;
 pub mod forward;
 pub mod haproxy;
+pub mod machines;
 pub mod network;
 mod playbook;
 pub mod redis;
@@ -21,7 +22,7 @@ use anyhow::{Context, bail, ensure};
 
 pub use playbook::{Ended, Playbook};
 
-use crate::cluster::docker::docker;
+use crate::cluster::{docker::docker, machines::Machines};
 
 /// The releases that rolls go between.
 pub const RELEASES: [&str; 2] = ["1.0.0", "1.1.0"];
@@ -53,6 +54,8 @@ pub struct Stack {
     pub set: BTreeMap<String, String>,
     /// What Redis runs from, if not the usual image.
     pub redis_image: Option<String>,
+    /// The machines that its replicas are on besides this one, if they are.
+    pub machines: Option<Machines>,
     /// The repository.
     root: PathBuf,
     /// Where its state is. Every playbook is told, so that a stack of an earlier release, which has it elsewhere, does not
@@ -117,7 +120,7 @@ impl Stack {
         ensure!(is_name(&place.project), "{} is no name for a stack", place.project);
         let run_dir = state_of(&root, &place.project)?;
         let (env, set) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { place, env, set, redis_image: None, root, run_dir })
+        Ok(Self { place, env, set, redis_image: None, machines: None, root, run_dir })
     }
 
     /// A file that the control machine keeps of it.
@@ -246,12 +249,12 @@ impl Stack {
     ///
     /// If Docker cannot say, or both slots of a replica run.
     pub async fn releases(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let format = "{{.Label \"rollcall.replica\"}} {{.Label \"rollcall.release\"}}";
         let mut releases = BTreeMap::new();
-        for slot in self.running().await? {
-            let format = "{{index .Config.Labels \"rollcall.release\"}}";
-            let release = docker(&["inspect", "--format", format, &slot.container]).await?;
-            if releases.insert(slot.replica.clone(), release.trim().to_owned()).is_some() {
-                bail!("both slots of {} run", slot.replica);
+        for line in self.listed(&["--format", format, "--filter", "status=running"]).await? {
+            let (replica, release) = line.split_once(' ').context("no release")?;
+            if releases.insert(replica.to_owned(), release.to_owned()).is_some() {
+                bail!("both slots of {replica} run");
             }
         }
         Ok(releases)
@@ -281,14 +284,26 @@ impl Stack {
 
     async fn slots_where(&self, filter: &str) -> anyhow::Result<Vec<Slot>> {
         let format = "{{.Names}} {{.Label \"rollcall.replica\"}} {{.Label \"rollcall.slot\"}}";
-        let project = format!("label=rollcall.project={}", self.place.project);
-        let of_slots =
-            ["--filter", "label=rollcall.slot", "--filter", &project, "--filter", filter];
-        let arguments = [&["ps", "--all", "--format", format], &of_slots[..]].concat();
-        let listed = docker(&arguments).await?;
-        let mut slots: Vec<Slot> = listed.lines().filter_map(|line| self.slot(line)).collect();
+        let listed = self.listed(&["--format", format, "--filter", filter]).await?;
+        let mut slots: Vec<Slot> = listed.iter().filter_map(|line| self.slot(line)).collect();
         slots.sort_by(|a, b| a.replica.cmp(&b.replica));
         Ok(slots)
+    }
+
+    /// `docker ps` of the containers of slots, on every machine, a line each.
+    ///
+    /// # Errors
+    ///
+    /// If a Docker cannot say.
+    pub async fn listed(&self, arguments: &[&str]) -> anyhow::Result<Vec<String>> {
+        let project = format!("label=rollcall.project={}", self.place.project);
+        let of_slots = ["ps", "--all", "--filter", "label=rollcall.slot", "--filter", &project];
+        let command = [&of_slots[..], arguments].concat();
+        let mut listed = docker(&command).await?;
+        for other in self.machines.iter().flat_map(Machines::dockers) {
+            listed += &docker(&[&["--host", &other], &command[..]].concat()).await?;
+        }
+        Ok(listed.lines().map(str::to_owned).collect())
     }
 
     fn slot(&self, line: &str) -> Option<Slot> {

@@ -38,6 +38,9 @@ impl Playbook {
             .set("rollcall_port", &place.port.to_string())
             .set("rollcall_network_prefix", &place.network)
             .set("rollcall_run_dir", &stack.run_dir.to_string_lossy());
+        if let Some(machines) = &stack.machines {
+            playbook.command.args(["-i", machines.inventory()]).env("PATH", machines.search_path());
+        }
         if let Some(image) = &stack.redis_image {
             playbook = playbook.set("rollcall_redis_image", image);
         }

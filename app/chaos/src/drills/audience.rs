@@ -39,6 +39,8 @@ pub enum Promise {
     },
     /// The store changes: nobody moves, and what is sent waits for two seconds at most.
     Held,
+    /// A replica dies: nothing is lost, and its clients are elsewhere within a second.
+    Killed,
     /// Something dies: nothing is lost, and everybody is back in the end.
     NothingLost,
 }
@@ -51,6 +53,7 @@ impl Promise {
             Self::Unnoticed { rolls } => ("roll", rolls),
             Self::Slower { rolls } => ("slow-roll", rolls),
             Self::Held => ("store", 0),
+            Self::Killed => ("kill", 0),
             Self::NothingLost => ("outage", 0),
         }
     }

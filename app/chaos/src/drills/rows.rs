@@ -13,8 +13,8 @@ use super::{
 };
 use crate::cluster::{RELEASES, REPLICAS};
 
-const OLD: &str = RELEASES[0];
-const NEW: &str = RELEASES[1];
+pub(super) const OLD: &str = RELEASES[0];
+pub(super) const NEW: &str = RELEASES[1];
 const MORE: usize = 5;
 const FEWER: usize = 2;
 const HAPROXY: &str = "haproxy:3.0";
@@ -22,7 +22,7 @@ const REDIS: &str = "redis:8.0";
 
 /// How long messages take is in the table, and not judged but for the two seconds after which one is `late`: a browser,
 /// Ansible and three replicas on one machine take their share of it.
-const MOVED_ONCE: Promise = Promise::Slower { rolls: 1 };
+pub(super) const MOVED_ONCE: Promise = Promise::Slower { rolls: 1 };
 const UNMOVED: Promise = Promise::Slower { rolls: 0 };
 
 /// A row of the table.
@@ -32,12 +32,12 @@ pub struct Row {
     pub name: &'static str,
     /// What changes, as the table has it.
     pub change: &'static str,
-    promise: Promise,
+    pub(super) promise: Promise,
     /// So many replicas serve at any moment.
-    min_ready: usize,
+    pub(super) min_ready: usize,
     /// Brings the stack to where the change begins, before anybody comes.
-    prepare: for<'a> fn(&'a Scene) -> BoxFuture<'a, anyhow::Result<()>>,
-    run: Act,
+    pub(super) prepare: for<'a> fn(&'a Scene) -> BoxFuture<'a, anyhow::Result<()>>,
+    pub(super) run: Act,
 }
 
 /// All rows, each of which leaves the stack where the next begins.
@@ -252,7 +252,7 @@ async fn at_rest(scene: &Scene, replicas: usize) -> anyhow::Result<()> {
 }
 
 /// Three replicas, all in this release.
-async fn serving(scene: &Scene, release: &str) -> anyhow::Result<()> {
+pub(super) async fn serving(scene: &Scene, release: &str) -> anyhow::Result<()> {
     at_rest(scene, REPLICAS.len()).await?;
     if scene.expect_serving(release).await.is_err() {
         scene.roll(release).succeed().await?;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, ensure};
 
 use super::{crowd::Crowd, journal::Journal};
-use crate::cluster::{Ended, Playbook, RELEASES, REPLICAS, Stack, docker::docker, haproxy};
+use crate::cluster::{Ended, Playbook, RELEASES, REPLICAS, Stack, haproxy};
 
 /// Where drills are held.
 pub struct Scene {
@@ -122,11 +122,8 @@ impl Scene {
     /// Every slot's container by its ID, and whether it runs: what must be the same if nothing was changed,
     /// or if everything was put back.
     pub(super) async fn containers(&self) -> anyhow::Result<Vec<String>> {
-        let project = format!("label=rollcall.project={}", self.stack.place.project);
-        let filters = ["--filter", &project, "--filter", "label=rollcall.slot"];
         let format = "{{.Names}} {{.ID}} {{.State}} {{.Label \"rollcall.release\"}}";
-        let listed = docker(&[&["ps", "--all", "--format", format], &filters[..]].concat()).await?;
-        let mut all: Vec<String> = listed.lines().map(str::to_owned).collect();
+        let mut all = self.stack.listed(&["--format", format]).await?;
         all.sort();
         Ok(all)
     }
