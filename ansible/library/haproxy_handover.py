@@ -24,6 +24,7 @@ options:
   container: {description: Name of HAProxy's container., type: str, required: true}
   successor: {description: Name of the container that is to take over., type: str, required: true}
   slots: {description: Server in HAProxy -> address., type: dict, required: true}
+  docker_hosts: {description: "Where replicas run, as in DOCKER_HOST; empty is this machine.", type: list, elements: str, default: [""]}
   port: {description: Port of the replicas' admin listeners., type: int, default: 8090}
   spread_ms: {description: The clients' moments are spread over this long., type: int, default: 2000}
   timeout: {description: "Seconds for the old one to end, after that.", type: float, default: 20}
@@ -56,6 +57,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rollcall_docker import docker_command
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Master
 from ansible.module_utils.rollcall_nudge import Nudge
 
@@ -74,12 +76,11 @@ class Containers:
 
     def __init__(self, module):
         self.module = module
-        self.program = module.get_bin_path("docker", required=True)
         self.name, self.next = module.params["container"], module.params["successor"]
         self.old = self.name + OLD
 
-    def docker(self, *arguments, check=True):
-        return self.module.run_command([self.program, *arguments], check_rc=check)
+    def docker(self, *arguments, check=True, host=""):
+        return self.module.run_command([*docker_command(self.module, host), *arguments], check_rc=check)
 
     def status(self, name):
         """`running`, `exited` and the like; empty where there is none."""
@@ -87,11 +88,12 @@ class Containers:
         return text.strip() if code == 0 else ""
 
     def replicas(self):
-        """Servers whose container runs."""
+        """Servers whose container runs, on whichever machine."""
         prefix = self.module.params["project"] + "-"
         filters = ["--filter", f"label=rollcall.project={self.module.params['project']}", "--filter", "label=rollcall.slot"]
-        _, names, _ = self.docker("ps", *filters, "--format", "{{.Names}}")
-        return [name.removeprefix(prefix) for name in names.split()]
+        # A machine that is away has no clients.
+        told = [self.docker("ps", *filters, "--format", "{{.Names}}", check=not host, host=host)[1] for host in self.module.params["docker_hosts"]]
+        return [name.removeprefix(prefix) for names in told for name in names.split()]
 
     def take_over(self):
         """The successor serves, so the old container is to end by itself, and the names change."""
@@ -219,6 +221,7 @@ def main():
             "container": {"type": "str", "required": True},
             "successor": {"type": "str", "required": True},
             "slots": {"type": "dict", "required": True},
+            "docker_hosts": {"type": "list", "elements": "str", "default": [""]},
             "port": {"type": "int", "default": 8090},
             "spread_ms": {"type": "int", "default": 2000},
             "timeout": {"type": "float", "default": 20},

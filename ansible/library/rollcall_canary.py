@@ -59,7 +59,7 @@ import threading
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.rollcall_admin import Admin, AdminError
+from ansible.module_utils.rollcall_admin import Admin, AdminError, split
 from ansible.module_utils.rollcall_metrics import Sample, Times, parse, window
 from ansible.module_utils.rollcall_probe import new_room
 
@@ -80,8 +80,8 @@ class Prober(threading.Thread):
 
     def __init__(self, address, room, params, until):
         super().__init__(daemon=True)
-        self.address = address
-        self.port = params["port"]
+        self.address, published = split(address)
+        self.port = published or params["port"]
         self.path = f"/api/v1/rooms/{room}/messages"
         self.pause = CONNECTIONS / params["probes_per_second"]
         self.until = until

@@ -22,6 +22,7 @@ options:
   deploy: {description: The deploy that is undone., type: str}
   timeout: {description: Seconds from SIGTERM to SIGKILL., type: int, default: 10}
   logs: {description: Directory for the last log lines of a container that is removed., type: path}
+  docker_host: {description: "The Docker that has it, as in DOCKER_HOST; empty is this machine's.", type: str, default: ""}
 author: [Rollcall]
 """
 
@@ -40,6 +41,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rollcall_docker import HOST_OPTION, docker_command
 from ansible.module_utils.rollcall_state import give_to_owner
 
 ASIDE = "-aside"
@@ -52,10 +54,10 @@ class Docker:
 
     def __init__(self, module):
         self.module = module
-        self.program = module.get_bin_path("docker", required=True)
+        self.command = docker_command(module, module.params["docker_host"])
 
     def __call__(self, *arguments, check=True):
-        return self.module.run_command([self.program, *arguments], check_rc=check)
+        return self.module.run_command([*self.command, *arguments], check_rc=check)
 
     def state(self, name):
         """The container's state, or nothing if there is none of that name."""
@@ -154,6 +156,7 @@ def main():
             "deploy": {"type": "str"},
             "timeout": {"type": "int", "default": 10},
             "logs": {"type": "path"},
+            **HOST_OPTION,
         },
         required_if=[("state", state, ["project" if state == "dropped" else "name"]) for state in STATES],
     )

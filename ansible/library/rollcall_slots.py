@@ -12,6 +12,7 @@ options:
   socket: {description: Path of HAProxy's runtime socket., type: path, required: true}
   backend: {description: HAProxy's backend., type: str, default: replicas}
   slots: {description: The slots of each replica with their addresses., type: dict, required: true}
+  docker_hosts: {description: "Of the replicas that are on other machines, as in DOCKER_HOST.", type: dict, default: {}}
   want_up: {description: Look again for some seconds until so many replicas serve. One slow check is no outage., type: int, default: 0}
   patient: {description: The same while a slot that should serve runs and is silent. A moment is no hang., type: bool, default: false}
 author: [Rollcall]
@@ -29,6 +30,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 up: {description: Number of replicas with a slot that serves., type: int, returned: success}
+away: {description: "Docker that does not answer -> why; its replicas look stopped.", type: dict, returned: success}
 strangers:
   description: Containers of slots that belong to no replica here, each as C(name), C(release) and C(running).
   type: list
@@ -51,6 +53,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.rollcall_admin import Admin, AdminError, AdminRefusal
+from ansible.module_utils.rollcall_docker import docker_command
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 
 # How long to look again for what was not there. Docker has started a HAProxy or a replica that died again by then.
@@ -60,15 +63,33 @@ PAUSE_SECONDS = 0.25
 ASIDE = "-aside"
 
 
-def containers(module, project):
-    """(replica, slot) -> `docker inspect` of the container that fills it."""
-    docker = module.get_bin_path("docker", required=True)
-    query = [docker, "ps", "--all", "--quiet", "--filter", f"label=rollcall.project={project}"]
-    _, ids, _ = module.run_command([*query, "--filter", "label=rollcall.slot"], check_rc=True)
-    if not ids.split():
-        return {}
-    _, inspected, _ = module.run_command([docker, "inspect", *ids.split()], check_rc=True)
-    return {container["Name"].lstrip("/"): container for container in json.loads(inspected)}
+class DockerError(Exception):
+    """A Docker that does not answer."""
+
+
+def containers(module, project, host=""):
+    """Name -> `docker inspect` of each container of a slot that this Docker has."""
+
+    def docker(*arguments):
+        code, told, error = module.run_command([*docker_command(module, host), *arguments])
+        if code != 0:
+            raise DockerError(error.strip())
+        return told
+
+    ids = docker("ps", "--all", "--quiet", "--filter", f"label=rollcall.project={project}", "--filter", "label=rollcall.slot").split()
+    found = json.loads(docker("inspect", *ids)) if ids else []
+    return {container["Name"].lstrip("/"): container for container in found}
+
+
+def everywhere(module):
+    """The same of every Docker, and which of those on other machines do not answer."""
+    found, away = containers(module, module.params["project"]), {}
+    for host in sorted(set(module.params["docker_hosts"].values()) - {""}):
+        try:
+            found |= containers(module, module.params["project"], host)
+        except DockerError as error:
+            away[host] = str(error)
+    return found, away
 
 
 def describe(server, address, container, aside, row):
@@ -178,6 +199,7 @@ def main():
             "socket": {"type": "path", "required": True},
             "backend": {"type": "str", "default": "replicas"},
             "slots": {"type": "dict", "required": True},
+            "docker_hosts": {"type": "dict", "default": {}},
             "want_up": {"type": "int", "default": 0},
             "patient": {"type": "bool", "default": False},
         },
@@ -188,11 +210,13 @@ def main():
     while True:
         late = time.monotonic() > until
         try:
-            found = containers(module, params["project"])
+            found, away = everywhere(module)
             replicas = look(params, found)
             if late or settled(replicas, params):
                 up = sum(it["up"] for it in replicas.values())
-                module.exit_json(changed=False, replicas=replicas, up=up, strangers=strangers(found, params))
+                module.exit_json(changed=False, replicas=replicas, up=up, away=away, strangers=strangers(found, params))
+        except DockerError as error:
+            module.fail_json(msg=f"Docker does not answer: {error}")
         except HaproxyError as error:
             if late:
                 module.fail_json(msg=f"{error}. Is the stack up? playbooks/site.yml starts it.")

@@ -39,7 +39,7 @@ import time
 import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.rollcall_admin import Admin, AdminError
+from ansible.module_utils.rollcall_admin import Admin, AdminError, split
 from ansible.module_utils.rollcall_probe import new_room
 
 try:
@@ -92,7 +92,8 @@ class Client:
 @contextlib.contextmanager
 def connected(params, room, key, why, after=None):
     """A client that has said hello."""
-    url = f"ws://{params['address']}:{params['port']}/api/v1/ws"
+    machine, published = split(params["address"])
+    url = f"ws://{machine}:{published or params['port']}/api/v1/ws"
     with connect(url, open_timeout=params["timeout"], proxy=None) as socket:
         client = Client(socket, room, params)
         enters = {"room": room} | ({"after": after} if after else {})

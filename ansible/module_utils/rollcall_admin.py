@@ -18,11 +18,15 @@ class AdminRefusal(AdminError):
 
 
 class Admin:
-    """The admin listener of one slot."""
+    """The admin listener of one slot.
+
+    `address` is the slot's own, and `port` then that of the listener there; or it is what another machine publishes for the slot,
+    as in 10.0.0.2:18008: the public port, and the listener at the next one.
+    """
 
     def __init__(self, address, port=8090, timeout=5):
-        self.address = address
-        self.port = port
+        self.address, published = split(address)
+        self.port = published + 1 if published else port
         self.timeout = timeout
 
     def get(self, path):
@@ -56,6 +60,12 @@ class Admin:
         if response.status != 200:
             raise AdminRefusal(f"{where}: status {response.status}")
         return where, content
+
+
+def split(address):
+    """The machine and, where one is published, the public port of a slot; else 0."""
+    machine, _, port = address.partition(":")
+    return machine, int(port or 0)
 
 
 def _parse(where, content):

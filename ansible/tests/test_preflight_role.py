@@ -51,8 +51,8 @@ class Preflight:
 
     def play(self, up, *settings):
         replicas = {"r1": replica("r1", True), "r2": replica("r2", up)}
-        arguments = ["project", "socket", "slots", "want_up", "patient"]
-        self.says("rollcall_slots", arguments, {"up": 1 + up, "replicas": replicas, "strangers": []})
+        arguments = ["project", "socket", "slots", "docker_hosts", "want_up", "patient"]
+        self.says("rollcall_slots", arguments, {"up": 1 + up, "replicas": replicas, "away": {}, "strangers": []})
         environment = os.environ | {
             "ANSIBLE_LIBRARY": f"{self.directory}/library:{ROOT}/library", "ANSIBLE_ACTION_PLUGINS": "/nonexistent",
             "ANSIBLE_ROLES_PATH": str(ROOT / "roles"), "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CALLBACKS_ENABLED": "default",

@@ -107,3 +107,12 @@ def test_what_is_left_of_a_replica_that_was_taken_away_is_told():
     params = {"project": "x", "slots": {"r1": {"blue": "", "green": ""}}}
     told = load("rollcall_slots").strangers(found, params)
     assert [it["name"] for it in told] == ["x-r4-blue", "x-r4-green-aside"] and told[0]["running"]
+
+
+def test_a_machine_that_is_away_has_replicas_that_do_not_serve(run, monkeypatch):
+    rows = {f"{replica}-{slot}": {"admin": "ready", "status": "DOWN"} for replica in ("r1", "r2") for slot in ("blue", "green")}
+    monkeypatch.setattr(Runtime, "servers", lambda *_: rows)
+    away = "unix:///nowhere/docker.sock"
+    slots = {"r1": {"blue": "127.0.0.1", "green": "127.0.0.1"}, "r2": {"blue": "127.0.0.1:1", "green": "127.0.0.1:3"}}
+    told = run("rollcall_slots", project="rollcall-pytest-none", socket="/nowhere", slots=slots, docker_hosts={"r1": "", "r2": away})
+    assert list(told["away"]) == [away] and told["up"] == 0 and not told["replicas"]["r2"]["up"]

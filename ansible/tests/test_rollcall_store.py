@@ -122,7 +122,7 @@ def test_o23_users_come_in_and_go_while_it_runs(stores, run):
     assert seen(run, **login)["role"] == "primary"
     assert seen(run)["role"] == "locked" and "NOAUTH" in seen(run)["why"]
     assert seen(run, user="operator", password="wrong")["role"] == "locked"
-    # Whoever has the password that was good until now gets in, and gives it another.
+    # The password that was good until now opens it, and is replaced by another.
     login = {"user": "operator", "password": "second", "before": "first"}
     lines = [line.format("second") for line in USERS]
     assert run("rollcall_store", state="users", address=ONE, users=lines, port=PORT, login=login)["changed"]

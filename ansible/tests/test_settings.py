@@ -58,6 +58,7 @@ def test_o16_a_release_that_is_a_number_is_refused(playbook, tmp_path):
         ({"r1": {"rollcall_number": 100}, "r2": {}}, "from 1 to 99"),
         ({"r1": {"rollcall_number": 0}}, "from 1 to 99"),
         ({"r1": {"rollcall_number": "one"}}, "from 1 to 99"),
+        ({"r1": {"rollcall_number": 1, "rollcall_machine": "10.77.0.2"}}, "find Redis at rollcall_private_address"),
     ],
 )
 def test_o18_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_path):
