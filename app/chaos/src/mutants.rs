@@ -6,13 +6,11 @@ use anyhow::ensure;
 
 use crate::{
     checker::{self, Anomaly},
-    cluster::Stack,
+    cluster::{MUTANT_RELEASE, Stack},
     nemesis::{Fault, repeated},
     run::{self, Settings},
 };
 
-/// The image that can be told to be wrong, made by `scripts/build --mutants`.
-const RELEASE: &str = "mutant";
 /// How often the exposing fault strikes.
 const EVERY: Duration = Duration::from_secs(10);
 const LENGTH: Duration = Duration::from_secs(40);
@@ -188,7 +186,7 @@ async fn check(
     history: &Path,
 ) -> anyhow::Result<Vec<Anomaly>> {
     stack.down().await?;
-    stack.up(RELEASE).await?;
+    stack.up(MUTANT_RELEASE).await?;
     let least = mutant.map_or(LENGTH, |mutant| mutant.length);
     let length = least.max(EVERY * u32::try_from(2 * steps.len() + 1).unwrap_or(u32::MAX));
     let plan = repeated(seed, length, EVERY, steps);

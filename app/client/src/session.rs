@@ -4,6 +4,7 @@
 //! for the difference. So a loss, a second `goaway` or a `leave` in the middle of a move need no
 //! cases of their own.
 
+mod people;
 mod receive;
 mod settle;
 #[cfg(test)]
@@ -81,6 +82,8 @@ pub struct Session {
     welcomed: bool,
     was_live: bool,
     silent_since: Option<Instant>,
+    /// Who came and went as the connection tells it that is being left, of rooms whose list the next one has.
+    outdated: Vec<Event>,
     /// The replica that is being left, until the new connection is live.
     moving_from: Option<String>,
     /// What the newest `welcome` allowed.
@@ -121,6 +124,7 @@ impl Session {
             welcomed: false,
             was_live: false,
             silent_since: None,
+            outdated: Vec::new(),
             moving_from: None,
             limits: USUAL_LIMITS,
             told_away: false,
@@ -315,7 +319,10 @@ impl Session {
             return;
         }
         if is_current {
+            self.outdated.clear();
             self.carrier_lost(&link, since);
+        } else {
+            self.people_of_first();
         }
         self.plan_return(&loss, now);
         let abrupt = matches!(loss, Loss::Broke(_) | Loss::Silent(_));

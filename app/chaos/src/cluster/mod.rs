@@ -26,6 +26,8 @@ use crate::cluster::{docker::docker, machines::Machines};
 
 /// The releases that rolls go between.
 pub const RELEASES: [&str; 2] = ["1.0.0", "1.1.0"];
+/// The release that can be made wrong on purpose; `scripts/build --mutants` makes it.
+pub const MUTANT_RELEASE: &str = "mutant";
 /// Its replicas.
 pub const REPLICAS: [&str; 3] = ["r1", "r2", "r3"];
 

@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Promise, Row, Scene,
-    rows::{MOVED_ONCE, NEW, OLD, serving},
+    rows::{MOVED_ONCE, NEW, OLD},
     tiers::{rolled, rolled_back},
 };
 use crate::cluster::{REPLICAS, haproxy, machines::Machines};
@@ -62,6 +62,15 @@ pub const MACHINE_ROWS: &[Row] = &[
         },
     },
 ];
+
+/// All replicas, which the inventory lists, in this release.
+async fn serving(scene: &Scene, release: &str) -> anyhow::Result<()> {
+    scene.come_to_rest().await?;
+    if scene.expect_serving(release).await.is_err() {
+        scene.roll(release).succeed().await?;
+    }
+    scene.expect_serving(release).await
+}
 
 fn machines(scene: &Scene) -> anyhow::Result<&Machines> {
     scene.stack.machines.as_ref().context("there is one machine only")

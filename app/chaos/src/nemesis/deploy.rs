@@ -10,18 +10,26 @@ use super::{
     scene::Scene,
     witness::{UNDISTURBED, Witnesses, nothing_untrue, served},
 };
-use crate::cluster::{Playbook, docker::docker};
+use crate::cluster::{MUTANT_RELEASE, Playbook, docker::docker};
 
 /// Clients that roll without knowing that one replica was empty: groups of ten, so that no room gets more than its rate.
 const GROUPS: [&str; 6] = ["tilt-1", "tilt-2", "tilt-3", "tilt-4", "tilt-5", "tilt-6"];
 const IN_EACH: usize = 10;
+/// Enough for all, and not what playbooks say.
+const OUTLETS_BYTES: u32 = 32 << 20;
 /// The busiest replica against the idlest when all is over, per cent.
 const BALANCE: u64 = 120;
 
 async fn to_the_other_release(scene: &Scene<'_>) -> anyhow::Result<Playbook> {
     until_well(scene.stack, Duration::from_secs(30)).await?;
-    let next = scene.stack.other_release().await?;
-    Ok(scene.stack.playbook("rolling-update").set("release", next))
+    let roll = scene.stack.playbook("rolling-update");
+    if scene.stack.releases().await?.values().all(|release| release == MUTANT_RELEASE) {
+        // What is wrong with it may show only where clients come to one of its kind, so it is rolled to itself, with a
+        // setting that it had not before.
+        let (setting, bytes) = ("rollcall_server_outlets_bytes", OUTLETS_BYTES + scene.step);
+        return Ok(roll.set("release", MUTANT_RELEASE).set(setting, &bytes.to_string()));
+    }
+    Ok(roll.set("release", scene.stack.other_release().await?))
 }
 
 /// A roll that must succeed.

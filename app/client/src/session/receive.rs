@@ -37,10 +37,12 @@ impl Session {
             ServerFrame::Status { log } => self.status(id, log, now),
             ServerFrame::Error { code, detail, room } => self.error(id, code, detail, room, now),
             ServerFrame::Presence { room, event, member, name } => {
-                self.emit(Event::Presence { room, event, member, name });
+                let to = room.clone();
+                self.people(id, &to, Event::Presence { room, event, member, name });
             }
             ServerFrame::Members { room, present, members } => {
-                self.emit(Event::Members { room, present, members });
+                let to = room.clone();
+                self.people(id, &to, Event::Members { room, present, members });
             }
             // Both connections tell it during a move, and once is enough.
             ServerFrame::Typing { room, member, name } if self.is_current(id) => {
@@ -217,6 +219,7 @@ impl Session {
             self.retry_at = now;
             if let Some(next) = self.next.take() {
                 self.effects.push_back(Effect::Close(next.id));
+                self.people_of_first();
             }
         }
     }

@@ -38,6 +38,7 @@ impl Session {
         };
         let current_gone = self.current.is_none();
         let Some(next) = self.next.take_if(|next| current_gone || ready(next)) else { return };
+        self.outdated.clear();
         if let Some(old) = self.current.replace(next) {
             self.moving_from.get_or_insert(old.welcome.replica);
             self.rooms.values_mut().for_each(|room| room.outbox.connection_lost());

@@ -4,7 +4,7 @@
 mod world;
 
 use proptest::prelude::*;
-use rollcall_protocol::{JoinStatus, RejectCode, ServerFrame};
+use rollcall_protocol::{JoinStatus, PresenceEvent, RejectCode, ServerFrame};
 
 use self::world::{ROOM, Step, World, joined, steps};
 use super::*;
@@ -73,6 +73,50 @@ fn a_held_message_wakes_nobody_while_it_cannot_go() {
         let next = world.session.wake_at().expect("a ping");
         assert!(next > world.now, "left: {leave}");
     }
+}
+
+/// A member that came back at once seemed to have left: the connection that was being left told its leaving after the next
+/// one's list.
+#[test]
+fn who_is_there_is_told_by_the_connection_that_has_the_newer_list() {
+    let told = |lost: bool| {
+        let mut world = World::new();
+        world.step(&Step::Dial { ok: true });
+        let first = world.link(0).expect("a connection");
+        world.session.frame(first, joined(0, JoinStatus::Fresh), world.now);
+        world.session.frame(first, live(), world.now);
+        world.step(&Step::Goaway { link: 0 });
+        world.step(&Step::Wait);
+        world.step(&Step::Dial { ok: true });
+        let second = world.link(1).expect("another one");
+        world.session.frame(first, left("before"), world.now);
+        world.session.frame(second, joined(0, JoinStatus::Resumed), world.now);
+        world.session.frame(first, left("outdated"), world.now);
+        world.session.frame(second, left("newer"), world.now);
+        let loss = Loss::Broke("reset".to_owned());
+        match lost {
+            true => world.session.lost(second, loss, world.now),
+            false => world.session.frame(second, live(), world.now),
+        }
+        let mut who = Vec::new();
+        while let Some(effect) = world.session.next_effect() {
+            if let Effect::Emit(Event::Presence { member, .. }) = effect {
+                who.push(member);
+            }
+        }
+        who
+    };
+    assert_eq!(told(false), ["before", "newer"]);
+    assert_eq!(told(true), ["before", "newer", "outdated"], "it goes on with the first");
+}
+
+fn live() -> ServerFrame {
+    ServerFrame::Live { room: ROOM.to_owned(), id: World::id(0) }
+}
+
+fn left(member: &str) -> ServerFrame {
+    let (room, member) = (ROOM.to_owned(), member.to_owned());
+    ServerFrame::Presence { room, event: PresenceEvent::Leave, name: member.clone(), member }
 }
 
 const FOR_NOW: Duration = Duration::from_millis(200);
