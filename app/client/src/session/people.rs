@@ -1,4 +1,4 @@
-//! Who is there, from the connection that knows best.
+//! Members of rooms, as the connection tells them that knows best.
 
 use super::Session;
 use crate::{

@@ -237,6 +237,7 @@ impl Follower {
                 self.leaves_at = Some(Instant::now() + self.app.lifecycle.moment(drain.spread));
             }
             Phase::Draining(_) => {}
+            Phase::Stopped if mutants::active(Mutant::StreamCut) => std::process::abort(),
             Phase::Stopped => return Err(Ended::Moved(Reason::Drain)),
             Phase::Starting | Phase::Ready => {
                 self.leaves_at = self.leaves_at.filter(|_| standing.others_serve);
