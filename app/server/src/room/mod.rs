@@ -302,7 +302,8 @@ impl<L> Room<L> {
                 break;
             }
         }
-        let signals = state.roster.take_signals(Instant::now());
+        let listeners = state.listeners.len();
+        let signals = state.roster.take_signals(Instant::now(), listeners);
         state.tell_at = signals.again_at;
         let is_rewound = state.handed_epoch != state.epoch;
         if frames.is_empty() && signals.frames.is_empty() && !is_rewound {

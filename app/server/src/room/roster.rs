@@ -17,8 +17,13 @@ use tokio::time::Instant;
 
 use crate::presence::Snapshot;
 
-/// A whole list is told this often at most.
+/// A whole list is told this often at most; where it has many listeners, so seldom that it takes no more of what a
+/// replica writes than so many bytes a second. While 500 came to each of six rooms, lists of 200 members each second were
+/// more than the audience could read, so that clients gave up and came again, for which there were more lists.
 const LIST_EVERY: Duration = Duration::from_secs(1);
+const LIST_BYTES_PER_SECOND: usize = 512 << 10;
+/// But however many they are, this often.
+const LIST_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 
 /// Turns a frame into what is written to a connection.
 pub type Encode = fn(&ServerFrame) -> Bytes;
@@ -121,8 +126,8 @@ pub struct Roster {
     noted: u64,
     /// The frames that wait do not tell everything: the list is to be told anew.
     is_untold: bool,
-    /// When the list was told last.
-    list_told: Option<Instant>,
+    /// When the list may be told again.
+    list_due: Option<Instant>,
 }
 
 impl Roster {
@@ -143,7 +148,7 @@ impl Roster {
             waiting: VecDeque::new(),
             noted: 0,
             is_untold: false,
-            list_told: None,
+            list_due: None,
         }
     }
 
@@ -284,16 +289,11 @@ impl Roster {
     /// Whether [`Roster::take_signals`] has something to hand over at `now`.
     #[must_use]
     pub fn has_signals(&self, now: Instant) -> bool {
-        !self.waiting.is_empty() || (self.is_untold && self.list_due().is_none_or(|due| due <= now))
+        !self.waiting.is_empty() || (self.is_untold && self.list_due.is_none_or(|due| due <= now))
     }
 
-    /// When the list may be told again.
-    fn list_due(&self) -> Option<Instant> {
-        self.list_told.map(|told| told + LIST_EVERY)
-    }
-
-    /// What live listeners are to be handed at `now`.
-    pub fn take_signals(&mut self, now: Instant) -> Signals {
+    /// What so many live listeners are to be handed at `now`.
+    pub fn take_signals(&mut self, now: Instant, listeners: usize) -> Signals {
         let waiting = std::mem::take(&mut self.waiting);
         let mut frames = BytesMut::new();
         let mut starts = Vec::with_capacity(waiting.len());
@@ -305,11 +305,12 @@ impl Roster {
         let mut has_presence = waiting.iter().any(|waiting| waiting.is_presence);
         let mut again_at = None;
         if self.is_untold {
-            again_at = self.list_due().filter(|due| *due > now);
+            again_at = self.list_due.filter(|due| *due > now);
             if again_at.is_none() {
                 self.is_untold = false;
-                self.list_told = Some(now);
-                frames.extend_from_slice(&self.list());
+                let list = self.list();
+                self.list_due = Some(now + list_pause(list.len() * listeners));
+                frames.extend_from_slice(&list);
                 has_presence = true;
             }
         }
@@ -339,6 +340,12 @@ impl Roster {
         let is_new = me.is_some_and(|me| !self.members.contains_key(&me.member));
         (self.members.len() + usize::from(is_new), me.cloned().into_iter().chain(named).collect())
     }
+}
+
+/// How long no list is told again after one that took so many bytes.
+fn list_pause(bytes: usize) -> Duration {
+    let millis = bytes.saturating_mul(1_000) / LIST_BYTES_PER_SECOND;
+    Duration::from_millis(millis as u64).clamp(LIST_EVERY, LIST_AT_LEAST_EVERY)
 }
 
 fn changed(event: PresenceEvent, member: &str, name: &str) -> Change {

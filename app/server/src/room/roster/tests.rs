@@ -1,14 +1,13 @@
-use std::{
-    cell::Cell,
-    collections::{BTreeMap, VecDeque},
-};
+mod lists;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use rollcall_protocol::{EntryId, Member, PresenceEvent, ServerFrame};
 use tokio::time::{Duration, Instant};
 
-use super::{Ask, Change, LIST_EVERY, Roster, RosterLimits, Settled, changed};
+use super::{Ask, Change, Roster, RosterLimits, Settled, changed};
 use crate::presence::Snapshot;
 
 const LIMITS: RosterLimits = RosterLimits { listed: 4, waiting: 3, early: 3 };
@@ -116,7 +115,7 @@ fn changes_are_told_one_by_one_and_typing_in_between() {
     join(&mut roster, 1, 1);
     roster.typing("m0001".to_owned(), "N1".to_owned());
     roster.event(at(2), PresenceEvent::Leave, member(1));
-    let signals = roster.take_signals(Instant::now());
+    let signals = roster.take_signals(Instant::now(), 1);
     assert!(signals.has_presence && signals.again_at.is_none());
     let kinds = decode(&signals.frames).into_iter().map(|frame| match frame {
         ServerFrame::Presence { event: PresenceEvent::Join, .. } => "join",
@@ -135,7 +134,7 @@ fn s9_what_is_dropped_is_told_by_a_fresh_list() {
     for id in 1..=4 {
         join(&mut roster, id, id as usize);
     }
-    let signals = roster.take_signals(Instant::now());
+    let signals = roster.take_signals(Instant::now(), 1);
     let [ServerFrame::Members { present: 4, members, .. }] = &decode(&signals.frames)[..] else {
         panic!("{signals:?}")
     };
@@ -149,68 +148,9 @@ fn typing_alone_never_makes_a_list() {
     for _ in 0..10 {
         roster.typing("m0001".to_owned(), "N1".to_owned());
     }
-    let signals = roster.take_signals(Instant::now());
+    let signals = roster.take_signals(Instant::now(), 1);
     assert_eq!(decode(&signals.frames).len(), LIMITS.waiting);
     assert!(!signals.has_presence);
-}
-
-#[test]
-fn a_large_room_tells_a_list_at_most_once_a_second() {
-    let mut roster = roster(LIMITS);
-    assert!(matches!(settle(&mut roster, snapshot(1, 0..10)), Settled::Changed(_)));
-    let began = Instant::now();
-    let first = roster.take_signals(began);
-    let [ServerFrame::Members { present: 10, members, .. }] = &decode(&first.frames)[..] else {
-        panic!("{first:?}")
-    };
-    assert_eq!(members.len(), LIMITS.listed);
-    join(&mut roster, 2, 11);
-    let soon = roster.take_signals(began + Duration::from_millis(10));
-    assert!(soon.frames.is_empty() && !roster.has_signals(began));
-    assert_eq!(soon.again_at, Some(began + LIST_EVERY));
-    let later = roster.take_signals(began + LIST_EVERY);
-    assert!(matches!(decode(&later.frames)[..], [ServerFrame::Members { present: 11, .. }]));
-    assert_eq!(roster.take_signals(began + LIST_EVERY).again_at, None);
-}
-
-#[test]
-fn a_room_that_is_large_no_more_tells_everybody() {
-    let mut roster = roster(LIMITS);
-    assert!(matches!(settle(&mut roster, snapshot(1, 0..5)), Settled::Changed(_)));
-    let began = Instant::now();
-    roster.take_signals(began);
-    roster.event(at(2), PresenceEvent::Leave, member(0));
-    let signals = roster.take_signals(began + LIST_EVERY);
-    let [ServerFrame::Members { present: 4, members, .. }] = &decode(&signals.frames)[..] else {
-        panic!("{signals:?}")
-    };
-    assert_eq!(members.len(), 4);
-}
-
-thread_local! {
-    static LISTS_ENCODED: Cell<usize> = const { Cell::new(0) };
-}
-
-fn encode_and_count(frame: &ServerFrame) -> Bytes {
-    if matches!(frame, ServerFrame::Members { .. }) {
-        LISTS_ENCODED.set(LISTS_ENCODED.get() + 1);
-    }
-    encode(frame)
-}
-
-#[test]
-fn the_list_is_encoded_once_for_each_version() {
-    let mut roster = Roster::new("hall", LIMITS, encode_and_count);
-    for version in 1..=3 {
-        join(&mut roster, version, version as usize);
-        let lists: Vec<_> = (0..100).map(|_| roster.list()).collect();
-        assert_eq!(LISTS_ENCODED.get() as u64, version, "once for a hundred listeners");
-        let [ServerFrame::Members { present, .. }] = &decode(&lists[99])[..] else { panic!() };
-        assert_eq!(*present as u64, version);
-    }
-    assert_eq!(join(&mut roster, 4, 1), None, "she is here");
-    roster.list();
-    assert_eq!(LISTS_ENCODED.get(), 3, "nothing has changed");
 }
 
 #[test]
@@ -327,7 +267,7 @@ impl World {
 
     fn hand_over(&mut self, ms: u64) {
         self.now += Duration::from_millis(ms);
-        for frame in decode(&self.roster.take_signals(self.now).frames) {
+        for frame in decode(&self.roster.take_signals(self.now, 1).frames) {
             match frame {
                 ServerFrame::Presence { event: PresenceEvent::Join, member, name, .. } => {
                     self.seen.insert(member, name);
