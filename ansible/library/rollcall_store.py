@@ -8,7 +8,7 @@ short_description: Look at the stores, set one, say who may get in, have one fol
 description:
   - C(looked) says of each of the addresses what it is. C(set) changes settings of one that runs, without a restart.
   - C(users) gives one that runs its users, by lines as C(ACL SETUSER) takes them. Connections that are open stay. A line that
-    takes its own rights from whoever asks comes last.
+    takes its own rights from the one that asks comes last.
   - C(following) makes the address a replica of C(other), and waits until it has everything.
   - C(leading) hands the part of the primary over to the address from C(other), with C(FAILOVER). Redis holds writes back
     for that moment and then has refused them, so that they are tried at the new primary, and none is lost. It then waits
@@ -169,7 +169,7 @@ def change_users(stores, params, check):
             return {"changed": not all(word in known for words in lines for word in words if word.startswith("#"))}
         for words in lines:
             store.ask("ACL", "SETUSER", *words)
-    # Whoever this was may have lost the right to ask.
+    # The user that asked may have lost the right to.
     with stores.open(params["address"]) as store:
         return {"changed": store.ask("ACL", "LIST") != before}
 

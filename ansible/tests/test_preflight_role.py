@@ -49,10 +49,10 @@ class Preflight:
         text = MODULE.format(arguments=arguments, answer=repr(answer))
         (self.directory / "library" / f"{module}.py").write_text(text)
 
-    def play(self, up, *settings):
+    def play(self, up, *settings, away=()):
         replicas = {"r1": replica("r1", True), "r2": replica("r2", up)}
         arguments = ["project", "socket", "slots", "docker_hosts", "want_up", "patient"]
-        self.says("rollcall_slots", arguments, {"up": 1 + up, "replicas": replicas, "away": {}, "strangers": []})
+        self.says("rollcall_slots", arguments, {"up": 1 + up, "replicas": replicas, "away": dict.fromkeys(away, "no route"), "strangers": []})
         environment = os.environ | {
             "ANSIBLE_LIBRARY": f"{self.directory}/library:{ROOT}/library", "ANSIBLE_ACTION_PLUGINS": "/nonexistent",
             "ANSIBLE_ROLES_PATH": str(ROOT / "roles"), "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CALLBACKS_ENABLED": "default",
@@ -80,3 +80,8 @@ def test_o17_with_a_replica_dead_one_is_told_how_to_roll_its_mend(preflight):
     words = preflight.play(False)
     assert "1 of 2 replicas serve" in words and "-e rollcall_min_ready=1" in words
     assert "replicas serve, and a roll needs" not in preflight.play(False, "-e", "rollcall_min_ready=1")
+
+
+def test_a_machine_that_is_away_is_named(preflight):
+    words = preflight.play(False, away=["ssh://root@10.77.0.2"])
+    assert "1 of 2 replicas serve" in words and "Not serving: r2. ssh://root@10.77.0.2 does not answer." in words

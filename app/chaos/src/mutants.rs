@@ -107,8 +107,7 @@ pub const MUTANTS: &[Mutant] = &[
         .length(Duration::from_secs(150)),
     Mutant::new("wrong-name", &[], &[Anomaly::WrongName]),
     Mutant::new("members-cut", &[], &[Anomaly::Presence]),
-    Mutant::new("stream-cut", &[&[Fault::Roll]], &[Anomaly::AbruptClose, Anomaly::Silent])
-        .length(ROLL),
+    Mutant::new("stream-cut", &[&[Fault::Roll]], &[Anomaly::AbruptClose]).length(ROLL),
     Mutant::new("no-fsync", &[&[Fault::RedisPowerLoss]], &[Anomaly::LostWrite]),
 ];
 

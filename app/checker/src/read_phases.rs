@@ -115,7 +115,7 @@ impl Checker {
         self.book.note(Anomaly::Flap, |book| {
             let [to, owner, room] = [to, owner, room].map(|name| book.names.of(name));
             let what = if here { "came" } else { "left" };
-            format!("{to} was told that {owner} {what}, who was in {room} all the time")
+            format!("{to} was told that {owner} {what}, but {owner} was in {room} all the time")
         });
     }
 }

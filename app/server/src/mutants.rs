@@ -63,8 +63,7 @@ pub enum Mutant {
     WrongName,
     /// Lists of members lack one. Seen as a member that is there and not in the list.
     MembersCut,
-    /// An event stream is not ended at its moment in a drain: the process is gone at the deadline, and cuts it. Seen as
-    /// abrupt ends.
+    /// An event stream is cut at its moment in a drain, and not ended. Seen as abrupt ends.
     StreamCut,
     /// It tells Redis not to wait for the disk before it answers. Seen as acknowledged messages in no log, after a power
     /// failure. Done before every append, since a Redis that starts anew goes by its own setting again; and by the server,

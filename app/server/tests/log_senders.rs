@@ -43,8 +43,8 @@ async fn s2_a_room_remembers_so_many_senders_and_none_for_long() {
     assert!((500_000..=600_000).contains(&left), "{left} ms");
 }
 
-/// Requests with fresh keys, from one address within its rates, took every place that a room has for senders: whoever came
-/// into the room then, or had been silent for a minute, waited for up to half a minute to be heard.
+/// Requests with fresh keys, from one address within its rates, took every place that a room has for senders: people
+/// who came into the room then, or had been silent for a minute, waited for up to half a minute to be heard.
 #[tokio::test]
 async fn requests_leave_half_of_the_places_to_members_of_the_room() {
     let redis = Redis::start().await;

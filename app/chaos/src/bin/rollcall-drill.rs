@@ -39,7 +39,7 @@ struct Arguments {
     /// Of `tiers` and `machines`: only this row; may be given several times.
     #[arg(long, value_name = "NAME", value_parser = row_named)]
     row: Vec<&'static Row>,
-    /// Of `tiers`: HAProxy is killed in the middle of each row, and each has to break for it.
+    /// Of `tiers` and `machines`: HAProxy is killed in the middle of each row, and each has to break for it.
     #[arg(long)]
     spoiled: bool,
     /// The same seed makes the same random moments. Random if absent.

@@ -29,7 +29,7 @@ pub struct Entry {
     pub id: Id,
     /// The entry before it.
     pub prev: Id,
-    /// Who said it.
+    /// The member that said it.
     pub member: String,
     /// Its number.
     pub n: u64,

@@ -7,8 +7,8 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Promise, Row, Scene,
-    rows::{MOVED_ONCE, NEW, OLD},
-    tiers::{rolled, rolled_back},
+    rows::{MOVED_ONCE, NEW, OLD, serving},
+    tiers::{OF_HAPROXY, haproxy_with, rolled, rolled_back},
 };
 use crate::cluster::{REPLICAS, haproxy, machines::Machines};
 
@@ -34,6 +34,14 @@ pub const MACHINE_ROWS: &[Row] = &[
         min_ready: 3,
         prepare: |scene| Box::pin(serving(scene, NEW)),
         run: |scene| Box::pin(rolled_back(scene, OLD)),
+    },
+    Row {
+        name: "machines-proxy",
+        change: "HAProxy: configuration, before three machines",
+        promise: MOVED_ONCE,
+        min_ready: 3,
+        prepare: |scene| Box::pin(serving(scene, OLD)),
+        run: |scene| Box::pin(haproxy_with(scene, &[OF_HAPROXY])),
     },
     Row {
         name: "machine-docker",
@@ -62,15 +70,6 @@ pub const MACHINE_ROWS: &[Row] = &[
         },
     },
 ];
-
-/// All replicas, which the inventory lists, in this release.
-async fn serving(scene: &Scene, release: &str) -> anyhow::Result<()> {
-    scene.come_to_rest().await?;
-    if scene.expect_serving(release).await.is_err() {
-        scene.roll(release).succeed().await?;
-    }
-    scene.expect_serving(release).await
-}
 
 fn machines(scene: &Scene) -> anyhow::Result<&Machines> {
     scene.stack.machines.as_ref().context("there is one machine only")

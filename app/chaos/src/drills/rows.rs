@@ -252,7 +252,7 @@ async fn at_rest(scene: &Scene, replicas: usize) -> anyhow::Result<()> {
 }
 
 /// Three replicas, all in this release.
-async fn serving(scene: &Scene, release: &str) -> anyhow::Result<()> {
+pub(super) async fn serving(scene: &Scene, release: &str) -> anyhow::Result<()> {
     at_rest(scene, REPLICAS.len()).await?;
     if scene.expect_serving(release).await.is_err() {
         scene.roll(release).succeed().await?;

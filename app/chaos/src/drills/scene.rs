@@ -88,21 +88,25 @@ impl Scene {
 
     /// A look takes a tenth of a second; `site.yml`, which would find nothing to do, seven seconds.
     async fn is_at_rest(&self) -> bool {
-        let serving = haproxy::serving(&self.haproxy_socket()).await;
-        serving.is_some_and(|replicas| replicas.len() == REPLICAS.len())
+        self.served_by().await == REPLICAS.len()
             && self.stack.release_everywhere().await.is_ok_and(|release| release.is_some())
             && self.expect_no_leftovers().await.is_ok()
     }
 
     /// The same with so many replicas, also where the drill before has left more or fewer.
     pub(super) async fn come_to_rest_with(&self, replicas: usize) -> anyhow::Result<()> {
-        let serving = haproxy::serving(&self.haproxy_socket()).await;
-        match serving.map(|replicas| replicas.len()) {
-            Some(had) if had == replicas => return Ok(()),
-            Some(1..) => {}
-            _ => self.stack.up(RELEASES[0]).await?,
+        if self.served_by().await == 0 {
+            self.stack.up(RELEASES[0]).await?;
+        }
+        if self.served_by().await == replicas {
+            return Ok(());
         }
         self.scaled(replicas).await.map(drop)
+    }
+
+    /// How many replicas HAProxy has; none where it is away.
+    async fn served_by(&self) -> usize {
+        haproxy::serving(&self.haproxy_socket()).await.map_or(0, |replicas| replicas.len())
     }
 
     /// `scale.yml` makes it so many.

@@ -42,7 +42,7 @@ pub struct Rooms {
 pub struct Parts {
     /// The room logs.
     pub log: Log,
-    /// Who is where.
+    /// The members of rooms.
     pub presence: Presence,
     /// What all rings together may hold.
     pub rings: Budget,
@@ -165,7 +165,7 @@ impl Rooms {
         &self.inner.parts.log
     }
 
-    /// Who is in the rooms.
+    /// The members of rooms, on all replicas.
     #[must_use]
     pub fn presence(&self) -> &Presence {
         &self.inner.parts.presence

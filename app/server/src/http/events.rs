@@ -1,9 +1,6 @@
 //! A room as `text/event-stream`, for what cannot hold a WebSocket.
 
-use std::{
-    cell::Cell, collections::VecDeque, convert::Infallible, net::SocketAddr, sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{
@@ -16,7 +13,6 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures_util::StreamExt;
 use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
 use serde::Deserialize;
 use tokio::{
@@ -79,8 +75,7 @@ pub async fn events(
     app.tasks.spawn(follower.run(sender));
     // What says nothing for 2.5 of these is given up by HAProxy, since a browser never would.
     let heartbeat = KeepAlive::new().interval(app.config.heartbeat);
-    let events = ReceiverStream::new(receiver).map(Ok::<_, Infallible>);
-    Ok(Sse::new(events).keep_alive(heartbeat).into_response())
+    Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat).into_response())
 }
 
 /// One event stream: it reads the ring when its room wakes it.
@@ -141,7 +136,7 @@ impl Follower {
         }
     }
 
-    async fn run(mut self, body: mpsc::Sender<Event>) {
+    async fn run(mut self, body: mpsc::Sender<io::Result<Event>>) {
         let ended = loop {
             let event = tokio::select! {
                 event = self.next() => event,
@@ -153,7 +148,7 @@ impl Follower {
             };
             let stall = self.app.config.limits.stall;
             let sent = tokio::select! {
-                sent = body.send_timeout(event, stall) => sent.map_err(|error| match error {
+                sent = body.send_timeout(Ok(event), stall) => sent.map_err(|error| match error {
                     SendTimeoutError::Timeout(_) => Ended::Stalled,
                     SendTimeoutError::Closed(_) => Ended::Left,
                 }),
@@ -163,6 +158,10 @@ impl Follower {
                 break ended;
             }
         };
+        if mutants::active(Mutant::StreamCut) && matches!(ended, Ended::Moved(_)) {
+            // Nobody may be there to be cut.
+            let _ = body.send(Err(io::Error::other("cut"))).await;
+        }
         self.count(ended);
     }
 
@@ -232,12 +231,10 @@ impl Follower {
     async fn wait(&mut self) -> Result<(), Ended> {
         let standing = *self.standing.borrow_and_update();
         match standing.phase {
-            Phase::Draining(_) if mutants::active(Mutant::StreamCut) => {}
             Phase::Draining(drain) if self.leaves_at.is_none() => {
                 self.leaves_at = Some(Instant::now() + self.app.lifecycle.moment(drain.spread));
             }
             Phase::Draining(_) => {}
-            Phase::Stopped if mutants::active(Mutant::StreamCut) => std::process::abort(),
             Phase::Stopped => return Err(Ended::Moved(Reason::Drain)),
             Phase::Starting | Phase::Ready => {
                 self.leaves_at = self.leaves_at.filter(|_| standing.others_serve);
