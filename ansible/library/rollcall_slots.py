@@ -13,6 +13,7 @@ options:
   backend: {description: HAProxy's backend., type: str, default: replicas}
   slots: {description: The slots of each replica with their addresses., type: dict, required: true}
   docker_hosts: {description: "Of the replicas that are on other machines, as in DOCKER_HOST.", type: dict, default: {}}
+  known_only: {description: Leave out replicas that HAProxy does not know instead of failing., type: bool, default: false}
   want_up: {description: Look again for some seconds until so many replicas serve. One slow check is no outage., type: int, default: 0}
   patient: {description: The same while a slot that should serve runs and is silent. A moment is no hang., type: bool, default: false}
 author: [Rollcall]
@@ -183,6 +184,7 @@ def look(params, found):
     return {
         name: replica({slot: witnesses(f"{name}-{slot}", address) for slot, address in slots.items()})
         for name, slots in params["slots"].items()
+        if not params["known_only"] or all(f"{name}-{slot}" in rows for slot in slots)
     }
 
 
@@ -200,6 +202,7 @@ def main():
             "backend": {"type": "str", "default": "replicas"},
             "slots": {"type": "dict", "required": True},
             "docker_hosts": {"type": "dict", "default": {}},
+            "known_only": {"type": "bool", "default": False},
             "want_up": {"type": "int", "default": 0},
             "patient": {"type": "bool", "default": False},
         },

@@ -31,7 +31,7 @@ from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule(argument_spec={%s})
 %s
 """
-SLOTS = "'project': {}, 'socket': {}, 'slots': {'type': 'dict'}, 'docker_hosts': {'type': 'dict'}, 'want_up': {}, 'patient': {}"
+SLOTS = "'project': {}, 'socket': {}, 'slots': {'type': 'dict'}, 'docker_hosts': {'type': 'dict'}, 'known_only': {}, 'want_up': {}, 'patient': {}"
 RELEASE = "'image': {}, 'release': {}, 'settings': {'type': 'dict'}, 'marks': {}, 'force': {}"
 
 

@@ -116,3 +116,15 @@ def test_a_machine_that_is_away_has_replicas_that_do_not_serve(run, monkeypatch)
     slots = {"r1": {"blue": "127.0.0.1", "green": "127.0.0.1"}, "r2": {"blue": "127.0.0.1:1", "green": "127.0.0.1:3"}}
     told = run("rollcall_slots", project="rollcall-pytest-none", socket="/nowhere", slots=slots, docker_hosts={"r1": "", "r2": away})
     assert list(told["away"]) == [away] and told["up"] == 0 and not told["replicas"]["r2"]["up"]
+
+
+@pytest.mark.parametrize("known_only", [False, True])
+def test_a_replica_that_haproxy_does_not_know_yet(run, monkeypatch, known_only):
+    rows = {f"r1-{slot}": {"admin": "ready", "status": "DOWN"} for slot in ("blue", "green")}
+    monkeypatch.setattr(Runtime, "servers", lambda *_: rows)
+    slots = dict.fromkeys(("r1", "r2"), {"blue": "127.0.0.1", "green": "127.0.0.1"})
+    asked = {"project": "rollcall-pytest-none", "socket": "/nowhere", "slots": slots, "known_only": known_only}
+    if known_only:
+        assert list(run("rollcall_slots", **asked)["replicas"]) == ["r1"]
+    else:
+        assert "does not know r2" in run("rollcall_slots", **asked)["msg"]

@@ -94,6 +94,23 @@ def test_a_number_of_replicas_that_is_none_is_refused(tmp_path):
         assert code != 0 and ("is a number" in words or "from 1 to 99" in words)
 
 
+@pytest.mark.parametrize(
+    ("listed", "settings", "fault"),
+    [
+        (False, {"without": "r3"}, "counts its replicas"),
+        (True, {"replicas": 2}, "lists its replicas"),
+        (True, {"without": "r1, r7"}, "r7 is no replica of this inventory"),
+        (True, {"without": "r1,r2"}, "one replica or more"),
+    ],
+)
+def test_a_scale_that_an_inventory_cannot_mean_is_refused(listed, settings, fault, tmp_path):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(INVENTORY.format(hosts=json.dumps({"r1": {"rollcall_number": 1}, "r2": {"rollcall_number": 2}})))
+    arguments = ["-i", str(inventory)] if listed else []
+    code, words = play("scale", {"rollcall_project": "rollcall-pytest-none"} | settings, *arguments, HOME=str(tmp_path))
+    assert code != 0 and fault in words and "Take the lock" not in words
+
+
 def test_o24_an_ansible_that_is_too_old_is_one_line(tmp_path):
     old = "import sys, ansible.release as r; r.__version__ = '2.18.3'; from ansible.cli.playbook import main; main(sys.argv)"
     command = [sys.executable, "-c", old, "playbooks/status.yml", "-e", "rollcall_project=rollcall-pytest-none"]

@@ -7,8 +7,8 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     Promise, Row, Scene,
-    rows::{MOVED_ONCE, NEW, OLD, serving},
-    tiers::{OF_HAPROXY, haproxy_with, rolled, rolled_back},
+    rows::{MOVED_ONCE, NEW, OLD, at_rest, serving},
+    tiers::{OF_HAPROXY, haproxy_with, rolled, rolled_back, scaled},
 };
 use crate::cluster::{REPLICAS, haproxy, machines::Machines};
 
@@ -42,6 +42,22 @@ pub const MACHINE_ROWS: &[Row] = &[
         min_ready: 3,
         prepare: |scene| Box::pin(serving(scene, OLD)),
         run: |scene| Box::pin(haproxy_with(scene, &[OF_HAPROXY])),
+    },
+    Row {
+        name: "machines-fewer",
+        change: "one of three machines is given up",
+        promise: MOVED_ONCE,
+        min_ready: 2,
+        prepare: |scene| Box::pin(serving(scene, OLD)),
+        run: |scene| Box::pin(scaled(scene, REPLICAS.len() - 1)),
+    },
+    Row {
+        name: "machines-more",
+        change: "one more machine",
+        promise: MOVED_ONCE,
+        min_ready: 2,
+        prepare: |scene| Box::pin(at_rest(scene, REPLICAS.len() - 1)),
+        run: |scene| Box::pin(scaled(scene, REPLICAS.len())),
     },
     Row {
         name: "machine-docker",

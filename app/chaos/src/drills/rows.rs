@@ -247,7 +247,7 @@ impl Row {
     }
 }
 
-async fn at_rest(scene: &Scene, replicas: usize) -> anyhow::Result<()> {
+pub(super) async fn at_rest(scene: &Scene, replicas: usize) -> anyhow::Result<()> {
     scene.come_to_rest_with(replicas).await
 }
 

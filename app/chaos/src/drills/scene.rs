@@ -111,7 +111,12 @@ impl Scene {
 
     /// `scale.yml` makes it so many.
     pub(super) async fn scaled(&self, replicas: usize) -> anyhow::Result<Ended> {
-        let scale = self.stack.playbook("scale").set("replicas", &replicas.to_string());
+        let scale = self.stack.playbook("scale");
+        let scale = match self.stack.machines {
+            // Their inventory lists them.
+            Some(_) => scale.set("without", &REPLICAS[replicas..].join(",")),
+            None => scale.set("replicas", &replicas.to_string()),
+        };
         let ended = scale.succeed().await?;
         let serving = self.releases().await?;
         ensure!(serving.len() == replicas, "{replicas} replicas should serve, not {serving:?}");
