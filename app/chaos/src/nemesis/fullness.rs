@@ -10,14 +10,17 @@ use anyhow::ensure;
 use tokio::time::sleep;
 
 use super::{
-    pour::{pour, rooms_to_write},
+    pour::{Poured, pour, rooms_to_write},
     scene::Scene,
     witness::{Account, Witnesses, ms, nothing_untrue},
 };
-use crate::cluster::{
-    docker::docker,
-    redis::{command, connect},
-    resources,
+use crate::{
+    cluster::{
+        docker::docker,
+        redis::{command, connect},
+        resources,
+    },
+    history::Loss,
 };
 
 const WITNESSES: usize = 9;
@@ -31,6 +34,8 @@ const ELSEWHERE: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_secs(15);
 /// Per cent of Redis' memory: past this it is full for a message.
 const NEARLY: u64 = 95;
+/// Bytes: so little memory is filled within seconds.
+const SMALL: u64 = 64 << 20;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Its limit is set to next to nothing for a few seconds: the workload tells what became of that.
@@ -79,24 +84,12 @@ pub async fn fill(scene: &Scene<'_>) -> anyhow::Result<()> {
     witnesses.begin();
     let mut most = Memory::default();
     let full = AtomicBool::new(false);
-    let flood = async {
-        let poured = pour(scene, &full).await;
-        println!();
-        println!("        {poured}");
-        let again = rooms_to_write(scene, 2 * AGAIN).await;
-        anyhow::Ok((poured, again))
-    };
-    let watch = async {
-        loop {
-            full.fetch_or(most.look(scene).await?, Relaxed);
-            sleep(LOOK_EVERY).await;
-        }
-        #[expect(unreachable_code, reason = "gives the endless loop its type")]
-        anyhow::Ok(())
-    };
-    let (poured, again) = tokio::select! {
-        done = flood => done?,
-        failed = watch => return failed,
+    let work = flood(scene, &mut most, &full);
+    let (poured, again) = if is_small(scene).await? {
+        // All logs make room, those of the workload too: they begin later, and say so.
+        scene.destroy(Loss::Trimmed, work).await?
+    } else {
+        work.await?
     };
     ensure!(full.load(Relaxed) || poured.was_kept_out(), "Redis was never full");
     let accounts = witnesses.dismiss().await?;
@@ -114,6 +107,38 @@ pub async fn fill(scene: &Scene<'_>) -> anyhow::Result<()> {
     nothing_untrue(scene, &accounts);
     most.judge(scene).await?;
     drain(scene).await
+}
+
+/// Pours until Redis is `full`, and then until every flooded room takes messages again: after how long each did.
+async fn flood(
+    scene: &Scene<'_>,
+    most: &mut Memory,
+    full: &AtomicBool,
+) -> anyhow::Result<(Poured, Vec<(String, Duration)>)> {
+    let flood = async {
+        let poured = pour(scene, full).await;
+        println!();
+        println!("        {poured}");
+        (poured, rooms_to_write(scene, 2 * AGAIN).await)
+    };
+    let watch = async {
+        loop {
+            match most.look(scene).await {
+                Ok(is_full) => full.fetch_or(is_full, Relaxed),
+                Err(failed) => return failed,
+            };
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::select! {
+        done = flood => Ok(done),
+        failed = watch => Err(failed),
+    }
+}
+
+/// Whether Redis has as little memory as where it is to be filled (`limits::easily_filled`).
+async fn is_small(scene: &Scene<'_>) -> anyhow::Result<bool> {
+    Ok(info(scene, "maxmemory:").await? <= SMALL)
 }
 
 /// The most that was seen, bytes, by container; and of Redis by its own count.

@@ -119,7 +119,7 @@ async fn newest_aof(volume: &str) -> anyhow::Result<PathBuf> {
 
 pub async fn flush_all(scene: &Scene<'_>) -> anyhow::Result<()> {
     let work = async { command(scene.stack, &["FLUSHALL", "SYNC"]).await };
-    scene.destroy(Loss::Flushed, work).await?;
+    let () = scene.destroy(Loss::Flushed, work).await?;
     scene.hold().await;
     Ok(())
 }

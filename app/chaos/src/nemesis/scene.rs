@@ -25,11 +25,11 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// Says that data will be lost, lets it be lost, and says that it is over. What there was is
     /// written down before: the logs at the end no longer tell.
-    pub async fn destroy(
+    pub async fn destroy<T>(
         &self,
         loss: Loss,
-        work: impl Future<Output = anyhow::Result<()>>,
-    ) -> anyhow::Result<()> {
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
         self.recorder.record(What::Snapshot);
         record_logs(self.stack, self.recorder).await?;
         self.recorder.record(What::Destroying { loss });
