@@ -7,7 +7,9 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The longest time between two reads of the feeds, or two answers of the log, of a replica that delivers.
+/// The longest time between two reads of the feeds, or two answers of the log, of a replica that delivers. One question
+/// without an answer proves nothing: a planned change of Redis takes most of a second, for all replicas at once, and if
+/// all were unready then, newcomers would be turned away.
 const STALE: Duration = Duration::from_secs(2);
 
 /// What is known of this replica's health. Clones share it.
@@ -16,12 +18,10 @@ pub struct Health(Arc<Mutex<Signs>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Signs {
-    /// When the log answered last, and whether it did the last time it was asked.
+    /// When the log answered last, and when the feeds were read.
     log_answered: Option<Instant>,
-    log_answers: bool,
     feeds_read: Option<Instant>,
-    /// When all of it was last true; at first, when this began.
-    delivered: Instant,
+    began: Instant,
 }
 
 /// What [`Health::look`] found.
@@ -29,7 +29,7 @@ struct Signs {
 pub struct Diagnosis {
     /// The log answers and the feeds are read.
     pub delivers: bool,
-    /// How long that has not been so.
+    /// How long either has been missing; zero while it delivers.
     pub silent_for: Duration,
     /// Time since the feeds were last read; none if never.
     pub feeds_read_ago: Option<Duration>,
@@ -41,9 +41,8 @@ impl Health {
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Signs {
             log_answered: None,
-            log_answers: false,
             feeds_read: None,
-            delivered: Instant::now(),
+            began: Instant::now(),
         })))
     }
 
@@ -51,13 +50,9 @@ impl Health {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The log was asked, and did or did not answer.
-    pub fn log_answered(&self, answered: bool) {
-        let mut signs = self.signs();
-        signs.log_answers = answered;
-        if answered {
-            signs.log_answered = Some(Instant::now());
-        }
+    /// The log was asked, and answered.
+    pub fn log_answered(&self) {
+        self.signs().log_answered = Some(Instant::now());
     }
 
     /// The feeds were read, and what they had has reached the rooms.
@@ -67,17 +62,18 @@ impl Health {
 
     /// How it stands now.
     pub fn look(&self) -> Diagnosis {
-        let now = Instant::now();
-        let mut signs = self.signs();
+        let (now, signs) = (Instant::now(), *self.signs());
         let is_fresh = |at: Option<Instant>| at.is_some_and(|at| now - at <= STALE);
-        let delivers =
-            signs.log_answers && is_fresh(signs.log_answered) && is_fresh(signs.feeds_read);
-        if delivers {
-            signs.delivered = now;
-        }
+        let delivers = is_fresh(signs.log_answered) && is_fresh(signs.feeds_read);
+        let missing_since = [signs.log_answered, signs.feeds_read]
+            .map(|sign| sign.unwrap_or(signs.began))
+            .into_iter()
+            .min();
         Diagnosis {
             delivers,
-            silent_for: now - signs.delivered,
+            silent_for: missing_since
+                .filter(|_| !delivers)
+                .map_or(Duration::ZERO, |since| now - since),
             feeds_read_ago: signs.feeds_read.map(|at| now - at),
         }
     }
@@ -98,18 +94,32 @@ mod tests {
     async fn s1_a_replica_whose_feeds_stand_still_does_not_deliver() {
         let health = Health::new();
         assert!(!health.look().delivers, "nothing is known yet");
-        health.log_answered(true);
+        health.log_answered();
         assert!(!health.look().delivers, "the feeds were never read");
         health.feeds_read();
         assert!(health.look().delivers);
         tokio::time::sleep(Duration::from_millis(2_500)).await;
-        health.log_answered(true);
+        health.log_answered();
         let diagnosis = health.look();
         assert!(!diagnosis.delivers);
         assert_eq!(diagnosis.silent_for, Duration::from_millis(2_500));
         health.feeds_read();
         assert!(health.look().delivers);
-        health.log_answered(false);
-        assert!(!health.look().delivers, "the log did not answer");
+    }
+
+    /// A planned change of Redis: all replicas were unready for a moment, and HAProxy had nobody to send newcomers to.
+    #[tokio::test(start_paused = true)]
+    async fn a_log_that_does_not_answer_for_a_second_is_no_outage_and_one_that_goes_on_is() {
+        let health = Health::new();
+        health.log_answered();
+        health.feeds_read();
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let diagnosis = health.look();
+        assert!(diagnosis.delivers && diagnosis.silent_for.is_zero());
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        let diagnosis = health.look();
+        assert!(!diagnosis.delivers);
+        // Counted from the last sign, and not from when it was given up.
+        assert_eq!(diagnosis.silent_for, Duration::from_millis(2_500));
     }
 }

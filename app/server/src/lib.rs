@@ -241,7 +241,9 @@ async fn ask_log(app: &App) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        app.health.log_answered(app.rooms.log().is_up().await);
+        if app.rooms.log().is_up().await {
+            app.health.log_answered();
+        }
         app.rates.forget_quiet();
     }
 }
