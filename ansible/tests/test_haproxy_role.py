@@ -65,6 +65,21 @@ def role(tmp_path):
     subprocess.run(["docker", "rm", "--force", *names], check=False, capture_output=True)
 
 
+@pytest.fixture
+def image():
+    """Makes an image of another, with an ID of its own."""
+    name = f"{PROJECT}-image:next"
+
+    def make(of):
+        made = subprocess.run(["docker", "create", of], check=True, capture_output=True, text=True).stdout.strip()
+        subprocess.run(["docker", "commit", made, name], check=True, capture_output=True)
+        subprocess.run(["docker", "rm", made], check=True, capture_output=True)
+        return name
+
+    yield make
+    subprocess.run(["docker", "rmi", "--force", name], check=False, capture_output=True)
+
+
 def test_o4_o5_a_configuration_takes_effect_or_the_run_fails(role):
     assert role.play() == ""
     before, workers = role.config, role.workers()
@@ -120,6 +135,21 @@ def test_o7_another_limit_is_refused_under_users_and_changed_by_a_handover(role)
     assert "failed to validate" in words and role.container() == changed
     with socket.create_connection(("127.0.0.1", role.port), timeout=5):
         pass
+
+
+def test_o7_another_image_that_differs_in_nothing_else_comes_by_a_handover(role, image):
+    assert role.play() == ""
+    first = role.container()
+    # As after a build with the updates of the day, and as the way back from one.
+    other = image("rollcall-haproxy:3.0")
+    words = " ".join(role.play(f"rollcall_haproxy_image={other}").split())
+    assert "HAProxy runs with another image than the settings say" in words and role.container() == first
+
+    probe = Probe(role.port)
+    probe.start()
+    assert role.play(f"rollcall_haproxy_image={other}", "haproxy_replace=true") == ""
+    assert probe.end() == [] and probe.answers
+    assert role.container() not in ("", first)
 
 
 def test_o14_haproxy_is_not_made_less_patient_than_replicas_are_silent(role):
