@@ -37,7 +37,7 @@ DONE = "Server deleted"
 
 def forget(runtime, backend, server, timeout):
     runtime.set_state(backend, server, "maint")
-    answer = runtime.ask(f"wait {timeout}s srv-removable {backend}/{server}; del server {backend}/{server}")
+    answer = runtime.tell(f"wait {timeout}s srv-removable {backend}/{server}; del server {backend}/{server}")
     if DONE not in answer:
         raise HaproxyError(f"HAProxy does not forget {backend}/{server}: {answer.strip() or 'no answer'}")
 

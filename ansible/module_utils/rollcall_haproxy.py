@@ -18,6 +18,8 @@ EXACT = {"ready": "UP", "drain": "DRAIN", "maint": "MAINT"}
 
 PATIENCE_SECONDS = 2
 POLL_SECONDS = 0.05
+# How long the other of a pair may take to answer.
+AWAY_SECONDS = 1
 # A machine that is busy or a Redis that restarts takes a server down once; one that goes again and again crashes and is
 # restarted.
 FLAPS = 3
@@ -28,11 +30,14 @@ class HaproxyError(Exception):
 
 
 class Runtime:
-    """One HAProxy, through its runtime socket; a connection per command, as the socket closes after each."""
+    """One HAProxy, through its runtime socket; a connection per command, as the socket closes after each. Of a pair the
+    other hears all orders too, and what is seen is what both see; one that does not answer is no reason to stop."""
 
     def __init__(self, path, timeout=5):
-        self.path = path
+        """`path` of a Unix socket, or ADDRESS:PORT; after commas those of others."""
+        self.path, *others = path.split(",")
         self.timeout = timeout
+        self.others = [Runtime(other, min(timeout, AWAY_SECONDS)) for other in others]
 
     def ask(self, command):
         """The reply to one command."""
@@ -48,11 +53,12 @@ class Runtime:
     def _connect(self):
         # A HAProxy that starts or reloads has no socket for a moment.
         patience = time.monotonic() + PATIENCE_SECONDS
+        host, _, port = self.path.rpartition(":")
         while True:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection = socket.socket(socket.AF_INET if host else socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(self.timeout)
             try:
-                connection.connect(self.path)
+                connection.connect((host, int(port)) if host else self.path)
                 return connection
             except (ConnectionRefusedError, FileNotFoundError):
                 connection.close()
@@ -60,8 +66,31 @@ class Runtime:
                     raise
                 time.sleep(0.05)
 
+    def tell(self, order):
+        """Give an order, also to the others. Returns the reply of the first."""
+        reply = self.ask(order)
+        self._each_other(lambda other: other.ask(order))
+        return reply
+
+    def _each_other(self, do):
+        """What `do` returns of each of the others; those that do not answer are asked no more."""
+        told = []
+        for other in list(self.others):
+            try:
+                told.append(do(other))
+            except HaproxyError:
+                self.others.remove(other)
+        return told
+
     def servers(self, backend):
         """Name -> row of `show stat`, with the administrative state (ready, drain, maint) as `admin`."""
+        servers = self._own_servers(backend)
+        for seen in self._each_other(lambda other: other.servers(backend)):
+            for name in servers.keys() & seen.keys():
+                _merge(servers[name], seen[name])
+        return servers
+
+    def _own_servers(self, backend):
         admin = self._admin_states(backend)
         rows = csv.DictReader(self.ask("show stat").removeprefix("# ").splitlines())
         servers = {row["svname"]: row for row in rows if row["pxname"] == backend and row["svname"] in admin}
@@ -79,7 +108,7 @@ class Runtime:
 
     def set_state(self, backend, name, state):
         """Tell a server to be ready, drain or maint. HAProxy answers a success with silence."""
-        reply = self.ask(f"set server {backend}/{name} state {state}").strip()
+        reply = self.tell(f"set server {backend}/{name} state {state}").strip()
         if reply:
             raise HaproxyError(f"HAProxy refused {state} for {backend}/{name}: {reply}")
 
@@ -89,7 +118,7 @@ class Runtime:
 
     def set_weight(self, backend, name, weight):
         """How much a server is preferred, from 0 to 256."""
-        reply = self.ask(f"set server {backend}/{name} weight {weight}").strip()
+        reply = self.tell(f"set server {backend}/{name} weight {weight}").strip()
         if reply:
             raise HaproxyError(f"HAProxy refused weight {weight} for {backend}/{name}: {reply}")
 
@@ -216,7 +245,7 @@ class Server:
 
     def shut_sessions(self):
         """Close whatever HAProxy still has with it."""
-        self.runtime.ask(f"shutdown sessions server {self.backend}/{self.name}")
+        self.runtime.tell(f"shutdown sessions server {self.backend}/{self.name}")
 
     def _late(self, row, state, hold):
         wanted = EXACT[state] + (f" for {hold:g} s" if hold else "")
@@ -225,6 +254,14 @@ class Server:
             f"{self.backend}/{self.name} was not {wanted} within {self.timeout:g} s: "
             f"status {row['status']}, {row['scur']} connections, last check {check}"
         )
+
+
+def _merge(row, other):
+    """A server as both see it: all its connections, and the status of the one that is not as far as the other."""
+    row["scur"] = str(int(row["scur"]) + int(other["scur"]))
+    # One that was started anew may have another state; the next order brings it to the same.
+    if row["admin"] == other["admin"] and row["status"] == EXACT[row["admin"]]:
+        row["status"] = other["status"]
 
 
 def _admin(bits):

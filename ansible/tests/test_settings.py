@@ -10,7 +10,7 @@ import pytest
 from ansible.module_utils.rollcall_state import SHARED
 from conftest import ROOT
 
-PLAYBOOKS = ["site", "rolling-update", "rollback", "status", "unlock", "teardown", "proxy", "scale", "rebalance", "forgive"]
+PLAYBOOKS = ["site", "rolling-update", "rollback", "status", "unlock", "teardown", "proxy", "scale", "rebalance", "forgive", "switch"]
 INVENTORY = """
 all:
   vars: {{ ansible_connection: local }}
@@ -72,6 +72,13 @@ def test_o18_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
+        ({"rollcall_floating_address": "10.77.0.100"}, "with the length of its network"),
+        ({"rollcall_floating_address": "10.77.0.100/24"}, "A pair is two machines"),
+        ({"rollcall_second_machine": "10.77.0.2"}, "clients need a rollcall_floating_address"),
+        (
+            {"rollcall_floating_address": "10.77.0.100/24", "rollcall_second_machine": "10.77.0.2", "rollcall_private_address": "10.77.0.1"},
+            "r1, r2, r3 must say by rollcall_machine",
+        ),
         ({"rollcall_tls": "on"}, 'rollcall_tls is "off", "self-signed" or "files"'),
         ({"rollcall_tls": "files"}, "rollcall_tls_certificate is not set"),
         ({"rollcall_redirect_port": 8081}, "rollcall_redirect_port leads to TLS"),
