@@ -123,6 +123,7 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if arguments.names == [MACHINES] {
         let machines = Machines::up(&std::env::current_dir()?).await?;
+        scene.stack.set.extend(machines.pair());
         scene.stack.machines = Some(machines.clone());
         scene.crowd.clients = arguments.clients;
         let ended = tabulate(arguments, scene, MACHINE_ROWS).await;

@@ -12,6 +12,11 @@ use super::docker::run;
 const PLACE: &str = "/var/lib/rollcall-hosts";
 /// Those besides this one.
 const NUMBERS: [u8; 2] = [2, 3];
+/// This machine's address between them, and that of a pair of HAProxies, the second of which is on the second machine: as
+/// the inventory has it.
+const HERE: &str = "10.77.0.1";
+const FLOATING: &str = "10.77.0.100";
+const SECOND: &str = "10.77.0.2";
 
 /// The machines, while they are up.
 #[derive(Debug, Clone)]
@@ -61,6 +66,33 @@ impl Machines {
     #[must_use]
     pub fn inventory(&self) -> &'static str {
         "inventories/example"
+    }
+
+    /// What makes a pair of HAProxies of them: variables of the playbooks.
+    pub fn pair(&self) -> impl Iterator<Item = (String, String)> {
+        let set = [
+            ("rollcall_floating_address", format!("{FLOATING}/24")),
+            ("rollcall_second_machine", SECOND.to_owned()),
+        ];
+        set.into_iter().map(|(name, value)| (name.to_owned(), value))
+    }
+
+    /// Where clients go.
+    #[must_use]
+    pub fn floating_address(&self) -> &'static str {
+        FLOATING
+    }
+
+    /// Where Redis is found.
+    #[must_use]
+    pub fn redis_address(&self) -> &'static str {
+        HERE
+    }
+
+    /// Runs a program where clients are: on a machine of their own.
+    #[must_use]
+    pub fn client(&self) -> (&Path, &'static str) {
+        (&self.script, "client")
     }
 
     /// Where programs are found, first of all an `ssh` that knows them.

@@ -141,7 +141,8 @@ impl Stack {
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.set.contains_key("rollcall_tls") { "https" } else { "http" };
-        format!("{scheme}://127.0.0.1:{}", self.place.port)
+        let address = self.machines.as_ref().map_or("127.0.0.1", Machines::floating_address);
+        format!("{scheme}://{address}:{}", self.place.port)
     }
 
     /// The name of one of its containers: `haproxy`, `redis`, or that of a slot.
@@ -159,7 +160,10 @@ impl Stack {
     /// Redis, in the stack's network.
     #[must_use]
     pub fn redis_address(&self) -> String {
-        format!("{}.2", self.place.network)
+        match &self.machines {
+            Some(machines) => machines.redis_address().to_owned(),
+            None => format!("{}.2", self.place.network),
+        }
     }
 
     /// This machine, in the stack's network, and with it HAProxy, which runs in the machine's own.

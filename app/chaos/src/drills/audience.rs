@@ -18,6 +18,8 @@ use super::Scene;
 
 /// Findings of the checker told in words.
 const DETAILS: usize = 5;
+/// The longest silence where the other of two machines takes over.
+const ELSEWHERE_MS: f64 = 2_000.0;
 /// To connect all of them, and a moment in which nothing happens.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -43,6 +45,8 @@ pub enum Promise {
     Killed,
     /// Something dies: nothing is lost, and everybody is back in the end.
     NothingLost,
+    /// The machine of HAProxy dies: the same, and everybody is at the other within two seconds.
+    Elsewhere,
 }
 
 impl Promise {
@@ -54,7 +58,7 @@ impl Promise {
             Self::Slower { rolls } => ("slow-roll", rolls),
             Self::Held => ("store", 0),
             Self::Killed => ("kill", 0),
-            Self::NothingLost => ("outage", 0),
+            Self::NothingLost | Self::Elsewhere => ("outage", 0),
         }
     }
 }
@@ -119,7 +123,15 @@ impl Audience {
             format!("touch '{0}'; while [ -e '{0}' ]; do sleep 0.1; done", curtain.display());
         let redis = format!("redis://{}:6379", scene.stack.redis_address());
         let (promise, rolls) = promise.arguments();
-        let mut command = Command::new(&scene.bots);
+        let mut command = match &scene.stack.machines {
+            None => Command::new(&scene.bots),
+            Some(machines) => {
+                let (script, word) = machines.client();
+                let mut there = Command::new(script);
+                there.arg(word).arg(&scene.bots);
+                there
+            }
+        };
         command
             .args(["run", "--url", &scene.stack.url(), "--redis", &redis])
             .args(scene.crowd.arguments())
@@ -159,7 +171,11 @@ impl Audience {
 
 impl Report {
     /// What was promised and did not hold, in words.
-    pub fn broken(&self) -> Vec<String> {
+    pub fn broken(&self, promise: Promise) -> Vec<String> {
+        let silence = self.silence_ms.max;
+        if self.ok && promise == Promise::Elsewhere && silence > ELSEWHERE_MS {
+            return vec![format!("silence_ms.max: {silence}, at most {ELSEWHERE_MS}")];
+        }
         if self.ok {
             return Vec::new();
         }
@@ -178,7 +194,7 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use super::{Held, Report};
+    use super::{Held, Promise, Report, Spread};
 
     #[test]
     fn what_the_checker_found_broken_is_told_with_its_figure_and_where_to_look() {
@@ -187,7 +203,10 @@ mod tests {
         let details = vec!["restless: Guest 3 …".to_owned()];
         let report = Report { promises, details, history: "a.jsonl".into(), ..Report::default() };
         let told = ["moves_per_client: 2", "restless: Guest 3 …", "the history is a.jsonl"];
-        assert_eq!(report.broken(), told);
-        assert_eq!(Report { ok: true, ..report }.broken(), Vec::<String>::new());
+        assert_eq!(report.broken(Promise::Killed), told);
+        let late = Spread { p99: 2_500.0, max: 2_500.0 };
+        let report = Report { ok: true, silence_ms: late, ..report };
+        assert_eq!(report.broken(Promise::NothingLost), Vec::<String>::new());
+        assert_eq!(report.broken(Promise::Elsewhere), ["silence_ms.max: 2500, at most 2000"]);
     }
 }

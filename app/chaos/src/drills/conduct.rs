@@ -110,7 +110,7 @@ impl Trial {
         };
         let min_ready = watch.stop().await;
         let report = audience.dismiss().await?;
-        let mut failures = report.broken();
+        let mut failures = report.broken(self.promise);
         spoiled?;
         match min_ready {
             None => failures.push("HAProxy never said how many replicas it has".to_owned()),

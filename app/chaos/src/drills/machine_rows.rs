@@ -10,10 +10,14 @@ use super::{
     rows::{MOVED_ONCE, NEW, OLD, at_rest, serving},
     tiers::{OF_HAPROXY, haproxy_with, rolled, rolled_back, scaled},
 };
-use crate::cluster::{REPLICAS, haproxy, machines::Machines};
+use crate::cluster::{REPLICAS, docker::docker, haproxy, machines::Machines};
 
 /// The machine that something becomes of.
 const UNLUCKY: u8 = 2;
+/// How the line ends that says where the address is, if it is at the second machine.
+const SECOND: &str = ".2";
+/// For so long HAProxy is away: until everybody is elsewhere, and longer.
+const GONE_FOR: Duration = Duration::from_secs(6);
 /// A daemon that starts again, its containers, and HAProxy's checks of them.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
 
@@ -42,6 +46,45 @@ pub const MACHINE_ROWS: &[Row] = &[
         min_ready: 3,
         prepare: |scene| Box::pin(serving(scene, OLD)),
         run: |scene| Box::pin(haproxy_with(scene, &[OF_HAPROXY])),
+    },
+    Row {
+        name: "pair",
+        change: "HAProxy pair: the address goes to the second machine",
+        promise: MOVED_ONCE,
+        min_ready: 3,
+        prepare: |scene| Box::pin(at_first(scene)),
+        run: |scene| Box::pin(switched(scene)),
+    },
+    Row {
+        name: "pair-release",
+        change: "the same: release, while the second has it",
+        promise: MOVED_ONCE,
+        min_ready: 3,
+        prepare: |scene| Box::pin(at_second(scene)),
+        run: |scene| Box::pin(rolled(scene, NEW, &[])),
+    },
+    Row {
+        name: "pair-back",
+        change: "the same: the address comes back",
+        promise: MOVED_ONCE,
+        min_ready: 3,
+        prepare: |scene| Box::pin(at_second(scene)),
+        run: |scene| Box::pin(switched(scene)),
+    },
+    Row {
+        name: "pair-kill",
+        change: "HAProxy pair: SIGKILL of the active one",
+        promise: Promise::Elsewhere,
+        min_ready: 3,
+        prepare: |scene| Box::pin(at_first(scene)),
+        run: |scene| {
+            Box::pin(async move {
+                // By hand, so that Docker does not start it again.
+                docker(&["kill", &scene.stack.container("haproxy")]).await?;
+                sleep(GONE_FOR).await;
+                Ok(format!("gone for {} s", GONE_FOR.as_secs()))
+            })
+        },
     },
     Row {
         name: "machines-fewer",
@@ -86,6 +129,35 @@ pub const MACHINE_ROWS: &[Row] = &[
         },
     },
 ];
+
+/// The floating address is at this machine, and all is well.
+async fn at_first(scene: &Scene) -> anyhow::Result<()> {
+    serving(scene, OLD).await?;
+    if at(scene).await?.ends_with(SECOND) {
+        // Started again, if somebody has killed it.
+        scene.stack.up(OLD).await?;
+        switched(scene).await?;
+    }
+    Ok(())
+}
+
+async fn at_second(scene: &Scene) -> anyhow::Result<()> {
+    serving(scene, OLD).await?;
+    if !at(scene).await?.ends_with(SECOND) {
+        switched(scene).await?;
+    }
+    Ok(())
+}
+
+/// The line that says where the address is.
+async fn at(scene: &Scene) -> anyhow::Result<String> {
+    scene.stack.playbook("status").succeed().await?.line(" is at ")
+}
+
+/// `switch.yml`.
+async fn switched(scene: &Scene) -> anyhow::Result<String> {
+    scene.stack.playbook("switch").succeed().await?.line(" is at ")
+}
 
 fn machines(scene: &Scene) -> anyhow::Result<&Machines> {
     scene.stack.machines.as_ref().context("there is one machine only")
