@@ -51,7 +51,7 @@ class Preflight:
 
     def play(self, up, *settings, away=()):
         replicas = {"r1": replica("r1", True), "r2": replica("r2", up)}
-        arguments = ["project", "socket", "slots", "docker_hosts", "want_up", "patient"]
+        arguments = ["project", "socket", "slots", "docker_hosts", "known_only", "want_up", "patient"]
         self.says("rollcall_slots", arguments, {"up": 1 + up, "replicas": replicas, "away": dict.fromkeys(away, "no route"), "strangers": []})
         environment = os.environ | {
             "ANSIBLE_LIBRARY": f"{self.directory}/library:{ROOT}/library", "ANSIBLE_ACTION_PLUGINS": "/nonexistent",
