@@ -99,10 +99,10 @@ class Switch:
         self.machines = [Machine(module, about) for about in module.params["machines"]]
         self.nudge = None
         self.left = 0
+        self.untidy = []
 
     def look(self):
         """From which machine to which."""
-        # What an earlier run has left would lead packets astray.
         holders = [machine for machine in self.machines if machine.pair("holds", check=False)]
         if len(holders) != 1:
             has = " and ".join(machine.address for machine in holders) or "neither"
@@ -127,9 +127,14 @@ class Switch:
             self.tidy()
 
     def tidy(self):
+        """Each step on both, whatever fails on the way: what stays would lead packets astray."""
         for machine in self.machines:
-            machine.last_answers(False)
-            machine.pair("tidy")
+            for step in (lambda it: it.pair("tidy"), lambda it: it.last_answers(False)):
+                try:
+                    step(machine)
+                except HaproxyError as error:
+                    # A HAProxy that is away has forgotten what it was told.
+                    self.untidy.append(str(error))
 
     def await_taken(self):
         until = time.monotonic() + TAKEN_WITHIN_SECONDS
@@ -153,7 +158,7 @@ class Switch:
 
     def result(self):
         counts = {what: self.nudge.total(what) for what in ("moved", "ignored")} | {"left": self.left}
-        notes = list(self.nudge.notes)
+        notes = self.nudge.notes + self.untidy
         if self.left:
             notes.append(f"{self.left} connections had not moved, and were cut when {self.source.address} was left alone")
         return counts | ({"note": ". ".join(notes)} if notes else {})

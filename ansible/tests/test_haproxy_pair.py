@@ -83,7 +83,7 @@ def switch(first, second, **params):
     module = load("haproxy_switch")
     made = object.__new__(module.Switch)
     made.params = {"slots": {}, "port": 1, "spread_ms": 0, "timeout": 0.2} | params
-    made.machines, made.nudge, made.left = [first, second], None, 0
+    made.machines, made.nudge, made.left, made.untidy = [first, second], None, 0, []
     return made
 
 
@@ -94,8 +94,8 @@ def test_the_address_moves_and_what_is_left_of_the_help_is_taken_away():
     moves.look()
     moves.run()
     no = ("last answers", False)
-    assert first.asked == [no, ("tidy",), ("keep",), ("leave",), ("hush",), ("last answers", True), no, ("tidy",)]
-    assert second.asked == [no, ("tidy",), ("catch", "10.0.0.1"), ("announce",), no, ("tidy",)]
+    assert first.asked == [("tidy",), no, ("keep",), ("leave",), ("hush",), ("last answers", True), ("tidy",), no]
+    assert second.asked == [("tidy",), no, ("catch", "10.0.0.1"), ("announce",), ("tidy",), no]
     assert moves.result()["left"] == 0
 
 
@@ -107,7 +107,22 @@ def test_an_address_that_the_other_does_not_take_stays(monkeypatch):
     with pytest.raises(HaproxyError, match="does not take the address"):
         moves.run()
     # Given back: whoever is there goes on.
-    assert first.asked[-1] == second.asked[-1] == ("tidy",)
+    assert first.asked[-2] == second.asked[-2] == ("tidy",)
+
+
+def test_what_cannot_be_tidied_at_one_keeps_the_other_from_nothing(monkeypatch):
+    first, second = Machine("10.0.0.1", holds=True), Machine("10.0.0.2", holds=False)
+    first.other = second
+
+    def dead(_):
+        raise HaproxyError("HAProxy does not answer")
+
+    monkeypatch.setattr(second, "last_answers", dead)
+    moves = switch(first, second)
+    moves.look()
+    moves.run()
+    assert first.asked[-2:] == [("tidy",), ("last answers", False)] and second.asked[-1] == ("tidy",)
+    assert "does not answer" in moves.result()["note"]
 
 
 @pytest.mark.parametrize(
