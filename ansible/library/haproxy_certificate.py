@@ -47,7 +47,7 @@ import re
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
+from ansible.module_utils.rollcall_haproxy import HaproxyAway, HaproxyError, Runtime
 
 try:
     from cryptography import x509
@@ -155,8 +155,11 @@ def place(path, content, owner):
 
 
 def in_force(runtime, inside):
-    """The fingerprint of the certificate that a HAProxy shows; none if it runs without."""
-    found = RUNTIME_FINGERPRINT.search(runtime.ask(f"show ssl cert {inside}"))
+    """The fingerprint of the certificate that a HAProxy shows; none if it runs without, or does not run."""
+    try:
+        found = RUNTIME_FINGERPRINT.search(runtime.ask(f"show ssl cert {inside}"))
+    except HaproxyAway:
+        return None
     return found.group(1).lower() if found else None
 
 
@@ -177,8 +180,9 @@ def run(module):
         content = kept(target, params["names"]) or self_signed(params["names"])
     leaf = x509.load_pem_x509_certificates(content)[0]
     changed = not target.exists() or target.read_bytes() != content
-    runtime = Runtime(params["socket"]) if os.path.exists(params["socket"]) else None
-    shown = in_force(runtime, params["inside"]) if runtime else None
+    runtime = Runtime(params["socket"])
+    # A new stack has none, and need not wait for one.
+    shown = in_force(runtime, params["inside"]) if os.path.exists(params["socket"]) else None
     fingerprint = hashlib.sha1(leaf.public_bytes(serialization.Encoding.DER)).hexdigest()
     stale = shown is not None and (changed or shown != fingerprint)
     if not module.check_mode:

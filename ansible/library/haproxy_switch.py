@@ -8,17 +8,16 @@ short_description: Move the floating address of a pair, and nobody is cut
 description:
   - The other machine takes the address, and with it all new connections. What arrives there of older ones it sends on to
     the machine that has them (docker/pair; the kernel duplicates the packet to a next hop), which goes on answering.
-  - Meanwhile the replicas ask everybody whose connection is older to move, and when the first machine has none left, or the
-    time is over, the sending on ends.
+  - Meanwhile HAProxy is reloaded there, so that no connection gets another request, as after any change of it; the replicas
+    ask everybody whose connection is older to move; and when none is left, or the time is over, the sending on ends.
 options:
   keepalived: {description: "The container of keepalived, of the same name on both.", type: str, required: true}
   machines:
-    description: The two, each with its C(name), its C(address), its C(docker_host) and its HAProxy's C(socket).
+    description: The two, each with its C(address), its C(docker_host), and its HAProxy's C(container) and C(socket).
     type: list
     elements: dict
     required: true
   backend: {description: HAProxy's backend., type: str, default: replicas}
-  frontend: {description: HAProxy's frontend., type: str, default: public}
   slots: {description: Address of each replica's slot that runs., type: dict, required: true}
   port: {description: Port of the replicas' admin listeners., type: int, default: 8090}
   spread_ms: {description: The clients' moments are spread over this long., type: int, default: 2000}
@@ -33,8 +32,8 @@ EXAMPLES = r"""
   haproxy_switch:
     keepalived: rollcall-keepalived
     machines:
-      - {name: first, address: 10.0.0.1, docker_host: "", socket: /path/haproxy.sock}
-      - {name: second, address: 10.0.0.2, docker_host: ssh://root@10.0.0.2, socket: "10.0.0.2:18900"}
+      - {address: 10.0.0.1, docker_host: "", container: rollcall-haproxy, socket: /path/haproxy.sock}
+      - {address: 10.0.0.2, docker_host: ssh://root@10.0.0.2, container: rollcall-haproxy-second, socket: "10.0.0.2:18900"}
     slots: {r1-blue: 10.0.0.1:18004}
 """
 
@@ -47,7 +46,6 @@ seconds: {description: Time this took., type: float, returned: always}
 note: {description: What an operator should know., type: str, returned: when there is something}
 """
 
-import csv
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -56,7 +54,7 @@ from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 from ansible.module_utils.rollcall_nudge import Nudge
 
 POLL_SECONDS = 0.1
-# keepalived asks once a second whether it is to go on; the other hears it at once.
+# keepalived asks again and again whether it is to go on; the other hears it at once.
 TAKEN_WITHIN_SECONDS = 10
 # Until every neighbour has heard where the address is.
 HEARD_SECONDS = 0.3
@@ -67,30 +65,36 @@ class Machine:
 
     def __init__(self, module, about):
         self.module = module
-        self.name, self.address = about["name"], about["address"]
-        self.docker_host = about["docker_host"]
+        self.address, self.docker_host, self.container = about["address"], about["docker_host"], about["container"]
         self.runtime = Runtime(about["socket"])
 
-    def pair(self, *words, check=True):
-        """Runs docker/pair there; whether it succeeded."""
-        command = [*docker_command(self.module, self.docker_host), "exec", self.module.params["keepalived"], "pair", *words]
-        code, _, error = self.module.run_command(command)
-        if check and code != 0:
-            raise HaproxyError(f"{self.address} does not {words[0]}: {error.strip()}")
-        return code == 0
+    def docker(self, *arguments):
+        """What it printed; none where it failed, and why in `error`."""
+        code, text, self.error = self.module.run_command([*docker_command(self.module, self.docker_host), *arguments])
+        return text if code == 0 else None
+
+    def pair(self, *words):
+        """Runs docker/pair there. Returns what it printed."""
+        text = self.docker("exec", self.module.params["keepalived"], "pair", *words)
+        if text is None:
+            raise HaproxyError(f"{self.address} does not {words[0]}: {self.error.strip()}")
+        return text
+
+    def holds(self):
+        return self.docker("exec", self.module.params["keepalived"], "pair", "holds") is not None
 
     def serves(self):
         rows = self.runtime.servers(self.module.params["backend"]).values()
         return any(row["status"].startswith("UP") for row in rows)
 
-    def last_answers(self, are_last):
-        """Whether each answer is the last of its connection: one that is used all the time would never end by itself."""
-        self.runtime.ask(f"experimental-mode on; set var proc.leaving int({int(are_last)})")
+    def reload(self):
+        """The worker that has connections takes no more requests on them, and ends with the last."""
+        if self.docker("kill", "--signal", "USR2", self.container) is None:
+            raise HaproxyError(f"HAProxy at {self.address} is not reloaded: {self.error.strip()}")
 
     def connections(self):
-        """Those of clients."""
-        rows = csv.DictReader(self.runtime.ask("show stat").removeprefix("# ").splitlines())
-        return sum(int(row["scur"]) for row in rows if (row["pxname"], row["svname"]) == (self.module.params["frontend"], "FRONTEND"))
+        """Those of clients by the floating address, of whichever worker."""
+        return int(self.pair("count"))
 
 
 class Switch:
@@ -103,7 +107,7 @@ class Switch:
 
     def look(self):
         """From which machine to which."""
-        holders = [machine for machine in self.machines if machine.pair("holds", check=False)]
+        holders = [machine for machine in self.machines if machine.holds()]
         if len(holders) != 1:
             has = " and ".join(machine.address for machine in holders) or "neither"
             raise HaproxyError(f"{has} of the two has the floating address: is keepalived up on both? playbooks/site.yml starts it")
@@ -121,34 +125,33 @@ class Switch:
             self.await_taken()
             self.source.pair("hush")
             self.target.pair("announce")
+            announced = time.monotonic()
             time.sleep(HEARD_SECONDS)
-            self.move_everybody()
+            self.source.reload()
+            self.move_everybody(announced)
         finally:
             self.tidy()
 
     def tidy(self):
-        """Each step on both, whatever fails on the way: what stays would lead packets astray."""
+        """Both, whichever fails: what stays would lead packets astray."""
         for machine in self.machines:
-            for step in (lambda it: it.pair("tidy"), lambda it: it.last_answers(False)):
-                try:
-                    step(machine)
-                except HaproxyError as error:
-                    # A HAProxy that is away has forgotten what it was told.
-                    self.untidy.append(str(error))
+            try:
+                machine.pair("tidy")
+            except HaproxyError as error:
+                self.untidy.append(str(error))
 
     def await_taken(self):
         until = time.monotonic() + TAKEN_WITHIN_SECONDS
-        while not self.target.pair("holds", check=False):
+        while not self.target.holds():
             if time.monotonic() > until:
                 raise HaproxyError(f"{self.target.address} does not take the address: docker logs of keepalived there says why")
             time.sleep(POLL_SECONDS)
 
-    def move_everybody(self):
+    def move_everybody(self, announced):
         self.nudge = Nudge(self.params["slots"], self.params["port"])
-        # Younger ones are at the new machine. Not those alone that began before this: the first who moves would be asked
-        # again by the replica that hears of it last.
-        request = {"spread_ms": self.params["spread_ms"], "older_than_ms": int(1000 * HEARD_SECONDS), "reason": "HAProxy is elsewhere now"}
-        self.source.last_answers(True)
+        # Younger connections are at the new machine, among them those of the first who move: no replica asks them again.
+        age_ms = int(1000 * (time.monotonic() - announced))
+        request = {"spread_ms": self.params["spread_ms"], "older_than_ms": age_ms, "reason": "HAProxy is elsewhere now"}
         self.nudge.begin({name: request for name in self.params["slots"]})
         until = time.monotonic() + self.params["spread_ms"] / 1000 + self.params["timeout"]
         while (left := self.source.connections()) > 0 and time.monotonic() < until:
@@ -170,7 +173,6 @@ def main():
             "keepalived": {"type": "str", "required": True},
             "machines": {"type": "list", "elements": "dict", "required": True},
             "backend": {"type": "str", "default": "replicas"},
-            "frontend": {"type": "str", "default": "public"},
             "slots": {"type": "dict", "required": True},
             "port": {"type": "int", "default": 8090},
             "spread_ms": {"type": "int", "default": 2000},
@@ -187,7 +189,7 @@ def main():
             switch.run()
             result = switch.result()
     except HaproxyError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=". ".join([str(error), *switch.untidy]))
     module.exit_json(changed=True, to=switch.target.address, seconds=round(time.monotonic() - began, 3), **result)
 
 

@@ -18,7 +18,7 @@ EXACT = {"ready": "UP", "drain": "DRAIN", "maint": "MAINT"}
 
 PATIENCE_SECONDS = 2
 POLL_SECONDS = 0.05
-# How long the other of a pair may take to answer.
+# How long the other of a pair may take to be reached.
 AWAY_SECONDS = 1
 # A machine that is busy or a Redis that restarts takes a server down once; one that goes again and again crashes and is
 # restarted.
@@ -29,15 +29,22 @@ class HaproxyError(Exception):
     """HAProxy cannot be reached, or did not do what it was told."""
 
 
+class HaproxyAway(HaproxyError):
+    """No HAProxy runs: its socket is not there, or was left by one that was killed."""
+
+
 class Runtime:
     """One HAProxy, through its runtime socket; a connection per command, as the socket closes after each. Of a pair the
-    other hears all orders too, and what is seen is what both see; one that does not answer is no reason to stop."""
+    other follows the first, and what is seen is what both see; one that does not answer is no reason to stop."""
 
     def __init__(self, path, timeout=5):
         """`path` of a Unix socket, or ADDRESS:PORT; after commas those of others."""
         self.path, *others = path.split(",")
         self.timeout = timeout
-        self.others = [Runtime(other, min(timeout, AWAY_SECONDS)) for other in others]
+        self.connect_seconds, self.patience = timeout, PATIENCE_SECONDS
+        self.others = [Runtime(other, timeout) for other in others]
+        for other in self.others:
+            other.connect_seconds, other.patience = AWAY_SECONDS, 0
 
     def ask(self, command):
         """The reply to one command."""
@@ -46,19 +53,20 @@ class Runtime:
                 connection.sendall(command.encode() + b"\n")
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise HaproxyError(f"no HAProxy runs at {self.path}") from error
+            raise HaproxyAway(f"no HAProxy runs at {self.path}") from error
         except OSError as error:
             raise HaproxyError(f"HAProxy does not answer at {self.path}: {error}") from error
 
     def _connect(self):
         # A HAProxy that starts or reloads has no socket for a moment.
-        patience = time.monotonic() + PATIENCE_SECONDS
+        patience = time.monotonic() + self.patience
         host, _, port = self.path.rpartition(":")
         while True:
             connection = socket.socket(socket.AF_INET if host else socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(self.timeout)
+            connection.settimeout(self.connect_seconds)
             try:
                 connection.connect((host, int(port)) if host else self.path)
+                connection.settimeout(self.timeout)
                 return connection
             except (ConnectionRefusedError, FileNotFoundError):
                 connection.close()
@@ -71,6 +79,21 @@ class Runtime:
         reply = self.ask(order)
         self._each_other(lambda other: other.ask(order))
         return reply
+
+    def _lead(self, backend):
+        """Bring the others to what the first has: the order just given, and whatever they missed while they were away."""
+        if self.others:
+            states = self._states(backend)
+            self._each_other(lambda other: other._follow(backend, states))
+
+    def _follow(self, backend, states):
+        own = {row["srv_name"]: row for row in self._states(backend)}
+        for row in states:
+            name, admin, weight = row["srv_name"], _admin(int(row["srv_admin_state"])), int(row["srv_uweight"])
+            if name in own and _admin(int(own[name]["srv_admin_state"])) != admin:
+                self.set_state(backend, name, admin)
+            if name in own and int(own[name]["srv_uweight"]) != weight:
+                self.set_weight(backend, name, weight)
 
     def _each_other(self, do):
         """What `do` returns of each of the others; those that do not answer are asked no more."""
@@ -108,9 +131,10 @@ class Runtime:
 
     def set_state(self, backend, name, state):
         """Tell a server to be ready, drain or maint. HAProxy answers a success with silence."""
-        reply = self.tell(f"set server {backend}/{name} state {state}").strip()
+        reply = self.ask(f"set server {backend}/{name} state {state}").strip()
         if reply:
             raise HaproxyError(f"HAProxy refused {state} for {backend}/{name}: {reply}")
+        self._lead(backend)
 
     def weights(self, backend):
         """Name -> weight of each server, as it was told; 1 unless somebody said otherwise."""
@@ -118,9 +142,10 @@ class Runtime:
 
     def set_weight(self, backend, name, weight):
         """How much a server is preferred, from 0 to 256."""
-        reply = self.tell(f"set server {backend}/{name} weight {weight}").strip()
+        reply = self.ask(f"set server {backend}/{name} weight {weight}").strip()
         if reply:
             raise HaproxyError(f"HAProxy refused weight {weight} for {backend}/{name}: {reply}")
+        self._lead(backend)
 
     def save(self, path):
         """Keep all servers' state for HAProxy's next start; in one step, so that it never reads half a file."""
@@ -259,7 +284,7 @@ class Server:
 def _merge(row, other):
     """A server as both see it: all its connections, and the status of the one that is not as far as the other."""
     row["scur"] = str(int(row["scur"]) + int(other["scur"]))
-    # One that was started anew may have another state; the next order brings it to the same.
+    # One that was away or started anew may have another state; the next order brings it to the same.
     if row["admin"] == other["admin"] and row["status"] == EXACT[row["admin"]]:
         row["status"] = other["status"]
 

@@ -105,6 +105,16 @@ class Tls:
         subprocess.run(["docker", "rm", "--force", self.container], check=True, capture_output=True)
 
 
+def test_a_haproxy_that_was_killed_is_one_without_a_certificate(place, made, tmp_path):
+    """Its socket is still there, and nobody at it: site.yml did not start it again, and teardown.yml did not take it down."""
+    (tmp_path / "run").mkdir()
+    left = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    left.bind(str(tmp_path / "run" / "haproxy.sock"))
+    left.close()
+    told = place(source="files", **made("one"))
+    assert told["changed"] and (tmp_path / "tls" / "rollcall.pem").exists()
+
+
 def test_a_new_certificate_comes_into_force_without_a_reload(place, made, tmp_path):
     assert place(source="files", **made("one"))["changed"]
     tls = Tls(tmp_path)

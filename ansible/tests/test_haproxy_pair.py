@@ -1,6 +1,9 @@
 """A pair of HAProxies: both hear what is ordered, what is seen is what both see, and one that is away holds nothing up."""
 
+import time
+
 import pytest
+from ansible.module_utils import rollcall_haproxy
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 from conftest import Haproxy, free_port, load
 
@@ -14,13 +17,17 @@ def second(tmp_path):
     second.remove()
 
 
+def admin(haproxy, server="r1-green"):
+    return Runtime(haproxy.socket).server("replicas", server)["admin"]
+
+
 def test_both_hear_an_order_and_what_is_seen_is_what_both_see(haproxy, second):
     haproxy.green.start()
     haproxy.serves("r1-blue")
     second.serves("r1-blue")
     pair = Runtime(f"{haproxy.socket},{second.socket}")
     pair.set_state("replicas", "r1-green", "ready")
-    assert {Runtime(it.socket).server("replicas", "r1-green")["admin"] for it in (haproxy, second)} == {"ready"}
+    assert admin(haproxy) == admin(second) == "ready"
     haproxy.serves("r1-green")
     # The second has a green slot of its own, which is not up.
     assert pair.server("replicas", "r1-blue")["status"] == "UP" != pair.server("replicas", "r1-green")["status"]
@@ -29,28 +36,32 @@ def test_both_hear_an_order_and_what_is_seen_is_what_both_see(haproxy, second):
     assert pair.server("replicas", "r1-green")["status"] == "UP"
 
 
+def test_what_the_second_missed_it_hears_with_the_next_order(haproxy, second):
+    first = Runtime(haproxy.socket)
+    first.set_state("replicas", "r1-green", "ready")
+    first.set_weight("replicas", "r1-blue", 256)
+    assert admin(second) == "maint"
+    Runtime(f"{haproxy.socket},{second.socket}").set_state("replicas", "r1-blue", "drain")
+    assert (admin(second), admin(second, "r1-blue")) == ("ready", "drain")
+    assert Runtime(second.socket).weights("replicas")["r1-blue"] == 256
+
+
 def test_connections_are_those_of_both():
-    merge = load_merge()
     row = {"scur": "3", "status": "UP", "admin": "ready"}
-    merge(row, {"scur": "4", "status": "UP", "admin": "ready"})
+    rollcall_haproxy._merge(row, {"scur": "4", "status": "UP", "admin": "ready"})
     assert row == {"scur": "7", "status": "UP", "admin": "ready"}
     # One that was started anew goes by its checks, until it is told.
-    merge(row, {"scur": "0", "status": "DOWN", "admin": "maint"})
+    rollcall_haproxy._merge(row, {"scur": "0", "status": "DOWN", "admin": "maint"})
     assert row["status"] == "UP"
-
-
-def load_merge():
-    from ansible.module_utils import rollcall_haproxy
-
-    return rollcall_haproxy._merge
 
 
 def test_one_that_is_away_holds_nothing_up(haproxy):
     haproxy.serves("r1-blue")
+    began = time.monotonic()
     pair = Runtime(f"{haproxy.socket},127.0.0.1:{free_port()}")
     assert pair.server("replicas", "r1-blue")["status"] == "UP"
     pair.set_state("replicas", "r1-blue", "drain")
-    assert Runtime(haproxy.socket).server("replicas", "r1-blue")["admin"] == "drain"
+    assert admin(haproxy, "r1-blue") == "drain" and time.monotonic() - began < 1
     with pytest.raises(HaproxyError, match="no HAProxy runs"):
         Runtime(f"127.0.0.1:{free_port()}").ask("show info")
 
@@ -60,20 +71,23 @@ class Machine:
 
     def __init__(self, name, holds, serves=True, connections=()):
         self.address, self.held, self.up = name, holds, serves
-        self.asked, self.counts, self.other = [], list(connections), None
+        self.asked, self.counts, self.other, self.is_dead = [], list(connections), None, False
 
-    def pair(self, *words, check=True):
-        if words != ("holds",):
-            self.asked.append(words)
+    def pair(self, *words):
+        self.asked.append(words)
+        if self.is_dead:
+            raise HaproxyError(f"{self.address} does not {words[0]}")
         if words == ("leave",) and self.other:
             self.held, self.other.held = False, True
+
+    def holds(self):
         return self.held
 
     def serves(self):
         return self.up
 
-    def last_answers(self, are_last):
-        self.asked.append(("last answers", are_last))
+    def reload(self):
+        self.asked.append(("reload",))
 
     def connections(self):
         return self.counts.pop(0) if self.counts else 0
@@ -93,9 +107,8 @@ def test_the_address_moves_and_what_is_left_of_the_help_is_taken_away():
     moves = switch(first, second)
     moves.look()
     moves.run()
-    no = ("last answers", False)
-    assert first.asked == [("tidy",), no, ("keep",), ("leave",), ("hush",), ("last answers", True), ("tidy",), no]
-    assert second.asked == [("tidy",), no, ("catch", "10.0.0.1"), ("announce",), ("tidy",), no]
+    assert first.asked == [("tidy",), ("keep",), ("leave",), ("hush",), ("reload",), ("tidy",)]
+    assert second.asked == [("tidy",), ("catch", "10.0.0.1"), ("announce",), ("tidy",)]
     assert moves.result()["left"] == 0
 
 
@@ -103,26 +116,21 @@ def test_an_address_that_the_other_does_not_take_stays(monkeypatch):
     first, second = Machine("10.0.0.1", holds=True), Machine("10.0.0.2", holds=False)
     moves = switch(first, second)
     moves.look()
-    moves.await_taken.__func__.__globals__["TAKEN_WITHIN_SECONDS"] = 0.2
+    monkeypatch.setitem(type(moves).run.__globals__, "TAKEN_WITHIN_SECONDS", 0.2)
     with pytest.raises(HaproxyError, match="does not take the address"):
         moves.run()
     # Given back: whoever is there goes on.
-    assert first.asked[-2] == second.asked[-2] == ("tidy",)
+    assert first.asked[-1] == second.asked[-1] == ("tidy",)
 
 
-def test_what_cannot_be_tidied_at_one_keeps_the_other_from_nothing(monkeypatch):
+def test_what_cannot_be_tidied_at_one_is_tidied_at_the_other_and_told():
     first, second = Machine("10.0.0.1", holds=True), Machine("10.0.0.2", holds=False)
-    first.other = second
-
-    def dead(_):
-        raise HaproxyError("HAProxy does not answer")
-
-    monkeypatch.setattr(second, "last_answers", dead)
+    first.other, first.is_dead = second, True
     moves = switch(first, second)
     moves.look()
-    moves.run()
-    assert first.asked[-2:] == [("tidy",), ("last answers", False)] and second.asked[-1] == ("tidy",)
-    assert "does not answer" in moves.result()["note"]
+    with pytest.raises(HaproxyError, match="does not keep"):
+        moves.run()
+    assert second.asked[-1] == ("tidy",) and "10.0.0.1 does not tidy" in moves.untidy
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,8 @@ def test_o18_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_
     [
         ({"rollcall_floating_address": "10.77.0.100"}, "with the length of its network"),
         ({"rollcall_floating_address": "10.77.0.100/24"}, "A pair is two machines"),
+        ({"rollcall_virtual_router": 256}, "a number from 1 to 255"),
+        ({"rollcall_floating_address": "10.77.0.100/24", "rollcall_accept_proxy": True}, "rollcall_accept_proxy off"),
         ({"rollcall_second_machine": "10.77.0.2"}, "clients need a rollcall_floating_address"),
         (
             {"rollcall_floating_address": "10.77.0.100/24", "rollcall_second_machine": "10.77.0.2", "rollcall_private_address": "10.77.0.1"},

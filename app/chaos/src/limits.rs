@@ -35,12 +35,15 @@ pub fn usual() -> BTreeMap<String, String> {
     limits.into_iter().map(|(name, value)| (name.to_owned(), value.to_string())).collect()
 }
 
+/// The memory of a Redis that clients fill within seconds, bytes.
+pub const EASILY_FILLED: u64 = 40 << 20;
+
 /// What Redis and the replicas have where clients are to fill it within seconds: variables of the playbooks, and the replicas'
 /// environment. The clients stand for people at many addresses, and come from one.
 #[must_use]
 pub fn easily_filled() -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    let redis = [("rollcall_redis_maxmemory", "40mb")];
+    let redis = [("rollcall_redis_maxmemory", &*EASILY_FILLED.to_string())];
     let replicas = [
         ("LOG_BYTES", "1048576"),
         ("FEED_BYTES", "524288"),

@@ -114,18 +114,21 @@ async fn until_interrupted(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let stack = Stack::at(place)?;
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let mut scene = Scene::new(stack, &arguments.reports, seed, arguments.quick)?;
-    if arguments.names == [TIERS] {
+    if [[TIERS], [MACHINES]].iter().any(|table| arguments.names == table) {
         let certificates = Certificates::make(&arguments.reports.join("tiers-tls")).await?;
         scene.stack.set.extend(certificates.settings());
         let (clients, certificates) = (arguments.clients, Some(certificates));
-        scene.crowd = Crowd { clients, looks_closely: true, certificates };
+        // A connection that is used all the time is the one that an address which moves could leave behind.
+        let connects_anew = arguments.names == [TIERS];
+        scene.crowd = Crowd { clients, has_page: true, connects_anew, certificates };
+    }
+    if arguments.names == [TIERS] {
         return tabulate(arguments, scene, ROWS).await;
     }
     if arguments.names == [MACHINES] {
         let machines = Machines::up(&std::env::current_dir()?).await?;
         scene.stack.set.extend(machines.pair());
         scene.stack.machines = Some(machines.clone());
-        scene.crowd.clients = arguments.clients;
         let ended = tabulate(arguments, scene, MACHINE_ROWS).await;
         return if arguments.keep { ended } else { machines.down().await.and(ended) };
     }

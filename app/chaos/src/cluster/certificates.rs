@@ -17,8 +17,8 @@ use super::docker::run;
 const PAIRS: [&str; 2] = ["one", "two"];
 /// Nobody uses them for longer.
 const DAYS: &str = "2";
-/// For whom they are.
-const NAMES: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\n\
+/// For whom they are, a pair of HAProxies among them (`machines.rs`).
+const NAMES: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:10.77.0.100\nbasicConstraints=critical,CA:FALSE\n\
                      extendedKeyUsage=serverAuth\n";
 
 /// Two certificates that take turns in the files which the playbooks read.

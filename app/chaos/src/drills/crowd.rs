@@ -7,15 +7,17 @@ use crate::cluster::certificates::Certificates;
 pub struct Crowd {
     /// Clients that talk.
     pub clients: usize,
-    /// One more sits at the page, in a real browser, and each request of the probe has a connection of its own.
-    pub looks_closely: bool,
+    /// One more sits at the page, in a real browser.
+    pub has_page: bool,
+    /// Each request of the probe has a connection of its own; else they share some, which are busy all the time.
+    pub connects_anew: bool,
     /// Whom they believe, on a stack that has TLS.
     pub certificates: Option<Certificates>,
 }
 
 impl Default for Crowd {
     fn default() -> Self {
-        Self { clients: 60, looks_closely: false, certificates: None }
+        Self { clients: 60, has_page: false, connects_anew: false, certificates: None }
     }
 }
 
@@ -23,9 +25,8 @@ impl Crowd {
     /// As `rollcall-bots run` is told it.
     pub(super) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--clients".to_owned(), self.clients.to_string()];
-        if self.looks_closely {
-            arguments.extend(["--new-connections", "--page"].map(str::to_owned));
-        }
+        let asked = [(self.connects_anew, "--new-connections"), (self.has_page, "--page")];
+        arguments.extend(asked.iter().filter(|it| it.0).map(|it| it.1.to_owned()));
         if let Some(certificates) = &self.certificates {
             arguments.extend(["--ca".to_owned(), certificates.authority().display().to_string()]);
             let keys = certificates.keys().iter();

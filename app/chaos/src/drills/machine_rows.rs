@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -40,14 +40,6 @@ pub const MACHINE_ROWS: &[Row] = &[
         run: |scene| Box::pin(rolled_back(scene, OLD)),
     },
     Row {
-        name: "machines-proxy",
-        change: "HAProxy: configuration, before three machines",
-        promise: MOVED_ONCE,
-        min_ready: 3,
-        prepare: |scene| Box::pin(serving(scene, OLD)),
-        run: |scene| Box::pin(haproxy_with(scene, &[OF_HAPROXY])),
-    },
-    Row {
         name: "pair",
         change: "HAProxy pair: the address goes to the second machine",
         promise: MOVED_ONCE,
@@ -82,7 +74,10 @@ pub const MACHINE_ROWS: &[Row] = &[
                 // By hand, so that Docker does not start it again.
                 docker(&["kill", &scene.stack.container("haproxy")]).await?;
                 sleep(GONE_FOR).await;
-                Ok(format!("gone for {} s", GONE_FOR.as_secs()))
+                scene.stack.up(OLD).await?;
+                let line = at(scene).await?;
+                ensure!(line.ends_with(SECOND), "the first took the address back: {line}");
+                Ok(line)
             })
         },
     },
@@ -91,7 +86,7 @@ pub const MACHINE_ROWS: &[Row] = &[
         change: "one of three machines is given up",
         promise: MOVED_ONCE,
         min_ready: 2,
-        prepare: |scene| Box::pin(serving(scene, OLD)),
+        prepare: |scene| Box::pin(at_first(scene)),
         run: |scene| Box::pin(scaled(scene, REPLICAS.len() - 1)),
     },
     Row {
@@ -107,7 +102,7 @@ pub const MACHINE_ROWS: &[Row] = &[
         change: "Docker restarted on one of three machines",
         promise: MOVED_ONCE,
         min_ready: 2,
-        prepare: |scene| Box::pin(serving(scene, OLD)),
+        prepare: |scene| Box::pin(at_first(scene)),
         run: |scene| {
             Box::pin(async move {
                 machines(scene)?.restart_docker(UNLUCKY).await?;
@@ -120,7 +115,7 @@ pub const MACHINE_ROWS: &[Row] = &[
         change: "power cut of one of three machines",
         promise: Promise::Killed,
         min_ready: 2,
-        prepare: |scene| Box::pin(serving(scene, OLD)),
+        prepare: |scene| Box::pin(at_first(scene)),
         run: |scene| {
             Box::pin(async move {
                 machines(scene)?.reboot(UNLUCKY).await?;
@@ -128,14 +123,20 @@ pub const MACHINE_ROWS: &[Row] = &[
             })
         },
     },
+    Row {
+        name: "machines-proxy",
+        change: "HAProxy: configuration, before three machines",
+        promise: MOVED_ONCE,
+        min_ready: 3,
+        prepare: |scene| Box::pin(at_first(scene)),
+        run: |scene| Box::pin(haproxy_with(scene, &[OF_HAPROXY])),
+    },
 ];
 
 /// The floating address is at this machine, and all is well.
 async fn at_first(scene: &Scene) -> anyhow::Result<()> {
     serving(scene, OLD).await?;
     if at(scene).await?.ends_with(SECOND) {
-        // Started again, if somebody has killed it.
-        scene.stack.up(OLD).await?;
         switched(scene).await?;
     }
     Ok(())

@@ -21,6 +21,7 @@ use crate::{
         resources,
     },
     history::Loss,
+    limits::EASILY_FILLED,
 };
 
 const WITNESSES: usize = 9;
@@ -34,8 +35,6 @@ const ELSEWHERE: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_secs(15);
 /// Per cent of Redis' memory: past this it is full for a message.
 const NEARLY: u64 = 95;
-/// Bytes: so little memory is filled within seconds.
-const SMALL: u64 = 64 << 20;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Its limit is set to next to nothing for a few seconds: the workload tells what became of that.
@@ -85,7 +84,7 @@ pub async fn fill(scene: &Scene<'_>) -> anyhow::Result<()> {
     let mut most = Memory::default();
     let full = AtomicBool::new(false);
     let work = flood(scene, &mut most, &full);
-    let (poured, again) = if is_small(scene).await? {
+    let (poured, again) = if is_easily_filled(scene).await? {
         // All logs make room, those of the workload too: they begin later, and say so.
         scene.destroy(Loss::Trimmed, work).await?
     } else {
@@ -136,9 +135,9 @@ async fn flood(
     }
 }
 
-/// Whether Redis has as little memory as where it is to be filled (`limits::easily_filled`).
-async fn is_small(scene: &Scene<'_>) -> anyhow::Result<bool> {
-    Ok(info(scene, "maxmemory:").await? <= SMALL)
+/// Whether it is a run in which Redis has little memory.
+async fn is_easily_filled(scene: &Scene<'_>) -> anyhow::Result<bool> {
+    Ok(info(scene, "maxmemory:").await? == EASILY_FILLED)
 }
 
 /// The most that was seen, bytes, by container; and of Redis by its own count.
