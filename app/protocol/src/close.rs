@@ -24,6 +24,8 @@ pub enum CloseCode {
     BadFrames = 4400,
     /// The `hello` was refused; the `error` frame before says why.
     BadHello = 4401,
+    /// Banned, or signed out everywhere.
+    Dismissed = 4403,
     /// No `hello` in time.
     HelloTimeout = 4408,
 }

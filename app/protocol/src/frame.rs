@@ -1,6 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-use crate::EntryId;
+use crate::{
+    EntryId,
+    code::{ErrorCode, GapReason, LogStatus, RejectCode},
+    message::Message,
+    state::{Account, RoomState, Standing},
+};
 
 /// The `goaway.reason` of a replica that cannot deliver: the client keeps its connection until another replica takes it.
 pub const ISOLATED: &str = "isolated";
@@ -48,6 +53,9 @@ pub enum ClientFrame {
         /// that it does not hold up a roll.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         moves: bool,
+        /// A session's or a bot's token: whoever has it speaks as its account. A secret.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
         /// The rooms to be in from the start.
         #[serde(default)]
         rooms: Vec<RoomCursor>,
@@ -59,6 +67,9 @@ pub enum ClientFrame {
         /// Cursor to resume from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<EntryId>,
+        /// The token of a private room's invitation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invite: Option<String>,
     },
     /// Leave a room for good; others see it.
     Leave {
@@ -71,8 +82,21 @@ pub enum ClientFrame {
         room: String,
         /// This client's message number in this room: 1, 2, 3 …; the same number again is a retry.
         n: u64,
-        /// What to say.
+        /// What to say; empty with `remove`.
         text: String,
+        /// The message of one's own that gets this text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edit: Option<EntryId>,
+        /// The message that is taken away: one's own, or with power any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remove: Option<EntryId>,
+    },
+    /// This person has read a room up to an entry. Never answered.
+    Read {
+        /// The room's name.
+        room: String,
+        /// The last entry that was read.
+        id: EntryId,
     },
     /// Tell the room that this member is typing.
     Typing {
@@ -100,27 +124,6 @@ pub struct Member {
     pub name: String,
 }
 
-/// One entry of a room log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// The room's name.
-    pub room: String,
-    /// This entry.
-    pub id: EntryId,
-    /// The entry before it in the room log: a client whose cursor is not `prev` missed something.
-    pub prev: EntryId,
-    /// The member that said it.
-    pub member: String,
-    /// Their name when they said it.
-    pub name: String,
-    /// Their number for it.
-    pub n: u64,
-    /// What they said.
-    pub text: String,
-    /// Unix milliseconds at which the log took it, by Redis's clock.
-    pub at: u64,
-}
-
 /// What a fresh connection may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -144,94 +147,6 @@ pub enum JoinStatus {
     Resumed,
     /// The log no longer continues from the cursor: a `gap` frame follows.
     Gap,
-}
-
-/// Why a log does not continue from a cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GapReason {
-    /// Entries after the cursor were trimmed away.
-    Trimmed,
-    /// The log lost its newest entries, the cursor's among them.
-    Rewound,
-    /// One that this version does not know.
-    #[serde(other)]
-    Other,
-}
-
-impl GapReason {
-    /// As it stands on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Trimmed => "trimmed",
-            Self::Rewound => "rewound",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// Why a message was not taken. It consumed no `n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RejectCode {
-    /// `n` is ahead; `expected` names the number that the log waits for.
-    OutOfOrder,
-    /// The sender is not in that room.
-    NotJoined,
-    /// Too fast; `retry_ms` says when to send again.
-    RateLimited,
-    /// Too many unacknowledged sends; `retry_ms` says when to send again.
-    Busy,
-    /// Empty, too long, or with characters that are not allowed.
-    BadText,
-    /// The log refused it for now; `retry_ms` says when to send again.
-    Unavailable,
-    /// `n` was taken by another text of this member; `expected` names the number that the log waits for.
-    NumberTaken,
-    /// One that this version does not know: `retry_ms`, or that it is absent, says what to do.
-    #[serde(other)]
-    Other,
-}
-
-/// What was wrong with a frame or a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorCode {
-    /// Not JSON, a missing field, or a field of the wrong type.
-    BadFrame,
-    /// A `type` this server does not know.
-    UnknownType,
-    /// Anything before `hello`, or a second `hello`.
-    UnexpectedHello,
-    /// A version this server does not speak.
-    BadVersion,
-    /// A client key that is not 32 lower-case hex digits.
-    BadClient,
-    /// A display name that is empty, too long or has characters that are not allowed.
-    BadName,
-    /// A room name that is empty, too long or has characters that are not allowed.
-    BadRoom,
-    /// More rooms than allowed, on this connection or on this server.
-    TooManyRooms,
-    /// The room's log cannot be read now.
-    Unavailable,
-    /// One that this version does not know.
-    #[serde(other)]
-    Other,
-}
-
-/// Whether messages can be taken and delivered now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogStatus {
-    /// They can.
-    Up,
-    /// The replica has lost the log: clients keep what they send until it is up.
-    Away,
-    /// One that this version does not know.
-    #[serde(other)]
-    Other,
 }
 
 /// Coming or going.
@@ -264,6 +179,18 @@ pub enum ServerFrame {
         heartbeat_ms: u64,
         /// What this connection may do.
         limits: Limits,
+        /// The name that others see: not the one of the `hello` if that would pass for somebody else's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The device's public ID. A message is this device's if its `sender`, or without one its `member`, is this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sender: Option<String>,
+        /// The account that the token was of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<Account>,
+        /// What this server can do beside the protocol's first frames.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        features: Vec<String>,
     },
     /// A room was entered. Then follow: `gap` if so, every message after the cursor, `live`.
     Joined {
@@ -277,6 +204,23 @@ pub enum ServerFrame {
         present: usize,
         /// The people here, at most 200 of them.
         members: Vec<Member>,
+    },
+    /// A room's state: told after `joined`, and whenever it changes.
+    Room {
+        /// The room's name.
+        room: String,
+        /// The state.
+        #[serde(flatten)]
+        state: RoomState,
+        /// What it means for this person.
+        you: Standing,
+    },
+    /// Another device of this person has read a room up to an entry.
+    Read {
+        /// The room's name.
+        room: String,
+        /// The last entry that was read.
+        id: EntryId,
     },
     /// A message.
     Message(Message),

@@ -6,15 +6,20 @@
 //! and the JavaScript tests both read.
 
 mod close;
+mod code;
 mod frame;
 mod id;
+mod message;
+mod state;
 
 pub use close::CloseCode;
+pub use code::{ErrorCode, GapReason, LogStatus, RejectCode};
 pub use frame::{
-    ClientFrame, ErrorCode, GapReason, ISOLATED, JoinStatus, Limits, LogStatus, Member, Message,
-    PresenceEvent, RejectCode, RoomCursor, ServerFrame, Why,
+    ClientFrame, ISOLATED, JoinStatus, Limits, Member, PresenceEvent, RoomCursor, ServerFrame, Why,
 };
 pub use id::{EntryId, ParseEntryIdError};
+pub use message::{Extra, Kind, Mark, Message};
+pub use state::{Access, Account, RoomState, Standing};
 
 /// The protocol version spoken here, sent in `hello` and `welcome`.
 pub const VERSION: u32 = 1;

@@ -49,7 +49,7 @@ fn client_frames_round_trip() {
         assert_ne!(frame, ClientFrame::Unknown, "{path}");
         assert_eq!(&serde_json::to_value(&frame).expect(path), value, "{path}");
     }
-    let all = ["bye", "hello", "join", "leave", "ping", "send", "typing"];
+    let all = ["bye", "hello", "join", "leave", "ping", "read", "send", "typing"];
     assert_eq!(types(&fixtures), all.map(String::from).into());
 }
 
@@ -63,7 +63,7 @@ fn server_frames_round_trip() {
     }
     let all = [
         "ack", "error", "gap", "goaway", "joined", "live", "members", "message", "pong",
-        "presence", "reject", "status", "typing", "welcome",
+        "presence", "read", "reject", "room", "status", "typing", "welcome",
     ];
     assert_eq!(types(&fixtures), all.map(String::from).into());
 }
