@@ -47,6 +47,7 @@ impl Rooms {
                 if mutants::wrong_name() {
                     message.name = "Nobody".to_owned();
                 }
+                self.directory().spoke(&message.room, message.id.ms);
                 if let Some(open) = self.find(&message.room) {
                     let is_notice = message.extra.kind == Some(Kind::Notice);
                     let room = is_notice.then(|| message.room.clone());
@@ -65,7 +66,10 @@ impl Rooms {
                 }
             }
             FeedEvent::Unread { room } => self.suspect(&room),
-            FeedEvent::Missed => self.suspect_all(),
+            FeedEvent::Missed => {
+                self.directory().forget_order();
+                self.suspect_all();
+            }
         }
     }
 

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     budget::Budget,
     config::Limits,
+    directory::Directory,
     error::JoinError,
     health::Health,
     log::{About, Log, LogError, splice, unix_ms},
@@ -50,6 +51,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What is known of this replica's health.
     pub health: Health,
+    /// All rooms, by when they were spoken in last.
+    pub directory: Directory,
     /// Runs the rooms' tasks.
     pub supervisor: Supervisor,
 }
@@ -165,6 +168,34 @@ impl Rooms {
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.inner.parts.log
+    }
+
+    /// All rooms, by when they were spoken in last.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.inner.parts.directory
+    }
+
+    /// Reads a room's state anew, if it is open here.
+    ///
+    /// # Errors
+    /// If the log does not answer.
+    pub async fn refresh(&self, name: &str) -> Result<(), LogError> {
+        if let Some(open) = self.find(name) {
+            open.room.set_about(self.log().about(name).await?);
+        }
+        Ok(())
+    }
+
+    /// What is known of a room for a list of rooms: its state, and how many are there.
+    ///
+    /// # Errors
+    /// If the log does not answer.
+    pub async fn look(&self, name: &str) -> Result<(Arc<About>, usize), LogError> {
+        match self.find(name).filter(|open| open.loaded.initialized()) {
+            Some(open) => Ok((open.room.about(), open.room.present())),
+            None => self.log().look(name).await.map(|(about, present)| (Arc::new(about), present)),
+        }
     }
 
     /// The members of rooms, on all replicas.

@@ -18,7 +18,7 @@ use super::{client_address, error::Refusal};
 use crate::{
     app::App,
     error::JoinError,
-    log::{Appended, LogError, NewEntry},
+    log::{Appended, LogError, NewEntry, unix_ms},
     session::{
         ack, check_name, check_room, check_text, is_client_key, is_number, member_of, number_taken,
         out_of_order, refused_as, reject,
@@ -58,7 +58,11 @@ pub async fn history(
         return Err(Refusal::too_many_requests());
     }
     let limit = query.limit.min(MAX_HISTORY);
-    let page = app.rooms.log().read_before(&room, query.before, limit).await;
+    let about = app.rooms.about(&room).await.map_err(JoinError::from)?;
+    if let Some(why) = about.bars("", false, unix_ms()) {
+        return Err(JoinError::Barred(why).into());
+    }
+    let page = app.rooms.log().history(&room, query.before, limit).await;
     let page = page.map_err(JoinError::from)?;
     Ok(Json(History { messages: page.entries, head: page.last }).into_response())
 }

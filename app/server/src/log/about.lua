@@ -21,7 +21,8 @@ end
 local function refusal(about, slow, new, now)
   if new.power == 'room' or redis.call('EXISTS', about) == 0 then return nil end
   local me = new.member
-  local is = redis.call('HMGET', about, 'archived', 'frozen', 'slow_ms', 'access', 'owner', 'mute:' .. me, 'ban:' .. me, 'in:' .. me)
+  local is = redis.call('HMGET', about, 'archived', 'frozen', 'slow_ms', 'access', 'owner',
+    'mute:' .. me, 'ban:' .. me, 'in:' .. me)
   local archived, frozen, slow_ms, access, owner, mute, ban, let_in = unpack(is)
   local has_power = new.power == '1' or owner == me
   if archived == '1' then return {'archived'} end

@@ -53,8 +53,12 @@ pub enum Needs {
 pub enum Field {
     /// What it is about; empty for nothing.
     Topic(String),
-    /// Who made it, and when (Unix ms).
-    Made { owner: String, at: u64 },
+    /// When it was made, Unix ms.
+    Created(u64),
+    /// The member who made it, and moderates it.
+    Owner(String),
+    /// When moderators spoke to all who are there, Unix ms: nothing is true of the room for that, but it is said.
+    Announced(u64),
     /// Who may enter.
     Access(Access),
     /// The hash of the token that lets people in.
@@ -106,9 +110,9 @@ impl Field {
         let number = |n: u64| if n == 0 { String::new() } else { n.to_string() };
         match self {
             Self::Topic(topic) => one("topic", topic.clone()),
-            Self::Made { owner, at } => {
-                [one("owner", owner.clone()), one("created", at.to_string())].concat()
-            }
+            Self::Created(at) => one("created", at.to_string()),
+            Self::Owner(owner) => one("owner", owner.clone()),
+            Self::Announced(at) => one("announced", at.to_string()),
             Self::Access(access) => one("access", access_word(*access).to_owned()),
             Self::Invite(hash) => one("invite", hash.clone()),
             Self::Frozen(is) => one("frozen", flag(*is)),
@@ -304,7 +308,7 @@ mod tests {
 
     #[test]
     fn who_made_a_private_room_is_in_and_others_are_let_in() {
-        let owner = Field::Made { owner: "ada".to_owned(), at: NOW };
+        let owner = Field::Owner("ada".to_owned());
         let mut room = about(&[owner, Field::Access(Access::Private)]);
         assert_eq!(room.bars("ada", false, NOW), None);
         assert_eq!(room.bars("bob", false, NOW), Some(Forbidden::Private));
@@ -315,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_frozen_room_silences_all_but_who_moderates_and_an_archived_one_all() {
-        let owner = Field::Made { owner: "ada".to_owned(), at: NOW };
+        let owner = Field::Owner("ada".to_owned());
         let mut room = about(&[owner, Field::Frozen(true)]);
         assert_eq!(room.silences("bob", false, NOW), Some(Forbidden::Frozen));
         assert_eq!(room.silences("ada", false, NOW), None);

@@ -207,8 +207,8 @@ local CHANGE_ARGS = {
   'new_rooms_below', 'mark', 'power', 'needs',
 }
 
--- KEYS as for append, of which sent and senders are not used. ARGV as named above, then fields of the room's state and their values in
--- turn, '' to end one. Changes the state, and says so in the log: `text` is a sentence for people. Returns {'changed', id},
+-- KEYS as for append, of which sent and senders are not used. ARGV as named above, then fields of the room's state and
+-- their values in turn, '' to end one. Changes the state, and says so in the log: `text` is a sentence for people. Returns {'changed', id},
 -- {'same'}, {'forbidden'}, {'exists'}, {'full'} or {'no_new_rooms'}.
 local function change(args_keys, args)
   local keys, new = named(args_keys, APPEND_KEYS), named(args, CHANGE_ARGS)
@@ -226,9 +226,9 @@ local function change(args_keys, args)
   return {'changed', id}
 end
 
--- KEYS about. Returns the room's state, fields and values in turn.
+-- KEYS about, held (of presence). Returns how many are there, and the room's state, fields and values in turn.
 local function read_state(keys)
-  return redis.call('HGETALL', keys[1])
+  return {redis.call('HLEN', keys[2]), redis.call('HGETALL', keys[1])}
 end
 
 -- KEYS feed. ARGV nonce, feed_entries, then fields and values in turn. Tells what no room log keeps.

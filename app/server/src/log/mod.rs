@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 use crate::mutants::{self, Mutant};
 
-pub(crate) use self::clock::unix_ms;
+pub(crate) use self::{bounds::is_probe, clock::unix_ms};
 pub use self::{
     about::{About, Change, Changed, FOR_EVER, Field, KICK_MS, Needs},
     link::{Library, Link, feed_key, room_key},
@@ -199,9 +199,17 @@ impl Log {
     /// # Errors
     /// If the log does not answer, or cannot be read.
     pub async fn about(&self, room: &str) -> Result<About, LogError> {
+        Ok(self.look(room).await?.0)
+    }
+
+    /// The same, and how many people are there, about. Only what is open here knows that of a log in memory.
+    ///
+    /// # Errors
+    /// As [`Self::about`].
+    pub async fn look(&self, room: &str) -> Result<(About, usize), LogError> {
         match self {
             Self::Redis(log) => log.about(room).await,
-            Self::Memory(log) => Ok(log.about(room)),
+            Self::Memory(log) => Ok((log.about(room), 0)),
         }
     }
 

@@ -119,11 +119,11 @@ impl RedisLog {
         read_changed(&reply)
     }
 
-    pub(super) async fn about(&self, room: &str) -> Result<About, LogError> {
-        let keys = [room_key(room, "about")];
-        let fields: Vec<(String, String)> =
+    pub(super) async fn about(&self, room: &str) -> Result<(About, usize), LogError> {
+        let keys = [room_key(room, "about"), room_key(room, "held")];
+        let (present, fields): (usize, Vec<(String, String)>) =
             self.link.call("rollcall_read_state_v4", &keys, &[]).await?;
-        Ok(About::new(fields))
+        Ok((About::new(fields), present))
     }
 
     /// Of each partition its `count` rooms that were spoken in last, with when, Unix ms.

@@ -287,6 +287,12 @@ impl<L> Room<L> {
         self.state().roster.list()
     }
 
+    /// How many people are here.
+    #[must_use]
+    pub fn present(&self) -> usize {
+        self.state().roster.present()
+    }
+
     /// How long nobody has listened.
     #[must_use]
     pub fn empty_for(&self) -> Option<Duration> {
