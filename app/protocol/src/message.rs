@@ -5,13 +5,16 @@ use serde::{Deserialize, Serialize};
 use crate::EntryId;
 
 /// One entry of a room log.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The room's name.
     pub room: String,
     /// This entry.
+    #[cfg_attr(feature = "schema", schema(value_type = String, format = "entry-id"))]
     pub id: EntryId,
     /// The entry before it in the room log: a client whose cursor is not `prev` missed something.
+    #[cfg_attr(feature = "schema", schema(value_type = String, format = "entry-id"))]
     pub prev: EntryId,
     /// The member that said it.
     pub member: String,
@@ -37,6 +40,7 @@ impl Message {
 }
 
 /// What an entry of a room log says beside who said what; most have nothing of it.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extra {
     /// The device whose number it has: the public hash of its client key. Absent where it is the member.
@@ -47,6 +51,7 @@ pub struct Extra {
     pub kind: Option<Kind>,
     /// The entry that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, format = "entry-id"))]
     pub of: Option<EntryId>,
     /// What is known of who said it. Absent for guests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +62,7 @@ pub struct Extra {
 }
 
 /// What an entry is that is no message by itself.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -72,6 +78,7 @@ pub enum Kind {
 }
 
 /// What is known of somebody.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
