@@ -127,6 +127,8 @@ async fn h_nothing_in_a_query_is_ignored() {
         "befor=1-0",
         "before=latest",
         "before=1-0&after=1-0",
+        "around=1-0&after=1-0",
+        "around=1-0&before=1-0",
         "wait=1",
         "wait=1&before=1-0",
         "after=0-0&wait=31",
@@ -136,7 +138,7 @@ async fn h_nothing_in_a_query_is_ignored() {
         assert_refused(&answer, 400, "bad_query");
     }
     assert_refused(&get(replica.public, &format!("{EVENTS}?x=1")).await, 400, "bad_query");
-    for query in ["limit=1", "limit=200", "before=1-0", "after=0-0", "after=0-0&wait=0"] {
+    for query in ["limit=1", "limit=200", "before=1-0", "around=1-0", "after=0-0&wait=0"] {
         let answer = get(replica.public, &format!("{MESSAGES}?{query}")).await;
         assert_eq!(answer.status, 200, "{query}: {answer:?}");
     }

@@ -2,7 +2,7 @@ mod beside;
 
 use std::sync::{Arc, Barrier};
 
-use rollcall_protocol::{EntryId, Member, Message, PresenceEvent};
+use rollcall_protocol::{EntryId, Extra, Member, Message, PresenceEvent};
 use tokio::sync::Notify;
 
 use super::{
@@ -80,7 +80,17 @@ fn at(ms: u64) -> EntryId {
 
 fn message(prev: u64, id: u64) -> Message {
     let (room, member, name, text) = Default::default();
-    Message { room, id: at(id), prev: at(prev), member, name, n: 1, text, at: id }
+    Message {
+        room,
+        id: at(id),
+        prev: at(prev),
+        member,
+        name,
+        n: 1,
+        text,
+        at: id,
+        extra: Extra::default(),
+    }
 }
 
 /// What a place does until it wants nothing more: the IDs it writes, what it tells, the page it wants.

@@ -83,7 +83,7 @@ pub async fn poll(
 ) -> Result<Polled, Failure> {
     let admission = admit(app, peer, headers)?;
     let until = Instant::now() + poll.wait;
-    let Entry { room, start, .. } = app.rooms.join(room, None, Some(poll.after)).await?;
+    let Entry { room, start, .. } = app.rooms.join(room, None, false, Some(poll.after)).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
     let mut taken = Taken::new(poll);
@@ -229,7 +229,7 @@ impl Taken {
                 self.skip(Gap { after, resumes_at: gap.resumes_at, reason: gap.reason });
             }
             Effect::Live(_) => self.live = true,
-            Effect::Members => {}
+            Effect::Members | Effect::State => {}
         }
     }
 

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use rollcall_protocol::{EntryId, ErrorCode, Message, RejectCode};
+use rollcall_protocol::{EntryId, ErrorCode, Extra, Kind, Message, RejectCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -23,11 +23,11 @@ use super::{
 use crate::{
     app::App,
     error::JoinError,
-    log::{Appended, LogError, NewEntry},
+    log::{Appended, LogError, NewEntry, unix_ms},
     rates::Counted,
     session::{
         ack, check_name, check_text, is_client_key, is_number, member_of, number_taken,
-        out_of_order, reject,
+        out_of_order, refused_as, reject,
     },
 };
 
@@ -37,7 +37,6 @@ const MOST: u16 = 200;
 const USUAL: u16 = 50;
 /// Longest time that a poll may wait, s: less than what proxies give an answer.
 const LONGEST_WAIT: u16 = 30;
-const RETRY: Duration = Duration::from_millis(500);
 
 /// Messages, by reading and by sending.
 pub fn routes() -> OpenApiRouter<App> {
@@ -58,6 +57,9 @@ pub struct PageQuery {
     /// The oldest that come after this cursor; `0-0` is before the first one of a room.
     #[param(value_type = Option<String>, format = "entry-id")]
     after: Option<EntryId>,
+    /// Half of them before this one, and the rest from it on. Not together with `before` or `after`.
+    #[param(value_type = Option<String>, format = "entry-id")]
+    around: Option<EntryId>,
     /// If nothing comes after the cursor yet, wait for so many seconds. Only together with `after`.
     #[param(minimum = 0, maximum = 30, default = 0)]
     wait: Option<u16>,
@@ -99,28 +101,47 @@ pub async fn read(
     RoomPath(room): RoomPath,
     Params(query): Params<PageQuery>,
 ) -> Result<Response, Failure> {
-    let PageQuery { limit, before, after, wait } = query;
-    let limit = limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Failure::bad("bad_query", format!("limit is from 1 to {MOST}")));
-    }
-    let limit = usize::from(limit);
-    match (before, after, wait) {
-        (Some(_), Some(_), _) => {
-            Err(Failure::bad("bad_query", "before and after are not for the same request"))
-        }
-        (_, None, Some(_)) => Err(Failure::bad("bad_query", "wait is only for after")),
-        (_, Some(_), Some(wait)) if wait > LONGEST_WAIT => {
-            Err(Failure::bad("bad_query", format!("wait is at most {LONGEST_WAIT}")))
-        }
-        (None, Some(after), wait) => {
+    let (limit, span) = spanned(query)?;
+    match span {
+        Span::After(after, wait) => {
             // Whoever asks for the head of an answer does not wait for its body.
-            let wait = wait.filter(|_| method != Method::HEAD).unwrap_or(0);
-            let wait = Duration::from_secs(wait.into());
+            let wait = if method == Method::HEAD { Duration::ZERO } else { wait };
             forward(&app, peer, &headers, &room, Poll { after, limit, wait }).await
         }
-        (before, None, None) => backward(&app, peer, &headers, &room, before, limit).await,
+        span => backward(&app, peer, &headers, &room, span, limit).await,
     }
+}
+
+/// Which messages of a room.
+enum Span {
+    Newest,
+    Before(EntryId),
+    Around(EntryId),
+    After(EntryId, Duration),
+}
+
+/// How many messages, and which.
+fn spanned(query: PageQuery) -> Result<(usize, Span), Failure> {
+    let PageQuery { limit, before, after, around, wait } = query;
+    let refuse = |detail: String| Err(Failure::bad("bad_query", detail));
+    let limit = limit.unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        return refuse(format!("limit is from 1 to {MOST}"));
+    }
+    let span = match (before, around, after, wait) {
+        (_, _, None, Some(_)) => return refuse("wait is only for after".to_owned()),
+        (_, _, _, Some(wait)) if wait > LONGEST_WAIT => {
+            return refuse(format!("wait is at most {LONGEST_WAIT}"));
+        }
+        (None, None, None, None) => Span::Newest,
+        (Some(id), None, None, None) => Span::Before(id),
+        (None, Some(id), None, None) => Span::Around(id),
+        (None, None, Some(id), wait) => {
+            Span::After(id, Duration::from_secs(wait.unwrap_or(0).into()))
+        }
+        _ => return refuse("before, around and after exclude each other".to_owned()),
+    };
+    Ok((limit.into(), span))
 }
 
 /// What comes after a cursor.
@@ -149,13 +170,13 @@ async fn forward(
     Ok(response)
 }
 
-/// The newest messages, or those before one.
+/// Messages that were said before now: the newest, or those before or around one.
 async fn backward(
     app: &App,
     peer: SocketAddr,
     headers: &HeaderMap,
     room: &str,
-    before: Option<EntryId>,
+    span: Span,
     limit: usize,
 ) -> Result<Response, Failure> {
     #[derive(Serialize)]
@@ -169,7 +190,17 @@ async fn backward(
     if let Err(wait) = allowed {
         return Err(Failure::too_many(wait, "too many requests from your address").left(&left));
     }
-    let read = app.rooms.log().read_before(room, before, limit).await.map_err(JoinError::from)?;
+    let about = app.rooms.about(room).await.map_err(JoinError::from)?;
+    if let Some(why) = about.bars("", false, unix_ms()) {
+        return Err(JoinError::Barred(why).into());
+    }
+    let log = app.rooms.log();
+    let read = match span {
+        Span::Around(id) => log.read_around(room, id, limit).await,
+        Span::Before(id) => log.history(room, Some(id), limit).await,
+        _ => log.history(room, None, limit).await,
+    };
+    let read = read.map_err(JoinError::from)?;
     let old = Old { messages: read.entries.clone(), head: read.last };
     let (messages, head) = (read.entries, read.last);
     let data = Page { messages, head, cursor: None, gap: None, live: None };
@@ -188,9 +219,37 @@ pub struct SendRequest {
     /// Its number in this room: 1, 2, 3 …; the same number again is a retry.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     n: u64,
-    /// What to say.
+    /// What to say; absent with `remove`.
+    #[serde(default)]
     #[schema(min_length = 1, format = "text")]
     text: String,
+    /// The message of one's own that gets this text.
+    #[schema(value_type = Option<String>, format = "entry-id")]
+    edit: Option<EntryId>,
+    /// The message of one's own that is taken away.
+    #[schema(value_type = Option<String>, format = "entry-id")]
+    remove: Option<EntryId>,
+}
+
+impl SendRequest {
+    /// What the entry is about, if it is no message by itself.
+    fn extra(&self) -> Extra {
+        let (kind, of) = match (self.edit, self.remove) {
+            (_, Some(of)) => (Some(Kind::Remove), Some(of)),
+            (Some(of), None) => (Some(Kind::Edit), Some(of)),
+            (None, None) => (None, None),
+        };
+        Extra { kind, of, ..Extra::default() }
+    }
+
+    /// Whether there is something to say, or a removal says nothing.
+    fn check_text(&self, bytes: usize) -> Result<(), String> {
+        match self.remove {
+            Some(_) if self.text.is_empty() => Ok(()),
+            Some(_) => Err("a removal has no text".to_owned()),
+            None => check_text(&self.text, bytes),
+        }
+    }
 }
 
 /// A message that is in the room log.
@@ -222,8 +281,10 @@ pub async fn send(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     RoomPath(room): RoomPath,
     headers: HeaderMap,
-    Body(SendRequest { client, name, n, text }): Body<SendRequest>,
+    Body(request): Body<SendRequest>,
 ) -> Result<Response, Failure> {
+    let (checked, extra) = (request.check_text(app.config.limits.text_bytes), request.extra());
+    let SendRequest { client, name, n, text, .. } = request;
     let bad = |code, detail| Failure::error(StatusCode::BAD_REQUEST, code, detail);
     check_name(&name).map_err(|detail| bad(ErrorCode::BadName, detail))?;
     if !is_number(n) {
@@ -233,7 +294,7 @@ pub async fn send(
         let detail = "a client key is 32 lower-case hex digits".to_owned();
         return Err(bad(ErrorCode::BadClient, detail));
     }
-    if let Err(detail) = check_text(&text, app.config.limits.text_bytes) {
+    if let Err(detail) = checked {
         return Err(Failure::rejected(reject(room, n, RejectCode::BadText, detail, None)));
     }
     let address = client_address(&app, peer, &headers);
@@ -245,7 +306,16 @@ pub async fn send(
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
         return Err(Failure::rejected(rejected).left(&left));
     }
-    let entry = NewEntry { room: room.clone(), member, name, n, text, is_in_room: false };
+    let entry = NewEntry {
+        room: room.clone(),
+        member,
+        name,
+        n,
+        text,
+        extra,
+        has_power: false,
+        is_in_room: false,
+    };
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended).map(|sent| (left, sent).into_response()),
@@ -257,13 +327,10 @@ fn not_appended(room: String, n: u64, error: &LogError) -> Failure {
     error.note("a POST");
     let detail = error.told();
     match error {
-        LogError::Refused(_) => Failure::rejected(reject(
-            room,
-            n,
-            RejectCode::Unavailable,
-            detail.to_owned(),
-            Some(RETRY),
-        )),
+        LogError::Refused(_) => {
+            let (code, retry) = refused_as(error);
+            Failure::rejected(reject(room, n, code, detail.to_owned(), retry))
+        }
         // Unlike a socket's session, a request does not wait until the outcome is known.
         LogError::Unknown(_) => {
             Failure::new(StatusCode::GATEWAY_TIMEOUT, "unknown_outcome", detail)

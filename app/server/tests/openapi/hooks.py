@@ -34,13 +34,25 @@ schemathesis.openapi.format("text", names(200).filter(lambda it: len(it.encode()
 
 
 @schemathesis.hook
+def map_body(context, body):
+    """A message is said, or it edits one, or it removes one: then it has no text."""
+    if isinstance(body, dict) and "remove" in body:
+        body = {name: value for name, value in body.items() if name not in ("text", "edit")}
+    elif isinstance(body, dict) and "client" in body:
+        body.setdefault("text", "hello")
+    return body
+
+
+@schemathesis.hook
 def map_query(context, query):
-    """`before` and `after` exclude each other, `wait` goes with `after` alone, and this suite does not wait."""
+    """`after`, `before` and `around` exclude each other, `wait` goes with `after` alone, and this suite does not wait."""
     if not isinstance(query, dict):
         return query
-    if "after" in query:
-        query.pop("before", None)
-    else:
+    for kept in ("after", "before", "around"):
+        if kept in query:
+            query = {name: value for name, value in query.items() if name not in {"after", "before", "around"} - {kept}}
+            break
+    if "after" not in query:
         query.pop("wait", None)
     if isinstance(query.get("wait"), int) and 0 < query["wait"] <= 30:
         query["wait"] = 0

@@ -217,7 +217,11 @@ impl From<JoinError> for Failure {
         if let JoinError::Log(error) = &error {
             error.note("a read of a room's log");
         }
-        Self::error(StatusCode::SERVICE_UNAVAILABLE, error.code(), error.to_string())
+        let status = match error.may_pass() {
+            true => StatusCode::SERVICE_UNAVAILABLE,
+            false => StatusCode::FORBIDDEN,
+        };
+        Self::error(status, error.code(), error.to_string())
     }
 }
 
