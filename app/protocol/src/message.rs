@@ -11,10 +11,8 @@ pub struct Message {
     /// The room's name.
     pub room: String,
     /// This entry.
-    #[cfg_attr(feature = "schema", schema(value_type = String, format = "entry-id"))]
     pub id: EntryId,
     /// The entry before it in the room log: a client whose cursor is not `prev` missed something.
-    #[cfg_attr(feature = "schema", schema(value_type = String, format = "entry-id"))]
     pub prev: EntryId,
     /// The member that said it.
     pub member: String,
@@ -51,14 +49,12 @@ pub struct Extra {
     pub kind: Option<Kind>,
     /// The entry that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, format = "entry-id"))]
     pub of: Option<EntryId>,
     /// What is known of who said it. Absent for guests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Mark>,
     /// The text is that of this later edit. Only in pages of history; those who follow a room hear of each edit as it comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, format = "entry-id"))]
     pub edited: Option<EntryId>,
     /// The text was taken away, and is empty here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -17,7 +17,7 @@ use tracing::info;
 use super::{
     answer,
     api::{about, envelope::Failure, extract::Body},
-    livez, readyz,
+    livez, outermost, readyz,
 };
 use crate::{
     app::App,
@@ -31,15 +31,15 @@ const REASON_BYTES: usize = 200;
 
 /// Everything that operators reach.
 pub fn admin(app: App) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/drain", get(status).post(drain).delete(undrain))
         .route("/nudge", get(nudges).post(nudge))
         .route("/api/v1/", get(about))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .layer(from_fn(answer::complete))
-        .with_state(app)
+        .with_state(app);
+    outermost(router).layer(from_fn(answer::complete))
 }
 
 #[derive(Deserialize)]

@@ -50,7 +50,7 @@ const RECONNECT: Duration = Duration::from_millis(200);
 #[into_params(parameter_in = Query)]
 pub struct EventsQuery {
     /// The cursor to go on from; without it, and without `Last-Event-ID`, the stream begins at the head.
-    #[param(value_type = Option<String>, format = "entry-id")]
+    #[param(inline)]
     after: Option<EntryId>,
 }
 
@@ -63,7 +63,7 @@ pub struct EventsQuery {
     params(
         RoomParam,
         EventsQuery,
-        ("Last-Event-ID" = Option<String>, Header, format = "entry-id",
+        ("Last-Event-ID" = inline(Option<EntryId>), Header,
             description = "The cursor to go on from; goes before `after`. Empty, it says nothing.")
     ),
     responses(

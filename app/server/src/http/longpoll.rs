@@ -60,10 +60,8 @@ pub struct Polled {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Gap {
     /// The cursor that could not be continued.
-    #[schema(value_type = String, format = "entry-id")]
     pub after: EntryId,
     /// The cursor that the messages continue.
-    #[schema(value_type = String, format = "entry-id")]
     pub resumes_at: EntryId,
     /// What happened to the log.
     pub reason: GapReason,

@@ -52,13 +52,13 @@ pub struct PageQuery {
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u16>,
     /// The newest that are older than this one. Not together with `after`.
-    #[param(value_type = Option<String>, format = "entry-id")]
+    #[param(inline)]
     before: Option<EntryId>,
     /// The oldest that come after this cursor; `0-0` is before the first one of a room.
-    #[param(value_type = Option<String>, format = "entry-id")]
+    #[param(inline)]
     after: Option<EntryId>,
     /// Half of them before this one, and the rest from it on. Not together with `before` or `after`.
-    #[param(value_type = Option<String>, format = "entry-id")]
+    #[param(inline)]
     around: Option<EntryId>,
     /// If nothing comes after the cursor yet, wait for so many seconds. Only together with `after`.
     #[param(minimum = 0, maximum = 30, default = 0)]
@@ -71,11 +71,9 @@ pub struct Page {
     /// The messages, oldest first.
     messages: Vec<Message>,
     /// The room's last entry that is known here.
-    #[schema(value_type = String, format = "entry-id")]
     head: EntryId,
     /// With `after`: the cursor after these messages.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "entry-id")]
     cursor: Option<EntryId>,
     /// With `after`: what cannot be had, before the messages.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -224,10 +222,8 @@ pub struct SendRequest {
     #[schema(min_length = 1, format = "text")]
     text: String,
     /// The message of one's own that gets this text.
-    #[schema(value_type = Option<String>, format = "entry-id")]
     edit: Option<EntryId>,
     /// The message of one's own that is taken away.
-    #[schema(value_type = Option<String>, format = "entry-id")]
     remove: Option<EntryId>,
 }
 
@@ -261,7 +257,6 @@ pub struct Sent {
     n: u64,
     /// Its entry; absent for a duplicate of anything but the sender's last message.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "entry-id")]
     id: Option<EntryId>,
     /// An earlier try had done it.
     duplicate: bool,

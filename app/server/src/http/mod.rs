@@ -63,11 +63,19 @@ pub fn public(app: App) -> Router {
         .route("/readyz", get(readyz))
         .layer(DefaultBodyLimit::max(max_body))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff));
-    let router = match cors::layer(&app.config) {
+    let cors = cors::layer(&app.config);
+    let router = outermost(router.with_state(app));
+    match cors {
         Some(cors) => router.layer(cors),
         None => router,
-    };
-    router.layer(from_fn(answer::complete)).with_state(app)
+    }
+    .layer(from_fn(answer::complete))
+}
+
+/// Layers of a router are around each of its routes, and it says which methods there are outside of them: those of this one
+/// are around all of it.
+fn outermost(router: Router) -> Router {
+    Router::new().fallback_service(router)
 }
 
 /// Counts a request, and the time to the head of its response: the body of an event stream has no end.

@@ -2,6 +2,10 @@
 
 use redis::streams::StreamId;
 use rollcall_protocol::{EntryId, Extra, Message, PresenceEvent};
+use serde::de::{
+    DeserializeOwned, IntoDeserializer,
+    value::{Error, StringDeserializer},
+};
 
 use super::model::FeedEvent;
 

@@ -18,6 +18,7 @@ pub struct About {
     #[serde(flatten)]
     version: Version,
     /// The ways to listen and speak.
+    #[schema(value_type = Vec<String>)]
     features: &'static [&'static str],
     /// Where to go on.
     links: Links,

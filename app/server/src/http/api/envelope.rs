@@ -44,6 +44,7 @@ impl<T: Serialize> IntoResponse for Data<T> {
 
 /// 201, with what was made.
 #[derive(Debug)]
+#[allow(dead_code, reason = "for resources that make something")]
 pub struct Created<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Created<T> {
@@ -77,6 +78,7 @@ impl<T: Serialize, O: Serialize> IntoResponse for Both<T, O> {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// For programs, such as `bad_room` or `rate_limited`.
+    #[schema(value_type = String)]
     pub code: Cow<'static, str>,
     /// For people.
     pub detail: String,
@@ -105,6 +107,7 @@ pub struct Problems {
 /// Every operation may be refused so.
 #[derive(IntoResponses)]
 #[response(status = "default", description = "It was not done.")]
+#[allow(dead_code, reason = "only its description is used")]
 pub struct Refused(#[to_schema] pub Problems);
 
 /// A request that was not done.

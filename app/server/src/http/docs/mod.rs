@@ -11,7 +11,9 @@ use utoipa::{
     },
 };
 
-use super::{assets::guarded, file};
+use rollcall_protocol::EntryId;
+
+use super::{api::envelope::Problem, assets::guarded, file};
 use crate::app::App;
 
 const PAGE: &str = include_str!("page.html");
@@ -38,6 +40,7 @@ const JSON: &str = "application/json";
         (name = "moderation", description = "Keeping the peace."),
     ),
     servers((url = "/", description = "This server")),
+    components(schemas(EntryId, Problem)),
 )]
 struct Outline;
 

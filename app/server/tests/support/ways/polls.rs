@@ -28,7 +28,8 @@ pub struct Polls {
 fn poll(address: SocketAddr, room: &str, after: EntryId, wait: u64) -> Asked {
     let line = format!("GET /api/v1/rooms/{room}/messages?after={after}&wait={wait}&limit=7");
     Box::pin(async move {
-        let asked = try_ask(address, &[&line, "host: x"], b"");
+        let head = [&*line, "host: x"];
+        let asked = try_ask(address, &head, b"");
         tokio::time::timeout(LIMIT, asked).await.ok().flatten()
     })
 }
