@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use rollcall_protocol::Message;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -85,4 +86,11 @@ pub async fn get(address: SocketAddr, path: &str) -> Answer {
 pub async fn post(address: SocketAddr, path: &str, body: &Value) -> Answer {
     let head = [&*format!("POST {path}"), "host: x", "content-type: application/json"];
     ask(address, &head, body.to_string().as_bytes()).await
+}
+
+/// A room's newest messages.
+pub async fn history(address: SocketAddr, room: &str) -> Vec<Message> {
+    let answer = get(address, &format!("/api/v1/rooms/{room}/messages")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    serde_json::from_value(answer.json()["data"]["messages"].take()).expect("messages")
 }

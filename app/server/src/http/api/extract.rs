@@ -7,6 +7,7 @@ use axum::{
 use bytes::Bytes;
 use rollcall_protocol::ErrorCode;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::envelope::Failure;
@@ -128,12 +129,13 @@ fn check_media(headers: &HeaderMap) -> Result<(), Failure> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let refuse =
         |status, detail| Failure::new(status, "bad_body", detail).also(ErrorCode::BadFrame);
-    let value: serde_json::Value = serde_json::from_slice(bytes)
+    let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("not JSON: {error}")))?;
     if !value.is_object() {
         let detail = "the body is to be an object".to_owned();
         return Err(refuse(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
+    make_whole(&mut value);
     serde_path_to_error::deserialize(value).map_err(|error| {
         let why = in_plain_words(&error.inner().to_string());
         let detail = match error.path().to_string() {
@@ -142,6 +144,23 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
         };
         refuse(StatusCode::UNPROCESSABLE_ENTITY, detail)
     })
+}
+
+/// JSON has numbers, and 7.0 is the same as 7: serde_json alone tells them apart.
+fn make_whole(value: &mut Value) {
+    /// Up to here a double has every whole number.
+    const LARGEST: f64 = 9_007_199_254_740_991.0;
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(make_whole),
+        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|it| it.fract() == 0.0 && it.abs() <= LARGEST);
+            if let Some(whole) = whole {
+                *number = (whole as i64).into();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What serde says, without the names of Rust's types.
@@ -177,16 +196,25 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code)]
     struct Inner {
         deep: u8,
     }
 
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code)]
     struct Request {
         n: u64,
         inner: Inner,
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_in_two_ways() {
+        for body in [r#"{"n":7,"inner":{"deep":3}}"#, r#"{"n":7.0,"inner":{"deep":3e0}}"#] {
+            let request = parse::<Request>(body.as_bytes()).expect(body);
+            assert_eq!((request.n, request.inner.deep), (7, 3));
+        }
+        for body in [r#"{"n":7.5,"inner":{"deep":3}}"#, r#"{"n":1e300,"inner":{"deep":3}}"#] {
+            assert!(parse::<Request>(body.as_bytes()).is_err(), "{body}");
+        }
     }
 
     /// Fault H: a 422's detail named a Rust struct.
