@@ -28,6 +28,7 @@ use crate::{
     log::{About, Log, LogError, splice, unix_ms},
     metrics::Metrics,
     mutants::{self, Mutant},
+    people::People,
     presence::{Presence, Seat},
     room::{RingLimits, Room, RoomLimits},
     supervise::Supervisor,
@@ -53,6 +54,8 @@ pub struct Parts {
     pub health: Health,
     /// All rooms, by when they were spoken in last.
     pub directory: Directory,
+    /// Whose the connections here are.
+    pub people: People,
     /// Runs the rooms' tasks.
     pub supervisor: Supervisor,
 }
@@ -168,6 +171,12 @@ impl Rooms {
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.inner.parts.log
+    }
+
+    /// Whose the connections here are.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.inner.parts.people
     }
 
     /// All rooms, by when they were spoken in last.

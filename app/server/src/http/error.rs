@@ -8,7 +8,7 @@ use axum::{
 };
 use rollcall_protocol::{ErrorCode, RejectCode, ServerFrame};
 
-use crate::error::JoinError;
+use crate::{accounts::NotIdentified, error::JoinError};
 
 /// A request that was refused.
 pub struct Refusal(StatusCode, Box<ServerFrame>);
@@ -87,6 +87,17 @@ impl From<JoinError> for Refusal {
             false => StatusCode::FORBIDDEN,
         };
         Self::error(status, error.code(), error.to_string())
+    }
+}
+
+impl From<NotIdentified> for Refusal {
+    fn from(why: NotIdentified) -> Self {
+        let (status, code) = match why {
+            NotIdentified::BadToken => (StatusCode::UNAUTHORIZED, ErrorCode::BadToken),
+            NotIdentified::Banned => (StatusCode::FORBIDDEN, ErrorCode::Banned),
+            NotIdentified::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+        };
+        Self::error(status, code, why.to_string())
     }
 }
 

@@ -26,12 +26,14 @@ use tokio::{
 
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Admission, admit, error::Refusal};
+use super::{Admission, admit, api::auth, error::Refusal};
 use crate::{
+    accounts::Arriving,
     app::App,
     delivery::{Effect, Entry, Start, Visit},
     lifecycle::{Asked, Gone, ISOLATED_SPREAD, Nudge, Phase, Reason, Standing},
     mutants::{self, Mutant},
+    people::{self, Stay},
     room::Frame,
     session::check_room,
     wire,
@@ -65,6 +67,7 @@ pub async fn events(
         Some(id) => Some(id.parse().map_err(|e| bad(ErrorCode::BadFrame, format!("{e}")))?),
     };
     let guard = admit(&app, peer, &headers)?;
+    let stay = arrive(&app, &headers).await?;
     let Entry { room, start, .. } = app.rooms.join(&room, None, false, after).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
@@ -72,10 +75,20 @@ pub async fn events(
     // nobody reads must still end with its drain, or when it stalls.
     let (sender, receiver) = mpsc::channel(QUEUE);
     let follower = Follower::new(app.clone(), guard, visit, wake, start, told);
-    app.tasks.spawn(follower.run(sender));
+    app.tasks.spawn(follower.run(sender, stay));
     // What says nothing for 2.5 of these is given up by HAProxy, since a browser never would.
     let heartbeat = KeepAlive::new().interval(app.config.heartbeat);
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat).into_response())
+}
+
+/// Notes that somebody with an account is here: their stream ends with their session.
+async fn arrive(app: &App, headers: &HeaderMap) -> Result<Option<Stay>, Refusal> {
+    let Some(token) = auth::token(&app.config, headers) else { return Ok(None) };
+    let arriving =
+        Arriving { name: String::new(), device: String::new(), token: Some(token) };
+    let (who, stay) = app.arrive(&arriving).await;
+    who?;
+    Ok(stay)
 }
 
 /// One event stream: it reads the ring when its room wakes it.
@@ -104,6 +117,8 @@ enum Ended {
     Stalled,
     /// Its reader went.
     Left,
+    /// Its reader's session is over, or they may not be here.
+    Dismissed,
 }
 
 impl Follower {
@@ -136,11 +151,12 @@ impl Follower {
         }
     }
 
-    async fn run(mut self, body: mpsc::Sender<io::Result<Event>>) {
+    async fn run(mut self, body: mpsc::Sender<io::Result<Event>>, mut stay: Option<Stay>) {
         let ended = loop {
             let event = tokio::select! {
                 event = self.next() => event,
                 () = body.closed() => Err(Ended::Left),
+                _ = people::dismissed(&mut stay) => Err(Ended::Dismissed),
             };
             let event = match event {
                 Ok(event) => event,
@@ -153,6 +169,7 @@ impl Follower {
                     SendTimeoutError::Closed(_) => Ended::Left,
                 }),
                 () = deadline_passed(self.standing.clone()) => Err(Ended::Cut),
+                _ = people::dismissed(&mut stay) => Err(Ended::Dismissed),
             };
             if let Err(ended) = sent {
                 break ended;
@@ -178,7 +195,7 @@ impl Follower {
                 self.app.metrics.forced_closes.inc();
             }
             Ended::Stalled => self.app.metrics.stalled_closes.inc(),
-            Ended::Left => {}
+            Ended::Left | Ended::Dismissed => {}
         }
         if self.asked.is_asked() {
             let moved = matches!(ended, Ended::Moved(_) | Ended::Left);

@@ -1,6 +1,7 @@
 //! The public listener and the admin listener.
 
 mod admin;
+mod api;
 mod assets;
 mod error;
 mod events;
@@ -39,6 +40,7 @@ pub fn public(app: App) -> Router {
         .route("/", get(assets::page))
         .route("/web/{*path}", get(assets::asset))
         .route_layer(from_fn_with_state(app.clone(), throttle_files))
+        .merge(api::routes())
         .route("/api/v1/rooms/{room}/messages", get(rest::history).post(rest::send))
         .route("/api/v1/rooms/{room}/events", get(events::events))
         .route_layer(from_fn_with_state(app.clone(), measure))

@@ -11,11 +11,12 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use rollcall_protocol::{EntryId, ErrorCode, Extra, Message, RejectCode};
+use rollcall_protocol::{EntryId, ErrorCode, Extra, Member, Message, RejectCode};
 use serde::{Deserialize, Serialize};
 
-use super::{client_address, error::Refusal};
+use super::{api::auth, client_address, error::Refusal};
 use crate::{
+    accounts::{Arriving, Identity},
     app::App,
     error::JoinError,
     log::{Appended, LogError, NewEntry, unix_ms},
@@ -70,7 +71,9 @@ pub async fn history(
 #[derive(Deserialize)]
 pub struct SendRequest {
     client: String,
-    name: String,
+    /// Not with a token: the account has one.
+    #[serde(default)]
+    name: Option<String>,
     n: u64,
     text: String,
 }
@@ -85,7 +88,11 @@ pub async fn send(
 ) -> Result<Response, Refusal> {
     let (Path(room), Json(SendRequest { client, name, n, text })) = (room?, body?);
     checked(ErrorCode::BadRoom, check_room(&room))?;
-    checked(ErrorCode::BadName, check_name(&name))?;
+    let token = auth::token(&app.config, &headers);
+    let name = name.unwrap_or_default();
+    if token.is_none() {
+        checked(ErrorCode::BadName, check_name(&name))?;
+    }
     if !is_number(n) {
         let detail = "n is from 1 to 2^53 - 1";
         return Err(Refusal::error(StatusCode::BAD_REQUEST, ErrorCode::BadFrame, detail));
@@ -98,7 +105,14 @@ pub async fn send(
         return Err(Refusal::rejected(reject(room, n, RejectCode::BadText, detail, None)));
     }
     let address = client_address(&app, peer, &headers);
-    let member = member_of(&client);
+    let device = member_of(&client);
+    // Looking somebody up is bounded as a read is.
+    if app.rates.allow_read(address).is_err() {
+        return Err(Refusal::too_many_requests());
+    }
+    let who = app.accounts.identify(&Arriving { name, device: device.clone(), token }).await?;
+    let has_power = matches!(&who, Identity::Person(person) if person.has_power());
+    let (Member { member, name }, extra) = speaker(who, device);
     if let Err(wait) = app.rates.allow_post(address, &room, &member) {
         let detail = "too fast".to_owned();
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
@@ -110,14 +124,26 @@ pub async fn send(
         name,
         n,
         text,
-        extra: Extra::default(),
-        has_power: false,
+        extra,
+        has_power,
         is_in_room: false,
     };
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended),
         Err(error) => Err(not_appended(room, n, &error)),
+    }
+}
+
+/// Who says it, and what is known of them.
+fn speaker(who: Identity, device: String) -> (Member, Extra) {
+    match who {
+        Identity::Guest { name } => (Member { member: device, name }, Extra::default()),
+        Identity::Person(person) => {
+            let extra =
+                Extra { sender: Some(device), mark: Some(person.role), ..Extra::default() };
+            (Member { member: person.member, name: person.name }, extra)
+        }
     }
 }
 
