@@ -9,8 +9,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     accounts::{Accounts, Arriving, Identity, NotIdentified, Seen},
-    budget::Budget, config::{ApiKey, Config}, delivery::Rooms, health::Health, lifecycle::Lifecycle,
-    memberships::Memberships, metrics::Metrics, people::{Dismissal, People, Stay, TRIES}, rates::Rates, session::Greeting,
+    budget::Budget,
+    config::{ApiKey, Config},
+    delivery::Rooms,
+    health::Health,
+    lifecycle::Lifecycle,
+    memberships::Memberships,
+    metrics::Metrics,
+    people::{Dismissal, People, Stay, TRIES},
+    rates::Rates,
+    session::Greeting,
 };
 
 /// What every connection and request shares. Clones share it.

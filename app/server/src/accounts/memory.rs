@@ -94,8 +94,7 @@ impl MemoryAccounts {
 
     pub(super) fn make_bot(&self, name: &Name, hash: &str) -> Made {
         let mut state = self.state();
-        let is_bot =
-            state.accounts.get(&name.folded).is_some_and(|kept| kept.role == Mark::Bot);
+        let is_bot = state.accounts.get(&name.folded).is_some_and(|kept| kept.role == Mark::Bot);
         let made = match is_bot {
             true => Made::Rotated,
             false => state.add(name, Mark::Bot, ""),

@@ -22,10 +22,10 @@ use crate::log::LogError;
 
 pub use self::{
     memory::MemoryAccounts,
-    name::OPERATOR,
     model::{
         AccountError, Arriving, Dismissed, Identity, NotIdentified, Opened, Person, Seen, Standing,
     },
+    name::OPERATOR,
     redis::RedisAccounts,
     store::Store,
     token::Token,

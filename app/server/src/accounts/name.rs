@@ -134,13 +134,19 @@ mod tests {
             ("Straße", "STRASSE"),
             ("Ⅳ", "iv"),
         ] {
-            assert!(collide(one, other), "{one} {other}: {:?} {:?}", Name::new(one), Name::new(other));
+            assert!(
+                collide(one, other),
+                "{one} {other}: {:?} {:?}",
+                Name::new(one),
+                Name::new(other)
+            );
         }
     }
 
     #[test]
     fn other_names_are_other_names() {
-        for (one, other) in [("Ada", "Adam"), ("Zoë", "Zoe"), ("李雷", "韩梅梅"), ("Teal", "Tea")] {
+        for (one, other) in [("Ada", "Adam"), ("Zoë", "Zoe"), ("李雷", "韩梅梅"), ("Teal", "Tea")]
+        {
             assert!(!collide(one, other), "{one} {other}");
         }
     }

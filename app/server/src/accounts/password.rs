@@ -40,7 +40,8 @@ impl Passwords {
     /// If too many wait.
     pub(super) async fn hash(&self, password: String) -> Result<String, Busy> {
         let hash = move || {
-            let hash: Result<PasswordHash, _> = Argon2::default().hash_password(password.as_bytes());
+            let hash: Result<PasswordHash, _> =
+                Argon2::default().hash_password(password.as_bytes());
             hash.map(|hash| hash.to_string())
         };
         // It fails only where the system has no randomness, or no memory.

@@ -84,8 +84,7 @@ pub async fn events(
 /// Notes that somebody with an account is here: their stream ends with their session.
 async fn arrive(app: &App, headers: &HeaderMap) -> Result<Option<Stay>, Refusal> {
     let Some(token) = auth::token(&app.config, headers) else { return Ok(None) };
-    let arriving =
-        Arriving { name: String::new(), device: String::new(), token: Some(token) };
+    let arriving = Arriving { name: String::new(), device: String::new(), token: Some(token) };
     let (who, stay) = app.arrive(&arriving).await;
     who?;
     Ok(stay)

@@ -118,16 +118,8 @@ pub async fn send(
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
         return Err(Refusal::rejected(rejected));
     }
-    let entry = NewEntry {
-        room: room.clone(),
-        member,
-        name,
-        n,
-        text,
-        extra,
-        has_power,
-        is_in_room: false,
-    };
+    let entry =
+        NewEntry { room: room.clone(), member, name, n, text, extra, has_power, is_in_room: false };
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended),
@@ -140,8 +132,7 @@ fn speaker(who: Identity, device: String) -> (Member, Extra) {
     match who {
         Identity::Guest { name } => (Member { member: device, name }, Extra::default()),
         Identity::Person(person) => {
-            let extra =
-                Extra { sender: Some(device), mark: Some(person.role), ..Extra::default() };
+            let extra = Extra { sender: Some(device), mark: Some(person.role), ..Extra::default() };
             (Member { member: person.member, name: person.name }, extra)
         }
     }

@@ -108,9 +108,7 @@ fn not_identified(why: NotIdentified) -> Vec<Effect> {
         NotIdentified::BadToken => {
             refused(ErrorCode::BadToken, detail, CloseCode::BadHello, "hello refused")
         }
-        NotIdentified::Banned => {
-            refused(ErrorCode::Banned, detail, CloseCode::Dismissed, "banned")
-        }
+        NotIdentified::Banned => refused(ErrorCode::Banned, detail, CloseCode::Dismissed, "banned"),
         NotIdentified::Unavailable => {
             let reason = "nobody can be looked up";
             refused(ErrorCode::Unavailable, detail, CloseCode::TryAgainLater, reason)
@@ -129,11 +127,6 @@ fn sent_away(why: NotIdentified, reason: &'static str) -> Vec<Effect> {
     effects
 }
 
-fn refused(
-    code: ErrorCode,
-    detail: String,
-    close: CloseCode,
-    reason: &'static str,
-) -> Vec<Effect> {
+fn refused(code: ErrorCode, detail: String, close: CloseCode, reason: &'static str) -> Vec<Effect> {
     vec![Effect::Reply(error(code, detail, None)), Effect::Close(close, reason)]
 }

@@ -257,7 +257,8 @@ impl Session {
     fn told_barred(&mut self, room: String, n: u64, barred: Barred) -> ServerFrame {
         match (barred, &self.me) {
             (Barred::Later(ahead), Some(me)) => {
-                let wait = (self.throttle)(Ask::Later { room: &room, member: &me.member.member, ahead });
+                let wait =
+                    (self.throttle)(Ask::Later { room: &room, member: &me.member.member, ahead });
                 reject(room, n, RejectCode::RateLimited, "too fast".to_owned(), wait.err())
             }
             (Barred::Later(_), None) => out_of_order(room, n, n),

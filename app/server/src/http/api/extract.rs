@@ -18,9 +18,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let path = Path::<T>::from_request_parts(parts, state).await;
-        path.map(|Path(segments)| Self(segments)).map_err(|_| {
-            Failure::new(StatusCode::BAD_REQUEST, "bad_path", "the path is not UTF-8")
-        })
+        path.map(|Path(segments)| Self(segments))
+            .map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "bad_path", "the path is not UTF-8"))
     }
 }
 

@@ -86,9 +86,8 @@ pub async fn current(
 ) -> Response {
     let left = person.left_ms;
     let kept = cookie(&app.config, &headers).zip(left);
-    let kept = kept.and_then(|(token, left)| {
-        set_cookie(&app.config, &headers, token.reveal(), left / 1000)
-    });
+    let kept = kept
+        .and_then(|(token, left)| set_cookie(&app.config, &headers, token.reveal(), left / 1000));
     let info = SessionInfo {
         account: person.account(),
         member: person.member,

@@ -22,11 +22,7 @@ impl Connection {
         }));
     }
 
-    pub(super) fn identified(
-        &mut self,
-        who: Result<Identity, NotIdentified>,
-        stay: Option<Stay>,
-    ) {
+    pub(super) fn identified(&mut self, who: Result<Identity, NotIdentified>, stay: Option<Stay>) {
         self.stay = stay;
         let effects = self.session.identified(who);
         let has_moved = effects.contains(&Effect::Greet(Why::Move));

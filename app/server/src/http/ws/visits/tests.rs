@@ -19,7 +19,7 @@ use crate::{
     health::Health,
     http::ws::{outlet::Outlet, voice::Voice},
     log::{Log, MemoryLog},
-    memberships::{MemoryMemberships, Memberships},
+    memberships::{Memberships, MemoryMemberships},
     metrics::Metrics,
     people::People,
     presence::{MemoryPresence, Presence, Seat, Store},
