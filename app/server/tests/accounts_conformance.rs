@@ -14,7 +14,7 @@ use rollcall_server::{
     log::Link,
     metrics::Metrics,
 };
-use support::{Redis, accounts::PASSWORD, key};
+use support::{Redis, accounts::PASSWORD};
 
 const SESSION: Duration = Duration::from_secs(3600);
 
@@ -154,7 +154,8 @@ async fn what_is_true_of_those_who_are_here_is_told_of_all_at_once() {
 async fn bans_end_by_themselves_or_are_taken_back() {
     both(async |accounts| {
         let device = guest("Teal").device;
-        let identify = || accounts.identify(&Arriving { name: key(), ..guest("x") });
+        let teal = guest("Teal");
+        let identify = || accounts.identify(&teal);
         accounts
             .ban(&device, Some(Duration::from_millis(300)))
             .await

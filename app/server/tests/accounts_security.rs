@@ -18,7 +18,8 @@ use support::{
     },
     http, key,
 };
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, task::JoinError};
+use tokio_util::sync::CancellationToken;
 
 /// A socket whose handshake has headers of its own.
 async fn socket_with(address: SocketAddr, headers: &[(&str, &str)]) -> Socket {
@@ -163,6 +164,22 @@ async fn how_long_it_takes_says_nothing_of_whether_there_is_an_account() {
     assert!((0.6..1.6).contains(&ratio), "known to unknown: {ratio:.2}");
 }
 
+/// 10,000 a minute from one address.
+async fn flood_of_sign_ins(public: SocketAddr, stop: CancellationToken) -> Vec<Result<u16, JoinError>> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(6));
+    let mut asked = Vec::new();
+    while !stop.is_cancelled() {
+        ticks.tick().await;
+        let round = asked.len();
+        asked.push(tokio::spawn(async move {
+            let body = json!({ "name": format!("N{round}"), "password": "guessed it" });
+            let headers = [("x-forwarded-for", "198.51.100.7")];
+            ask(public, "POST", "/api/v1/sessions", &headers, Some(&body)).await.status
+        }));
+    }
+    futures_util::future::join_all(asked).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_sign_ins_from_one_address_is_refused_and_others_are_served() {
     let settings = ["--trust-forwarded"];
@@ -174,31 +191,17 @@ async fn a_flood_of_sign_ins_from_one_address_is_refused_and_others_are_served()
     let made = ask(replica.public, "POST", "/api/v1/accounts", &headers, Some(&body)).await;
     assert_eq!(made.status, 201, "{made:?}");
     let public = replica.public;
-    let flood = tokio::spawn(async move {
-        // 10,000 a minute.
-        let mut ticks = tokio::time::interval(Duration::from_millis(6));
-        let mut asked = Vec::new();
-        for round in 0..500 {
-            ticks.tick().await;
-            asked.push(tokio::spawn(async move {
-                let body = json!({ "name": format!("N{round}"), "password": "guessed it" });
-                let headers = [("x-forwarded-for", "198.51.100.7")];
-                ask(public, "POST", "/api/v1/sessions", &headers, Some(&body)).await.status
-            }));
-        }
-        futures_util::future::join_all(asked).await
-    });
-    let mut served = 0;
-    while !flood.is_finished() && served < 10 {
+    let stop = CancellationToken::new();
+    let flood = tokio::spawn(flood_of_sign_ins(public, stop.clone()));
+    for _ in 0..5 {
         let opened = ask(public, "POST", "/api/v1/sessions", &headers, Some(&body)).await;
         assert_eq!(opened.status, 201, "{opened:?}");
-        served += 1;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    assert!(served >= 5, "{served}");
+    stop.cancel();
     let told: Vec<u16> = flood.await.expect("the flood ends").into_iter().flatten().collect();
     let count = |status| told.iter().filter(|told| **told == status).count();
-    assert!(count(429) > 400, "{} of {}", count(429), told.len());
+    assert!(told.len() > 100 && count(429) > told.len() / 2, "{} of {}", count(429), told.len());
     assert_eq!(count(429) + count(401) + count(503), told.len());
 }
 

@@ -399,7 +399,7 @@ fn clients_that_say_that_they_obey_goaway_are_known() {
     let obedient = format!(
         r#"{{"type":"hello","v":1,"client":"{KEY}","name":"Teal","why":"fresh","moves":true}}"#
     );
-    session.frame(serde_json::from_str(&obedient).expect("a hello"));
+    say_hello(&mut session, serde_json::from_str(&obedient).expect("a hello"));
     assert!(session.moves());
     // A second hello is refused, and says nothing.
     say_hello(&mut session, hello(&[]));
