@@ -165,7 +165,10 @@ async fn how_long_it_takes_says_nothing_of_whether_there_is_an_account() {
 }
 
 /// 10,000 a minute from one address.
-async fn flood_of_sign_ins(public: SocketAddr, stop: CancellationToken) -> Vec<Result<u16, JoinError>> {
+async fn flood_of_sign_ins(
+    public: SocketAddr,
+    stop: CancellationToken,
+) -> Vec<Result<u16, JoinError>> {
     let mut ticks = tokio::time::interval(Duration::from_millis(6));
     let mut asked = Vec::new();
     while !stop.is_cancelled() {
