@@ -14,6 +14,7 @@
 //! made to grow without end. Two keys that share a place share a quota, on this replica and until it ends.
 
 mod bucket;
+mod left;
 mod share;
 mod sign_ins;
 
@@ -27,6 +28,7 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use self::left::{Counted, Left};
 use self::{
     bucket::{Bucket, Quota},
     share::Share,

@@ -1,5 +1,18 @@
-//! The REST API, `/api/v1`: a file per resource.
+//! The REST API, `/api/v1`: what all of its resources share, and a file per resource.
+//!
+//! How to add a resource, say `http/api/rooms.rs`:
+//!
+//! 1. a handler takes what it needs by [`extract`] (`RoomPath`, `Segments`, `Params`, `Body`: each refuses with a
+//!    [`Failure`](envelope::Failure)) and returns `Result<Data<T>, Failure>`, or `Result<Created<T>, Failure>`;
+//! 2. it says what it is in `#[utoipa::path(get, path = "/api/v1/rooms/{room}", params(RoomParam, …), responses((status =
+//!    200, body = Envelope<T>), Refused))]`; `T` derives `ToSchema`, queries derive `IntoParams`, and bodies `ToSchema`.
+//!    Types of the wire have `ToSchema` from `rollcall-protocol`. What no pattern can say has a `format` that
+//!    `scripts/schemathesis` makes examples of (`app/server/tests/openapi/formats.py`);
+//! 3. `routes!(a, b)` in [`routes`] both serves and describes it. Several methods of one path go into one `routes!`.
+//!
+//! `scripts/schemathesis` then asks it everything that the description allows, and much that it does not.
 
+mod about;
 mod accounts;
 pub mod auth;
 mod bans;
@@ -8,20 +21,26 @@ pub mod envelope;
 pub mod extract;
 mod sessions;
 
-use axum::{
-    Router,
-    routing::{get, post, put},
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
-/// The resources of this folder.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/v1/accounts", post(accounts::create))
-        .route("/api/v1/accounts/{name}/role", put(accounts::set_role))
-        .route("/api/v1/sessions", post(sessions::sign_in).delete(sessions::sign_out_everywhere))
-        .route("/api/v1/sessions/current", get(sessions::current).delete(sessions::sign_out))
-        .route("/api/v1/bots", post(bots::make))
-        .route("/api/v1/bans/{member}", put(bans::ban).delete(bans::unban))
+pub use self::about::about;
+
+/// The resources of this folder, and their description.
+pub fn routes() -> OpenApiRouter<App> {
+    of_operators()
+        .routes(routes!(about::about))
+        .routes(routes!(about::version))
+        .routes(routes!(accounts::create))
+        .routes(routes!(sessions::sign_in, sessions::sign_out_everywhere))
+        .routes(routes!(sessions::current, sessions::sign_out))
+}
+
+/// What an operator's programs may ask for, on the admin listener, too.
+pub fn of_operators() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts::set_role))
+        .routes(routes!(bots::make))
+        .routes(routes!(bans::ban, bans::unban))
 }
