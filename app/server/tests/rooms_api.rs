@@ -225,3 +225,40 @@ async fn an_announcement_by_key_stands_in_every_room() {
     let told = bob.messages(1).await.remove(0);
     assert_eq!((told.text.as_str(), told.n), ("A roll begins in a minute.", 0));
 }
+
+#[tokio::test]
+async fn the_list_is_followed_on_another_replica() {
+    let stack = Stack::start().await;
+    made(&stack, &json!({ "name": "den", "access": "private" })).await;
+    let mut stream = tokio::net::TcpStream::connect(stack.two.public).await.expect("a listener");
+    let request = "GET /api/v1/rooms HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.expect("written");
+    let mut told = String::new();
+    let mut until = async |wanted: &str| {
+        let mut bytes = [0; 4096];
+        while !told.contains(wanted) {
+            let read = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes);
+            let read = tokio::time::timeout(support::PATIENCE, read).await;
+            let read = read.unwrap_or_else(|_| panic!("no {wanted} in {told}")).expect("a stream");
+            told += &String::from_utf8_lossy(&bytes[..read]);
+        }
+        told.clone()
+    };
+    until("retry: 200").await;
+    made(&stack, &json!({ "name": "hall", "topic": "Doors" })).await;
+    let told = until("\"name\":\"hall\"").await;
+    assert!(told.contains("event: room") && !told.contains("den"), "{told}");
+    stack.two.drain(0, 5_000).await;
+    // It is asked to go as every stream is.
+    until("0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn who_is_in_a_room_is_told_by_rest_too() {
+    let stack = Stack::start().await;
+    let (_bob, bobs) = member(&stack.two, &stack.bob, "hall").await;
+    let path = "/api/v1/rooms/hall/members";
+    let answer = ask(stack.one.public, "GET", path, &[], None).await;
+    let listed = json!({ "present": 1, "members": [{ "member": bobs, "name": "Bob" }] });
+    assert_eq!((answer.status, &answer.body["data"]), (200, &listed));
+}

@@ -22,6 +22,7 @@ pub mod envelope;
 pub mod extract;
 mod membership;
 mod moderation;
+mod news;
 mod rooms;
 mod sessions;
 
@@ -50,6 +51,7 @@ pub fn of_rooms() -> OpenApiRouter<App> {
         .routes(routes!(membership::enter, membership::leave))
         .routes(routes!(membership::invite))
         .routes(routes!(membership::direct))
+        .routes(routes!(rooms::members))
         .routes(routes!(membership::read))
         .routes(routes!(moderation::mute, moderation::unmute))
         .routes(routes!(moderation::ban, moderation::unban))
