@@ -7,7 +7,7 @@
 //! 2. it says what it is in `#[utoipa::path(get, path = "/api/v1/rooms/{room}", params(RoomParam, …), responses((status =
 //!    200, body = Envelope<T>), Refused))]`; `T` derives `ToSchema`, queries derive `IntoParams`, and bodies `ToSchema`.
 //!    Types of the wire have `ToSchema` from `rollcall-protocol`. What no pattern can say has a `format` that
-//!    `scripts/schemathesis` makes examples of (`app/server/tests/openapi/formats.py`);
+//!    `scripts/schemathesis` makes examples of (`app/server/tests/openapi/hooks.py`);
 //! 3. `routes!(a, b)` in [`routes`] both serves and describes it. Several methods of one path go into one `routes!`.
 //!
 //! `scripts/schemathesis` then asks it everything that the description allows, and much that it does not.
