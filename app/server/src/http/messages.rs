@@ -322,7 +322,7 @@ pub async fn send(
     }
 }
 
-/// Who says it, and what is known of them.
+/// The member that says it, and what is known of them.
 fn speaker(who: Identity, device: String, extra: Extra) -> (Member, Extra) {
     match who {
         Identity::Guest { name } => (Member { member: device, name }, extra),
