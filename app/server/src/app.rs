@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use rollcall_protocol::EntryId;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -14,9 +15,10 @@ use crate::{
     delivery::Rooms,
     health::Health,
     lifecycle::Lifecycle,
+    log::LogError,
     memberships::Memberships,
     metrics::Metrics,
-    people::{Dismissal, People, Stay, TRIES},
+    people::{Dismissal, People, ReadUpTo, Stay, TRIES},
     rates::Rates,
     session::Greeting,
 };
@@ -108,6 +110,19 @@ impl App {
         if let Err(error) = self.people().dismiss(self.rooms.log(), member, dismissal).await {
             error.note("telling replicas that somebody has to go");
         }
+    }
+
+    /// A member has read a room up to `id`; their other devices are told.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn has_read(&self, member: &str, room: &str, id: EntryId) -> Result<(), LogError> {
+        if self.memberships.read(member, room, id).await? {
+            let control = ReadUpTo { room: room.to_owned(), id }.control(member);
+            self.people().hear(&control);
+            self.rooms.log().tell_control(&control).await?;
+        }
+        Ok(())
     }
 
     /// Whose the connections here are.

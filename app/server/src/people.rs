@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use rollcall_protocol::Mark;
-use tokio::sync::{Notify, oneshot};
+use rollcall_protocol::{EntryId, Mark};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     accounts::{Accounts, Dismissed, Seen, Standing},
@@ -29,6 +29,43 @@ const CLOSE: &str = "close";
 const BANNED: &str = "banned";
 const SIGNED_OUT: &str = "signed_out";
 const ROLE: &str = "role";
+
+/// [`Control::what`] of how far somebody has read; its detail is the ID.
+const READ: &str = "read";
+/// What one of a person's devices read may wait for so many others; what is beyond that is not told.
+const READS: usize = 16;
+
+/// How far somebody has read a room, on another device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadUpTo {
+    /// The room's name.
+    pub room: String,
+    /// The last message that they read.
+    pub id: EntryId,
+}
+
+impl ReadUpTo {
+    /// What replicas tell each other of it.
+    #[must_use]
+    pub fn control(&self, member: &str) -> Control {
+        let (room, what) = (self.room.clone(), READ.to_owned());
+        Control { room, what, member: member.to_owned(), detail: self.id.to_string() }
+    }
+
+    fn read(control: &Control) -> Option<Self> {
+        let id = control.detail.parse().ok().filter(|_| control.what == READ)?;
+        Some(Self { room: control.room.clone(), id })
+    }
+}
+
+/// What a connection is told of its person.
+#[derive(Debug, PartialEq, Eq)]
+pub enum News {
+    /// It has to go.
+    Dismissed(Dismissed),
+    /// Another device read something.
+    Read(ReadUpTo),
+}
 
 /// Who has to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +139,7 @@ struct Connection {
     session: Option<String>,
     role: Option<Mark>,
     tell: oneshot::Sender<Dismissed>,
+    reads: mpsc::Sender<ReadUpTo>,
 }
 
 /// A connection's place among the people who are here, until it is dropped.
@@ -110,6 +148,7 @@ pub struct Stay {
     member: String,
     number: u64,
     told: Option<oneshot::Receiver<Dismissed>>,
+    reads: mpsc::Receiver<ReadUpTo>,
 }
 
 impl Stay {
@@ -123,6 +162,33 @@ impl Stay {
             }
         }
         std::future::pending().await
+    }
+
+    async fn news(&mut self) -> News {
+        let Self { told, reads, .. } = self;
+        let dismissed = async {
+            if let Some(told) = told
+                && let Ok(why) = told.await
+            {
+                return why;
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            why = dismissed => {
+                self.told = None;
+                News::Dismissed(why)
+            }
+            Some(read) = reads.recv() => News::Read(read),
+        }
+    }
+}
+
+/// Waits for what a connection is to be told; for ever while nobody knows whose it is.
+pub async fn news(stay: &mut Option<Stay>) -> News {
+    match stay {
+        Some(stay) => stay.news().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -167,10 +233,11 @@ impl People {
         let number = here.next;
         here.next += 1;
         let (tell, told) = oneshot::channel();
-        let connection = Connection { session: seen.session.clone(), role, tell };
+        let (read, reads) = mpsc::channel(READS);
+        let connection = Connection { session: seen.session.clone(), role, tell, reads: read };
         here.members.entry(seen.member.clone()).or_default().insert(number, connection);
         let (people, member) = (self.clone(), seen.member.clone());
-        Some(Stay { people, member, number, told: Some(told) })
+        Some(Stay { people, member, number, told: Some(told), reads })
     }
 
     /// How many connections are here.
@@ -181,6 +248,13 @@ impl People {
 
     /// A replica told something.
     pub fn hear(&self, control: &Control) {
+        if let Some(read) = ReadUpTo::read(control) {
+            let here = self.here();
+            let devices = here.members.get(&control.member).into_iter().flatten();
+            // One that has not taken what came before is told later, by what comes then.
+            devices.for_each(|(_, device)| drop(device.reads.try_send(read.clone())));
+            return;
+        }
         let Some(dismissal) = Dismissal::read(control) else { return };
         let mut here = self.here();
         here.changes += 1;
@@ -296,6 +370,18 @@ mod tests {
         people.hear(&Dismissal::Banned.control("guest"));
         assert_eq!(told(&mut guest).await, Some(Dismissed::Banned));
         assert_eq!(people.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_device_read_the_others_of_the_same_person_hear() {
+        let people = People::default();
+        let mut ada = Some(arrived(&people, "ada", Some("s1")));
+        let mut bob = Some(arrived(&people, "bob", Some("s2")));
+        let read = ReadUpTo { room: "hall".to_owned(), id: EntryId::new(7, 1) };
+        people.hear(&read.control("ada"));
+        assert_eq!(news(&mut ada).await, News::Read(read));
+        let nothing = tokio::time::timeout(Duration::from_secs(1), news(&mut bob)).await;
+        assert!(nothing.is_err());
     }
 
     #[tokio::test(start_paused = true)]

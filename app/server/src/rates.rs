@@ -256,12 +256,12 @@ impl Rates {
     }
 
     /// Who takes a share of a room.
-    fn sender(&self, address: IpAddr, member: &str, settled: bool) -> u16 {
+    fn sender(&self, address: IpAddr, member: &str, settled: bool) -> u32 {
         let place = match settled {
             true => self.0.hasher.hash_one((true, member)),
             false => self.0.hasher.hash_one((false, network(address))),
         };
-        (place % u64::from(share::PLACES)) as u16
+        (place % u64::from(share::PLACES)) as u32
     }
 
     fn place(&self, key: impl Hash) -> u32 {
@@ -370,14 +370,14 @@ struct Shares {
 }
 
 impl Shares {
-    fn wait(&self, room: u32, sender: u16, ahead: u32) -> Duration {
+    fn wait(&self, room: u32, sender: u32, ahead: u32) -> Duration {
         let now = Instant::now();
         let mut rooms = locked(&self.rooms);
         let share = rooms.entry(room).or_insert_with(|| Share::new(now));
         share.wait(self.quota, sender, ahead, now)
     }
 
-    fn take(&self, room: u32, sender: u16) {
+    fn take(&self, room: u32, sender: u32) {
         let now = Instant::now();
         let mut rooms = locked(&self.rooms);
         rooms.entry(room).or_insert_with(|| Share::new(now)).take(self.quota, sender, now);

@@ -14,18 +14,19 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api::{
-        auth,
+        auth::{self, Maybe},
         envelope::{Both, Data, Envelope, Failure, Refused},
         extract::{Body, Params, RoomParam, RoomPath},
     },
     client_address,
     longpoll::{self, Gap, Poll},
+    reader::Reader,
 };
 use crate::{
     accounts::{Arriving, Identity},
     app::App,
     error::JoinError,
-    log::{Appended, LogError, NewEntry, unix_ms},
+    log::{Appended, LogError, NewEntry},
     rates::Counted,
     session::{
         ack, check_name, check_text, is_client_key, is_number, member_of, number_taken,
@@ -98,17 +99,20 @@ pub async fn read(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     method: Method,
+    Maybe(actor): Maybe,
     RoomPath(room): RoomPath,
     Params(query): Params<PageQuery>,
 ) -> Result<Response, Failure> {
     let (limit, span) = spanned(query)?;
+    let reader = Reader::from(actor);
     match span {
         Span::After(after, wait) => {
             // Whoever asks for the head of an answer does not wait for its body.
             let wait = if method == Method::HEAD { Duration::ZERO } else { wait };
-            forward(&app, peer, &headers, &room, Poll { after, limit, wait }).await
+            let poll = Poll { after, limit, wait };
+            forward(&app, peer, &headers, &room, &reader, poll).await
         }
-        span => backward(&app, peer, &headers, &room, span, limit).await,
+        span => backward(&app, peer, &headers, &room, &reader, (span, limit)).await,
     }
 }
 
@@ -150,9 +154,10 @@ async fn forward(
     peer: SocketAddr,
     headers: &HeaderMap,
     room: &str,
+    reader: &Reader,
     poll: Poll,
 ) -> Result<Response, Failure> {
-    let polled = longpoll::poll(app, peer, headers, room, poll).await?;
+    let polled = longpoll::poll(app, peer, headers, room, reader, poll).await?;
     let left = app.rates.left(Counted::Connections, client_address(app, peer, headers));
     let page = Page {
         messages: polled.messages,
@@ -176,8 +181,8 @@ async fn backward(
     peer: SocketAddr,
     headers: &HeaderMap,
     room: &str,
-    span: Span,
-    limit: usize,
+    reader: &Reader,
+    (span, limit): (Span, usize),
 ) -> Result<Response, Failure> {
     #[derive(Serialize)]
     struct Old {
@@ -191,7 +196,7 @@ async fn backward(
         return Err(Failure::too_many(wait, "too many requests from your address").left(&left));
     }
     let about = app.rooms.about(room).await.map_err(JoinError::from)?;
-    if let Some(why) = about.bars("", false, unix_ms()) {
+    if let Some(why) = reader.visitor().barred_from(&about) {
         return Err(JoinError::Barred(why).into());
     }
     let log = app.rooms.log();
@@ -213,7 +218,7 @@ pub struct SendRequest {
     /// The client key: a secret.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     client: String,
-    /// The name that others see. Not with a token: the account has one.
+    /// The name that others see; not with a token, as an account has one.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 32, format = "display-name")]
     name: Option<String>,
@@ -300,9 +305,11 @@ pub async fn send(
         return Err(Failure::rejected(reject(room, n, RejectCode::BadText, detail, None)));
     }
     let address = client_address(&app, peer, &headers);
-    // Looking somebody up is bounded as a read is.
-    app.rates.allow_read(address).map_err(auth::too_many_requests)?;
     let device = member_of(&client);
+    // Looking somebody up is bounded as a read is.
+    if let Err(wait) = app.rates.allow_read(address) {
+        return Err(Failure::too_many(wait, "too many requests from your address"));
+    }
     let who = app.accounts.identify(&Arriving { name, device: device.clone(), token }).await?;
     let has_power = matches!(&who, Identity::Person(person) if person.has_power());
     let (Member { member, name }, extra) = speaker(who, device, extra);

@@ -37,6 +37,11 @@ impl Me {
 }
 
 impl Session {
+    /// Whether the client came with an account.
+    pub(super) fn has_account(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| me.mark.is_some())
+    }
+
     pub(super) fn hello(
         &mut self,
         version: u32,

@@ -15,8 +15,8 @@ use std::{
 };
 
 use rollcall_protocol::{
-    ClientFrame, CloseCode, ErrorCode, Extra, Kind, Limits, Mark, Member, RejectCode, RoomCursor,
-    ServerFrame, Why,
+    ClientFrame, CloseCode, EntryId, ErrorCode, Extra, Kind, Limits, Mark, Member, RejectCode,
+    RoomCursor, ServerFrame, Why,
 };
 use sha2::{Digest, Sha256};
 
@@ -64,6 +64,8 @@ pub enum Effect {
     Typing(String),
     /// Read no frame for so long.
     Pause(Duration),
+    /// Keep how far this person has read a room.
+    Read(String, EntryId),
     /// End the member's presence in every room now.
     Bye,
     /// End the connection.
@@ -193,7 +195,10 @@ impl Session {
                 self.send(room, n, text, Extra { kind, of, ..Extra::default() })
             }
             // What somebody has read is kept with their account.
-            ClientFrame::Read { .. } => Vec::new(),
+            ClientFrame::Read { room, id } => match self.has_account() && self.is_in(&room) {
+                true => vec![Effect::Read(room, id)],
+                false => Vec::new(),
+            },
             ClientFrame::Typing { room } => match self.rooms.contains(&room) {
                 true => vec![Effect::Typing(room)],
                 false => Vec::new(),

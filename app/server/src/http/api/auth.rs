@@ -169,7 +169,7 @@ pub fn too_many_requests(wait: std::time::Duration) -> Failure {
     Failure::too_many(wait, "too many requests: wait a moment")
 }
 
-fn not_signed_in() -> Failure {
+pub fn not_signed_in() -> Failure {
     Failure::new(StatusCode::UNAUTHORIZED, "not_signed_in", "sign in first")
 }
 

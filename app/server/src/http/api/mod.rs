@@ -17,8 +17,12 @@ mod accounts;
 pub mod auth;
 mod bans;
 mod bots;
+mod changes;
 pub mod envelope;
 pub mod extract;
+mod membership;
+mod moderation;
+mod rooms;
 mod sessions;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,9 +33,29 @@ pub use self::about::about;
 
 /// The resources of this folder, and their description.
 pub fn routes() -> OpenApiRouter<App> {
-    of_operators()
+    OpenApiRouter::new()
         .routes(routes!(about::about))
         .routes(routes!(about::version))
+        .merge(people())
+        .merge(in_rooms())
+}
+
+fn in_rooms() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(rooms::list, rooms::make))
+        .routes(routes!(rooms::one, rooms::change))
+        .routes(routes!(membership::enter, membership::leave))
+        .routes(routes!(membership::invite))
+        .routes(routes!(membership::direct))
+        .routes(routes!(membership::read))
+        .routes(routes!(moderation::mute, moderation::unmute))
+        .routes(routes!(moderation::ban, moderation::unban))
+        .routes(routes!(moderation::kick))
+        .routes(routes!(moderation::announce))
+}
+
+fn people() -> OpenApiRouter<App> {
+    of_operators()
         .routes(routes!(accounts::create))
         .routes(routes!(sessions::sign_in, sessions::sign_out_everywhere))
         .routes(routes!(sessions::current, sessions::sign_out))

@@ -26,13 +26,13 @@ use super::{
     voice::{SendTimes, Voice},
 };
 use crate::{
-    accounts::{Dismissed, Identity, NotIdentified, Token},
+    accounts::{Identity, NotIdentified, Token},
     app::App,
     error::JoinError,
     lifecycle::{ConnectionGuard, Gone},
     log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
-    people::{self, Stay},
+    people::{self, News, Stay},
     rates::FrameRate,
     session::{Effect, Session, ack, hello_bytes},
     wire,
@@ -88,7 +88,7 @@ enum Next {
     Done(Done),
     Visits(visits::Done),
     Standing,
-    Dismissed(Dismissed),
+    News(News),
     Deadline,
     Look,
     Broken,
@@ -163,7 +163,7 @@ impl Connection {
                     if flushed.is_ok() { Next::Look } else { Next::Broken }
                 }
                 _ = standing.changed() => Next::Standing,
-                why = people::dismissed(&mut self.stay) => Next::Dismissed(why),
+                news = people::news(&mut self.stay) => Next::News(news),
                 () = tokio::time::sleep_until(deadline) => Next::Deadline,
                 _ = ticks.tick() => Next::Look,
             };
@@ -172,7 +172,7 @@ impl Connection {
                 Next::Done(done) => self.done(done),
                 Next::Visits(done) => self.visit_done(done),
                 Next::Standing => self.standing_changed(*standing.borrow_and_update()),
-                Next::Dismissed(why) => self.dismissed(why),
+                Next::News(news) => self.hear_news(news),
                 Next::Deadline => self.deadline_passed(),
                 Next::Look => self.is_alive(),
                 Next::Broken => false,
@@ -268,10 +268,11 @@ impl Connection {
                 (Effect::Pause(wait), _) => {
                     self.read_from = self.read_from.max(Instant::now() + wait);
                 }
+                (Effect::Read(room, id), Some(me)) => self.has_read(&me.member, room, id),
                 (Effect::Bye, Some(_)) => self.visits.exit_all(),
                 (Effect::Close(code, reason), _) => self.close = Some((code, reason)),
                 // Only a client that has said `hello` has rooms.
-                (Effect::Exit(_) | Effect::Typing(_) | Effect::Bye, None) => {}
+                (Effect::Exit(_) | Effect::Typing(_) | Effect::Read(..) | Effect::Bye, None) => {}
             }
         }
     }

@@ -1,12 +1,12 @@
 //! Finding out whose a connection is, and ending it when that is over.
 
-use rollcall_protocol::{ServerFrame, Why};
+use rollcall_protocol::{EntryId, ServerFrame, Why};
 
 use super::{Connection, Done};
 use crate::{
-    accounts::{Arriving, Dismissed, Identity, NotIdentified},
+    accounts::{Arriving, Identity, NotIdentified},
     mutants::{self, Mutant},
-    people::Stay,
+    people::{News, ReadUpTo, Stay},
     session::Effect,
 };
 
@@ -39,10 +39,26 @@ impl Connection {
         }
     }
 
-    /// It has to go.
-    pub(super) fn dismissed(&mut self, why: Dismissed) -> bool {
-        let effects = self.session.dismissed(why);
-        self.apply(effects);
+    /// It is told something of its person.
+    pub(super) fn hear_news(&mut self, news: News) -> bool {
+        match news {
+            News::Dismissed(why) => {
+                let effects = self.session.dismissed(why);
+                self.apply(effects);
+            }
+            News::Read(ReadUpTo { room, id }) => self.voice.tell(&ServerFrame::Read { room, id }),
+        }
         true
+    }
+
+    /// Its person has read a room so far.
+    pub(super) fn has_read(&mut self, member: &str, room: String, id: EntryId) {
+        let (app, member) = (self.app.clone(), member.to_owned());
+        self.under_way.push(Box::pin(async move {
+            if let Err(error) = app.has_read(&member, &room, id).await {
+                error.note("keeping how far somebody has read");
+            }
+            Done::Typed
+        }));
     }
 }
