@@ -242,7 +242,7 @@ pub struct Limits {
     /// as many.
     #[arg(long, env = "RATE_READS", default_value = "200")]
     pub rate_reads: std::num::NonZeroU32,
-    /// Sign-ins and new accounts per second from one address; four times that at once.
+    /// Sign-ins and new accounts per second from one address; twice that at once.
     #[arg(long, env = "RATE_SIGN_INS", default_value = "5")]
     pub rate_sign_ins: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.
