@@ -12,6 +12,9 @@ pub use self::accounts::{AccountSettings, ApiKey};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "rollcall-server", version)]
 pub struct Config {
+    /// Which rooms can be entered: `open` for any name, or `created` for those that somebody made.
+    #[arg(id = "which-rooms", long = "rooms", env = "ROOMS", default_value = "open")]
+    pub rooms: RoomPolicy,
     /// Address to listen on, for clients and for operators.
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
     pub host: IpAddr,
@@ -147,6 +150,15 @@ impl std::fmt::Debug for RedisSettings {
     }
 }
 
+/// Which rooms can be entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoomPolicy {
+    /// Any: a room is there as soon as somebody speaks.
+    Open,
+    /// Those that somebody made.
+    Created,
+}
+
 /// Form of the log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -242,7 +254,7 @@ pub struct Limits {
     /// as many.
     #[arg(long, env = "RATE_READS", default_value = "200")]
     pub rate_reads: std::num::NonZeroU32,
-    /// Sign-ins and new accounts per second from one address; four times that at once.
+    /// Sign-ins and new accounts per second from one address; twice that at once.
     #[arg(long, env = "RATE_SIGN_INS", default_value = "5")]
     pub rate_sign_ins: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.

@@ -37,6 +37,7 @@ impl JoinError {
             Self::TooManyRooms | Self::Log(_) => ErrorCode::Unavailable,
             Self::Barred(Forbidden::Kicked) => ErrorCode::Kicked,
             Self::Barred(Forbidden::Private) => ErrorCode::Private,
+            Self::Barred(Forbidden::NotMade) => ErrorCode::BadRoom,
             Self::Barred(_) => ErrorCode::Banned,
         }
     }

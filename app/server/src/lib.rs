@@ -38,7 +38,7 @@ use crate::{
     accounts::{Accounts, MemoryAccounts, RedisAccounts},
     app::App,
     budget::Budget,
-    config::Config,
+    config::{Config, RoomPolicy},
     delivery::{Parts, Rooms},
     directory::Directory,
     health::Health,
@@ -129,6 +129,7 @@ pub async fn run(
             people: People::default(),
             log: stores.log,
             presence: stores.presence,
+            only_made: config.rooms == RoomPolicy::Created,
             rings: rings.clone(),
             metrics: metrics.clone(),
             health: health.clone(),
@@ -148,7 +149,10 @@ pub async fn run(
     let admin = axum::serve(listeners.admin, http::admin(app.clone()))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let stopping = async {
-        shutdown.await;
+        tokio::select! {
+            () = shutdown => {}
+            () = app.lifecycle.asked_to_stop() => info!("an operator asked this replica to stop"),
+        }
         drain_and_stop(&app.lifecycle, spread, deadline).await;
         stop.cancel();
         app.rooms.close().await;

@@ -7,13 +7,19 @@ mod tests;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{self, Relaxed},
+        },
     },
     time::Duration,
 };
 
 use serde::Serialize;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use tracing::info;
 
 use crate::mutants::{self, Mutant};
@@ -114,6 +120,10 @@ struct Inner {
     standing: watch::Sender<Standing>,
     /// Asked to stop: the drain under way is the last.
     stopping: AtomicBool,
+    /// An operator wants no newcomers here.
+    refuses: AtomicBool,
+    /// An operator wants this replica to stop.
+    asked_to_stop: Notify,
     /// Changes whenever a connection opens or closes.
     connections: watch::Sender<usize>,
     moved: AtomicU64,
@@ -139,6 +149,8 @@ impl Lifecycle {
         Self(Arc::new(Inner {
             standing: watch::Sender::new(standing),
             stopping: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
+            asked_to_stop: Notify::new(),
             connections: watch::Sender::new(0),
             moved: AtomicU64::new(0),
             forced: AtomicU64::new(0),
@@ -163,7 +175,22 @@ impl Lifecycle {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let standing = *self.0.standing.borrow();
-        standing.phase == Phase::Ready && standing.delivers
+        standing.phase == Phase::Ready && standing.delivers && !self.0.refuses.load(Relaxed)
+    }
+
+    /// Takes newcomers, or does not: who is here stays.
+    pub fn accept(&self, accepts: bool) {
+        self.0.refuses.store(!accepts, Relaxed);
+    }
+
+    /// Asks this replica to stop, as SIGTERM does.
+    pub fn ask_to_stop(&self) {
+        self.0.asked_to_stop.notify_one();
+    }
+
+    /// Until somebody asks this replica to stop.
+    pub async fn asked_to_stop(&self) {
+        self.0.asked_to_stop.notified().await;
     }
 
     /// Whether the log answers and the feeds are read.

@@ -123,7 +123,7 @@ impl Rates {
             posts: Table::new(Quota::new(limits.rate_posts, burst_of(limits.rate_posts, 4))),
             sign_ins: Table::new(Quota::new(
                 limits.rate_sign_ins,
-                burst_of(limits.rate_sign_ins, 4),
+                burst_of(limits.rate_sign_ins, 2),
             )),
             wrong_passwords: Table::new(sign_ins::WRONG_PASSWORDS),
             room_sends: Shares { quota: room, rooms: Mutex::default() },

@@ -29,7 +29,7 @@ impl Person {
         self.role == Mark::Moderator
     }
 
-    /// Who is to be looked up again while they are here.
+    /// What is looked up again while they are here.
     #[must_use]
     pub fn seen(&self) -> Seen {
         Seen { member: self.member.clone(), session: Some(self.session.clone()) }

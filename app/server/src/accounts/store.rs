@@ -57,7 +57,7 @@ impl Store {
         ask!(self, open_session(folded, password, hash, ttl, most))
     }
 
-    /// Who has a session, and whether they are banned.
+    /// The person that a session is of, and whether they are banned.
     pub(super) async fn session(&self, hash: &str) -> Result<Option<(Person, bool)>, LogError> {
         ask!(self, session(hash))
     }

@@ -25,7 +25,7 @@ use crate::{
     directory::Directory,
     error::JoinError,
     health::Health,
-    log::{About, Forbidden, Log, LogError, splice, unix_ms},
+    log::{About, Forbidden, Log, LogError, is_probe, splice, unix_ms},
     metrics::Metrics,
     mutants::{self, Mutant},
     people::People,
@@ -56,6 +56,8 @@ pub struct Parts {
     pub directory: Directory,
     /// Whose the connections here are.
     pub people: People,
+    /// Whether only those rooms are entered that somebody made.
+    pub only_made: bool,
     /// Runs the rooms' tasks.
     pub supervisor: Supervisor,
 }
@@ -63,6 +65,8 @@ pub struct Parts {
 pub(super) struct Inner {
     open: Mutex<HashMap<String, Arc<OpenRoom>>>,
     max_rooms: usize,
+    /// Only those are entered that somebody made.
+    only_made: bool,
     room_limits: RoomLimits,
     page_entries: usize,
     reads: Reads,
@@ -159,6 +163,7 @@ impl Rooms {
         let inner = Inner {
             open: Mutex::default(),
             max_rooms: limits.rooms,
+            only_made: parts.only_made,
             room_limits,
             page_entries: limits.page_entries,
             reads: Reads::default(),
@@ -249,6 +254,17 @@ impl Rooms {
         }
     }
 
+    /// Whether a room can be entered at all, whoever comes.
+    ///
+    /// # Errors
+    /// If nobody made it, where that is wanted.
+    pub fn is_there(&self, name: &str, about: &About) -> Result<(), JoinError> {
+        match self.inner.only_made && !about.is_made() && !is_probe(name) {
+            true => Err(JoinError::Barred(Forbidden::NotMade)),
+            false => Ok(()),
+        }
+    }
+
     /// Opens `name`, seats the visitor there, and finds where `after` stands in its log.
     ///
     /// # Errors
@@ -261,7 +277,9 @@ impl Rooms {
     ) -> Result<Entry, JoinError> {
         let open = self.open(name)?;
         open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
-        if let Some(why) = visitor.barred_from(&open.room.about()) {
+        let about = open.room.about();
+        self.is_there(name, &about)?;
+        if let Some(why) = visitor.barred_from(&about) {
             return Err(JoinError::Barred(why));
         }
         let seat = match visitor.seat {

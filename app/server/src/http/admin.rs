@@ -8,15 +8,21 @@ use axum::{
     http::{StatusCode, header},
     middleware::from_fn,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post, put},
 };
 use rollcall_protocol::ErrorCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::{
     answer,
-    api::{about, envelope::Failure, extract::Body, of_operators, of_rooms},
+    api::{
+        about,
+        auth::Operator,
+        envelope::{Data, Failure},
+        extract::Body,
+        of_operators, of_rooms,
+    },
     livez, outermost, readyz,
 };
 use crate::{
@@ -34,6 +40,9 @@ pub fn admin(app: App) -> Router {
     let router = Router::new()
         .route("/drain", get(status).post(drain).delete(undrain))
         .route("/nudge", get(nudges).post(nudge))
+        .route("/accepting", put(accept).delete(refuse))
+        .route("/shutdown", post(shut_down))
+        .route("/replicas", get(replicas))
         .route("/api/v1/", get(about))
         .merge(Router::from(of_operators().merge(of_rooms())))
         .route("/metrics", get(metrics))
@@ -120,6 +129,35 @@ async fn undrain(State(app): State<App>) -> Json<Status> {
 
 async fn status(State(app): State<App>) -> Json<Status> {
     Json(app.lifecycle.status())
+}
+
+/// Newcomers are welcome here.
+async fn accept(State(app): State<App>, _: Operator) -> Json<Status> {
+    app.lifecycle.accept(true);
+    status(State(app)).await
+}
+
+/// Newcomers are not: HAProxy sends them elsewhere. Those who are here stay.
+async fn refuse(State(app): State<App>, _: Operator) -> Json<Status> {
+    info!("an operator wants no newcomers here");
+    app.lifecycle.accept(false);
+    status(State(app)).await
+}
+
+/// Drains and stops this replica, as SIGTERM does.
+async fn shut_down(State(app): State<App>, _: Operator) -> (StatusCode, Json<Status>) {
+    app.lifecycle.ask_to_stop();
+    (StatusCode::ACCEPTED, status(State(app)).await)
+}
+
+/// The replicas that live, by name; during a roll one may be there twice.
+#[derive(Serialize)]
+struct Replicas {
+    replicas: Vec<String>,
+}
+
+async fn replicas(State(app): State<App>) -> Data<Replicas> {
+    Data(Replicas { replicas: app.rooms.presence().replicas() })
 }
 
 async fn metrics(State(app): State<App>) -> Response {

@@ -196,6 +196,7 @@ async fn backward(
         return Err(Failure::too_many(wait, "too many requests from your address").left(&left));
     }
     let about = app.rooms.about(room).await.map_err(JoinError::from)?;
+    app.rooms.is_there(room, &about)?;
     if let Some(why) = reader.visitor().barred_from(&about) {
         return Err(JoinError::Barred(why).into());
     }
@@ -320,6 +321,7 @@ pub async fn send(
     }
     let entry =
         NewEntry { room: room.clone(), member, name, n, text, extra, has_power, is_in_room: false };
+    app.rooms.is_there(&room, &*app.rooms.about(&room).await.map_err(JoinError::from)?)?;
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended).map(|sent| (left, sent).into_response()),
@@ -327,7 +329,7 @@ pub async fn send(
     }
 }
 
-/// Who says it, and what is known of them.
+/// The member that says it, and what is known of them.
 fn speaker(who: Identity, device: String, extra: Extra) -> (Member, Extra) {
     match who {
         Identity::Guest { name } => (Member { member: device, name }, extra),

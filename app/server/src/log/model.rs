@@ -119,6 +119,8 @@ pub enum Forbidden {
     Banned,
     /// This member was asked to leave, a moment ago.
     Kicked,
+    /// Nobody made the room, and here only those are entered that somebody made.
+    NotMade,
     /// The room is private, and this member was not let in.
     Private,
     /// This member spoke there a moment ago: so many ms are to pass.
@@ -139,6 +141,7 @@ impl Forbidden {
             Self::Muted => "you may not speak here for now",
             Self::Banned => "you may not be in this room",
             Self::Kicked => "you were asked to leave this room",
+            Self::NotMade => "there is no such room",
             Self::Private => "this room is private",
             Self::Slow(_) => "this room is slow: one message at a time",
             Self::NoMessage => "there is no such message",

@@ -103,6 +103,15 @@ impl Presence {
         self.0.lease / 2
     }
 
+    /// The replicas that live, by name, as the last renewal of this one's lease told.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<String> {
+        let pulse = self.pulse();
+        let bare =
+            |holder: &String| Some(holder.strip_prefix("on-")?.rsplit_once('-')?.0.to_owned());
+        pulse.living().iter().filter_map(bare).collect()
+    }
+
     /// Seats a connection in a room. If its member is new there, the room is told.
     ///
     /// A store that refuses writes is no error: it is told later.

@@ -69,6 +69,7 @@ pub fn refused_as(error: &LogError) -> (RejectCode, Option<Duration>) {
         Forbidden::Archived | Forbidden::Frozen => (RejectCode::ReadOnly, None),
         Forbidden::Muted => (RejectCode::Muted, None),
         Forbidden::Banned | Forbidden::Kicked => (RejectCode::Banned, None),
+        Forbidden::NotMade => (RejectCode::NotJoined, None),
         Forbidden::Private => (RejectCode::Private, None),
         Forbidden::Slow(ms) => (RejectCode::SlowMode, Some(Duration::from_millis(*ms))),
         Forbidden::NoMessage => (RejectCode::NoMessage, None),

@@ -11,7 +11,7 @@ use super::{
     changes::changed,
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, RoomParam, RoomPath},
-    rooms::{RoomInfo, look},
+    room_info::{RoomInfo, look},
 };
 use crate::{app::App, error::JoinError, log::unix_ms};
 

@@ -22,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     envelope::Failure,
-    rooms::{RoomInfo, visible},
+    room_info::{RoomInfo, visible},
 };
 use crate::{
     app::App,

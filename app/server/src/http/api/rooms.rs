@@ -18,12 +18,13 @@ use super::{
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
     news,
+    room_info::{RoomInfo, info, look, seen},
 };
 use crate::{
     app::App,
     error::JoinError,
     http::client_address,
-    log::{About, LogError, unix_ms},
+    log::{LogError, unix_ms},
     moderation::{Actor, Wishes},
 };
 
@@ -33,8 +34,6 @@ const ACTIVE_MS: u64 = 10 * 60 * 1000;
 const MOST: usize = 100;
 /// Rooms that are looked up at once.
 const AT_ONCE: usize = 16;
-/// Unread messages are counted up to this.
-const MOST_UNREAD: usize = 100;
 /// Longest pause of slow mode, ms.
 const SLOWEST_MS: u64 = 60 * 60 * 1000;
 
@@ -55,37 +54,6 @@ pub struct RoomsQuery {
     /// The last room of the page before.
     #[param(format = "room")]
     after: Option<String>,
-}
-
-/// A room.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct RoomInfo {
-    /// Its name.
-    pub name: String,
-    /// What it is about; empty if nobody said so.
-    pub topic: String,
-    /// Who may enter.
-    pub access: Access,
-    /// Only those speak who moderate it.
-    pub frozen: bool,
-    /// Nobody speaks.
-    pub archived: bool,
-    /// So many ms between two messages of one person; 0 for no limit.
-    pub slow_ms: u64,
-    /// The member who made it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-    /// How many people are there, about.
-    pub present: usize,
-    /// When somebody spoke there last, Unix ms, to a minute; absent if that is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<u64>,
-    /// The last message there that the asking account has read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub read: Option<EntryId>,
-    /// How many came after that; 100 stands for as many or more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unread: Option<usize>,
 }
 
 /// A page of the list of rooms.
@@ -206,81 +174,6 @@ fn mine(app: &App, reads: &HashMap<String, EntryId>, since: u64) -> Vec<String> 
     rooms.retain(|(at, _)| *at >= since);
     rooms.sort_by(|a, b| b.cmp(a));
     rooms.into_iter().map(|(_, name)| name.clone()).collect()
-}
-
-/// A room as somebody sees it in a list; none if it is not for them to see.
-///
-/// # Errors
-/// If the log does not answer.
-pub(super) async fn visible(
-    app: &App,
-    name: String,
-    actor: Option<&Actor>,
-) -> Result<Option<RoomInfo>, LogError> {
-    seen(app, name, actor, &HashMap::new(), false).await
-}
-
-/// The same, with what they have read.
-async fn seen(
-    app: &App,
-    name: String,
-    actor: Option<&Actor>,
-    reads: &HashMap<String, EntryId>,
-    with_unread: bool,
-) -> Result<Option<RoomInfo>, LogError> {
-    let (about, present) = app.rooms.look(&name).await?;
-    if bars(&about, actor) {
-        return Ok(None);
-    }
-    let read = reads.get(&name).copied();
-    let unread = match read.filter(|_| with_unread) {
-        Some(read) => {
-            Some(app.rooms.log().read_after(&name, read, MOST_UNREAD).await?.entries.len())
-        }
-        None => None,
-    };
-    Ok(Some(RoomInfo { read, unread, ..info(app, name, &about, present) }))
-}
-
-fn bars(about: &About, actor: Option<&Actor>) -> bool {
-    let (member, has_power) =
-        actor.map_or(("", false), |actor| (&*actor.member.member, actor.has_power));
-    about.bars(member, has_power, unix_ms()).is_some()
-}
-
-fn info(app: &App, name: String, about: &Arc<About>, present: usize) -> RoomInfo {
-    let state = about.state();
-    RoomInfo {
-        at: app.rooms.directory().spoken_in(&name),
-        name,
-        topic: state.topic,
-        access: state.access,
-        frozen: state.frozen,
-        archived: state.archived,
-        slow_ms: state.slow_ms,
-        owner: state.owner,
-        present,
-        read: None,
-        unread: None,
-    }
-}
-
-/// A room as it is now, for somebody who may see it.
-///
-/// # Errors
-/// 403 if it is not for them; 503 if the log does not answer.
-pub(super) async fn look(
-    app: &App,
-    name: String,
-    actor: Option<&Actor>,
-) -> Result<RoomInfo, Failure> {
-    let (about, present) = app.rooms.look(&name).await.map_err(JoinError::from)?;
-    let (member, has_power) =
-        actor.map_or(("", false), |actor| (&*actor.member.member, actor.has_power));
-    if let Some(why) = about.bars(member, has_power, unix_ms()) {
-        return Err(JoinError::Barred(why).into());
-    }
-    Ok(info(app, name, &about, present))
 }
 
 /// Makes a room, which the asking account moderates from then on.
