@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::{
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use rust_embed::{Embed, EmbeddedFile};
@@ -13,17 +13,18 @@ use sha2::{Digest, Sha256};
 use crate::app::App;
 
 /// `connect-src` names the WebSocket schemes, since older browsers do not count them as `'self'`.
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-                   connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; \
-                   form-action 'none'; frame-ancestors 'none'";
+/// The page has one script and one style in it (`build.rs`), which it names.
+const CSP: &str = concat!(
+    "default-src 'none'; script-src 'self' 'sha256-",
+    env!("WEB_SCRIPT"),
+    "'; style-src 'self' 'sha256-",
+    env!("WEB_STYLE"),
+    "'; connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'"
+);
 
 #[derive(Embed)]
-#[folder = "web/"]
-#[include = "*.html"]
-#[include = "*.js"]
-#[include = "*.css"]
-#[include = "*.svg"]
-#[exclude = "*/*"]
+#[folder = "$OUT_DIR/web/"]
 struct Web;
 
 /// The page's own release, so that it can tell when another one serves it.
@@ -64,6 +65,8 @@ fn serve(path: &str, finish: impl FnOnce(Bytes) -> Bytes) -> Response {
         // Two releases may serve one page during a roll: always ask.
         (header::CACHE_CONTROL, "no-cache".to_owned()),
         (header::ETAG, format!("\"{tag}\"")),
+        // The page's service worker lies below `/web/`, and is for all of it.
+        (HeaderName::from_static("service-worker-allowed"), "/".to_owned()),
     ];
     (headers, data).into_response()
 }

@@ -1,32 +1,26 @@
 // @ts-check
-import { tint } from "./colour.js";
-import { find, make } from "./element.js";
+import { find, make } from "../element.js";
+import { avatar, markOf } from "./avatar.js";
 
-/** @typedef {import("./roster.js").Roster} Roster */
+/**
+ * @typedef {import("./roster.js").Roster} Roster
+ * @typedef {{ me(): string | null, mark(member: string): string | undefined,
+ *   acts(member: string, name: string): HTMLElement[] }} House `acts`: what one can do with somebody
+ */
 
 const ORDER = new Intl.Collator(undefined, { numeric: true });
 
 /** The people in the room on the screen. */
 export class People {
-  /** @param {() => string | null} me */
-  constructor(me) {
-    this.me = me;
+  /** @param {House} house */
+  constructor(house) {
+    this.house = house;
     this.list = find("people-list");
     this.count = find("people-count");
     this.toggle = find("people-toggle");
-    this.panel = find("people");
     /** @type {Roster | null} */
     this.roster = null;
     this.drawing = 0;
-    this.toggle.addEventListener("click", () => this.#open(!this.isOpen));
-    find("conversations").addEventListener("pointerdown", () => this.#open(false));
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && this.isOpen) this.#open(false);
-    });
-  }
-
-  get isOpen() {
-    return this.panel.classList.contains("open");
   }
 
   /** @param {Roster | null} roster */
@@ -36,23 +30,15 @@ export class People {
     this.drawing ||= requestAnimationFrame(() => this.#draw());
   }
 
-  /** We are not here any more, so nobody tells us. */
-  end() {
-    this.#open(false);
-    this.panel.hidden = this.toggle.hidden = true;
-  }
-
-  /** Only a narrow screen hides it; see the stylesheet. @param {boolean} open */
-  #open(open) {
-    this.panel.classList.toggle("open", open);
-    this.toggle.setAttribute("aria-expanded", String(open));
-  }
-
   #draw() {
     this.drawing = 0;
     const present = this.roster?.present ?? 0;
-    this.count.textContent = this.toggle.textContent = `${present} here`;
-    const me = this.me();
+    this.count.textContent = `${present} here`;
+    find("people-number").textContent = String(present);
+    this.toggle.setAttribute("aria-label", `${present} here`);
+    // Not under the hands of who does something with one of them.
+    if (this.list.contains(document.activeElement) && document.activeElement !== this.list) return;
+    const me = this.house.me();
     const members = [...(this.roster?.names ?? [])].sort(([a, aName], [b, bName]) =>
       Number(b === me) - Number(a === me) || ORDER.compare(aName, bName) || (a < b ? -1 : 1));
     this.list.replaceChildren(...members.map(([member, name]) => this.#person(member, name, me)));
@@ -63,9 +49,12 @@ export class People {
   /** @param {string} member @param {string} name @param {string | null} me */
   #person(member, name, me) {
     const row = make("li", "person");
-    row.append(make("span", "name", name));
+    const label = make("span", "name", name);
+    label.dir = "auto";
+    const mark = markOf(this.house.mark(member));
+    row.append(avatar(member, name), label, ...(mark ? [mark] : []));
     if (member === me) row.append(make("span", "you", "you"));
-    tint(row, member, name);
+    else row.append(...this.house.acts(member, name));
     return row;
   }
 }

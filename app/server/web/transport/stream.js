@@ -1,0 +1,34 @@
+// @ts-check
+
+/** Events of a `text/event-stream`, as its pieces come. */
+export class Events {
+  /** @param {(type: string, data: string) => void} tell */
+  constructor(tell) {
+    this.tell = tell;
+    this.decoder = new TextDecoder();
+    this.rest = "";
+    this.type = "";
+    /** @type {string[]} */
+    this.data = [];
+  }
+
+  /** @param {Uint8Array} bytes */
+  push(bytes) {
+    const lines = (this.rest + this.decoder.decode(bytes, { stream: true })).split(/\r\n|\n|\r/u);
+    this.rest = lines.pop() ?? "";
+    for (const line of lines) this.#line(line);
+  }
+
+  /** @param {string} line */
+  #line(line) {
+    if (line === "") {
+      if (this.data.length > 0) this.tell(this.type || "message", this.data.join("\n"));
+      this.type = "";
+      this.data = [];
+      return;
+    }
+    const [, name, value] = /^([^:]*):? ?(.*)$/su.exec(line) ?? [];
+    if (name === "event") this.type = value;
+    else if (name === "data") this.data.push(value);
+  }
+}
