@@ -219,7 +219,7 @@ impl Session {
         let room =
             self.rooms.get_mut(name).filter(|room| room.wanted).ok_or(SendError::NotInRoom)?;
         // A frame beyond the limit would cost the connection, for good.
-        let frame = ClientFrame::Send { room: name.to_owned(), n: u64::MAX, text };
+        let frame = ClientFrame::send(name, u64::MAX, text);
         let frame_bytes = serde_json::to_string(&frame).map_or(usize::MAX, |json| json.len());
         let ClientFrame::Send { text, .. } = frame else { return Err(SendError::TooLong) };
         if text.len() > text_bytes || frame_bytes > most_bytes {

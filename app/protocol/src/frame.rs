@@ -67,9 +67,6 @@ pub enum ClientFrame {
         /// Cursor to resume from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<EntryId>,
-        /// The token of a private room's invitation.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        invite: Option<String>,
     },
     /// Leave a room for good; others see it.
     Leave {
@@ -113,6 +110,14 @@ pub enum ClientFrame {
     /// A type this version does not know.
     #[serde(other)]
     Unknown,
+}
+
+impl ClientFrame {
+    /// A message that is about no other.
+    #[must_use]
+    pub fn send(room: impl Into<String>, n: u64, text: impl Into<String>) -> Self {
+        Self::Send { room: room.into(), n, text: text.into(), edit: None, remove: None }
+    }
 }
 
 /// Someone in a room.

@@ -51,6 +51,9 @@ pub struct Extra {
     /// What is known of who said it. Absent for guests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<Mark>,
+    /// The text is that of this later edit. Only in pages of history; those who follow a room hear of each edit as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<EntryId>,
     /// The text was taken away, and is empty here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     budget::Budget, config::Config, delivery::Rooms, health::Health, lifecycle::Lifecycle,
-    metrics::Metrics, rates::Rates, session::Greeting,
+    memberships::Memberships, metrics::Metrics, rates::Rates, session::Greeting,
 };
 
 /// What every connection and request shares. Clones share it.
@@ -19,6 +19,8 @@ pub struct App {
     pub config: Arc<Config>,
     /// The rooms, and behind them the logs.
     pub rooms: Rooms,
+    /// Which rooms people with an account are in, and how far they have read.
+    pub memberships: Memberships,
     /// The phase and the count of connections.
     pub lifecycle: Lifecycle,
     /// What is known of this replica's health.
@@ -40,6 +42,7 @@ impl App {
     pub fn new(
         config: Config,
         rooms: Rooms,
+        memberships: Memberships,
         health: Health,
         metrics: Metrics,
         tasks: TaskTracker,
@@ -49,6 +52,7 @@ impl App {
             outlets: Budget::new(config.limits.outlets_bytes),
             config: Arc::new(config),
             rooms,
+            memberships,
             health,
             lifecycle: Lifecycle::new(),
             metrics,

@@ -201,6 +201,9 @@ pub struct Limits {
     /// Members of a room that are named; the rest are only counted.
     #[arg(long, env = "LISTED_MEMBERS", default_value_t = 200, value_parser = at_least_one)]
     pub listed_members: usize,
+    /// Rooms that a list of rooms knows; those that were silent for longest fall out of it.
+    #[arg(long, env = "LISTED_ROOMS", default_value_t = 20_000, value_parser = at_least_one)]
+    pub listed_rooms: usize,
     /// Presence and typing frames of a room that may wait; beyond that clients get the whole list.
     #[arg(long, env = "WAITING_SIGNALS", default_value_t = 256, value_parser = at_least_one)]
     pub waiting_signals: usize,

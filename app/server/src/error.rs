@@ -9,7 +9,7 @@ use rollcall_protocol::ErrorCode;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::log::LogError;
+use crate::log::{Forbidden, LogError, Refusal};
 
 /// Of failures of the log one is told in this time, with the count of the others: when Redis is away, every send fails.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
@@ -20,6 +20,9 @@ pub enum JoinError {
     /// This replica serves as many rooms as it may.
     #[error("this server has too many rooms open")]
     TooManyRooms,
+    /// The room is not for this member.
+    #[error("{}", .0.told())]
+    Barred(Forbidden),
     /// The room's log could not be read.
     #[error("{}", .0.told())]
     Log(#[from] LogError),
@@ -32,13 +35,26 @@ impl JoinError {
         match self {
             // `too_many_rooms` would mean this connection's own limit, and that coming back is no use.
             Self::TooManyRooms | Self::Log(_) => ErrorCode::Unavailable,
+            Self::Barred(Forbidden::Kicked) => ErrorCode::Kicked,
+            Self::Barred(Forbidden::Private) => ErrorCode::Private,
+            Self::Barred(_) => ErrorCode::Banned,
         }
+    }
+
+    /// Whether coming back may help: to a room that is not for somebody it does not.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Barred(_))
     }
 }
 
 impl LogError {
     /// Logs it, where it is handled. `what` failed.
     pub fn note(&self, what: &str) {
+        // What a room's state forbids is nobody's failure.
+        if matches!(self, Self::Refused(Refusal::Forbidden(_))) {
+            return;
+        }
         static NOTED: Mutex<Noted> = Mutex::new(Noted { at: None, others: 0 });
         // A count is not left half changed by a panic.
         let others = NOTED.lock().unwrap_or_else(PoisonError::into_inner).turn(Instant::now());

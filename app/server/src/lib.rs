@@ -5,12 +5,15 @@ pub mod budget;
 pub mod config;
 pub mod delivery;
 pub mod descriptors;
+pub mod directory;
 pub mod error;
 pub mod health;
 pub mod http;
 pub mod lifecycle;
 pub mod log;
+pub mod memberships;
 pub mod metrics;
+pub mod moderation;
 pub mod mutants;
 pub mod presence;
 pub mod rates;
@@ -34,9 +37,11 @@ use crate::{
     budget::Budget,
     config::Config,
     delivery::{Parts, Rooms},
+    directory::Directory,
     health::Health,
     lifecycle::{Lifecycle, Phase, Standing},
     log::{Link, Log, MemoryLog, RedisLog},
+    memberships::{Memberships, MemoryMemberships, RedisMemberships},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, RedisPresence, Store},
     supervise::Supervisor,
@@ -110,13 +115,15 @@ pub async fn run(
     let health = Health::new();
     let (supervisor, mut deaths) = Supervisor::new(tasks.clone(), stop.clone());
     let sockets = descriptors::for_clients(&mut config.limits);
-    let (log, presence) = open_log(&config, &metrics)?;
+    let stores = Stores::open(&config, &metrics)?;
     let rings = Budget::new(config.limits.rings_bytes);
+    let directory = Directory::new(config.limits.listed_rooms);
     let rooms = Rooms::new(
         &config.limits,
         Parts {
-            log,
-            presence,
+            directory,
+            log: stores.log,
+            presence: stores.presence,
             rings: rings.clone(),
             metrics: metrics.clone(),
             health: health.clone(),
@@ -125,7 +132,7 @@ pub async fn run(
     );
     let spread = config.drain_spread;
     let deadline = config.drain_deadline;
-    let app = App::new(config, rooms, health, metrics, tasks.clone());
+    let app = App::new(config, rooms, stores.memberships, health, metrics, tasks.clone());
     watch(&app, rings);
     spawn_keepers(&app, &supervisor);
 
@@ -154,20 +161,32 @@ pub async fn run(
     }
 }
 
-fn open_log(config: &Config, metrics: &Metrics) -> anyhow::Result<(Log, Presence)> {
-    let limits = &config.limits;
-    let presence = |store| Presence::new(store, &config.replica, config.lease);
-    if config.redis.url.is_none() {
-        info!("no REDIS_URL: the log is in memory, for this replica alone");
-        let log = MemoryLog::new(limits.log.clone());
-        let store = Store::Memory(MemoryPresence::new(config.lease, log.feed()));
-        return Ok((Log::Memory(log), presence(store)));
+/// What outlives a replica, or with logs in memory ends with it.
+struct Stores {
+    log: Log,
+    presence: Presence,
+    memberships: Memberships,
+}
+
+impl Stores {
+    fn open(config: &Config, metrics: &Metrics) -> anyhow::Result<Self> {
+        let limits = &config.limits;
+        let presence = |store| Presence::new(store, &config.replica, config.lease);
+        if config.redis.url.is_none() {
+            info!("no REDIS_URL: the log is in memory, for this replica alone");
+            let log = MemoryLog::new(limits.log.clone());
+            let store = Store::Memory(MemoryPresence::new(config.lease, log.feed()));
+            let memberships = Memberships::Memory(MemoryMemberships::default());
+            return Ok(Self { log: Log::Memory(log), presence: presence(store), memberships });
+        }
+        let link = Link::new(&config.redis, limits.log.feed_entries, metrics.clone()).context(
+            "REDIS_URL, or a file beside it, is not what it should be, such as redis://127.0.0.1:6379",
+        )?;
+        let store = Store::Redis(RedisPresence::new(link.clone(), config.lease));
+        let memberships = Memberships::Redis(RedisMemberships::new(link.clone()));
+        let log = Log::Redis(RedisLog::new(link, limits.log.clone()));
+        Ok(Self { log, presence: presence(store), memberships })
     }
-    let link = Link::new(&config.redis, limits.log.feed_entries, metrics.clone()).context(
-        "REDIS_URL, or a file beside it, is not what it should be, such as redis://127.0.0.1:6379",
-    )?;
-    let store = Store::Redis(RedisPresence::new(link.clone(), config.lease));
-    Ok((Log::Redis(RedisLog::new(link, limits.log.clone())), presence(store)))
 }
 
 /// What a scrape reads off the parts as they stand then.
@@ -224,6 +243,10 @@ fn spawn_keepers(app: &App, supervisor: &Supervisor) {
     supervisor.keep("keeping the logs within their bounds", {
         let log = app.rooms.log().clone();
         async move { log.keep().await }
+    });
+    supervisor.keep("listing the rooms", {
+        let rooms = rooms();
+        async move { rooms.directory().keep(rooms.log()).await }
     });
     supervisor.keep("asking the log", {
         let app = app.clone();

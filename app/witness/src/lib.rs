@@ -147,7 +147,7 @@ mod tests {
     use std::{path::Path, time::Instant};
 
     use rollcall_checker::history::{Id, read};
-    use rollcall_protocol::{EntryId, Message};
+    use rollcall_protocol::{EntryId, Extra, Message};
 
     use super::*;
 
@@ -166,6 +166,7 @@ mod tests {
                 n: ms,
                 text: "hello".to_owned(),
                 at: ms,
+                extra: Extra::default(),
             },
             received,
         };

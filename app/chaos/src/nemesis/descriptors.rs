@@ -110,6 +110,7 @@ async fn open(slot: &Slot, number: usize) -> Option<Socket> {
         why: Why::Fresh,
         rooms,
         moves: false,
+        token: None,
     };
     socket.send(Message::text(serde_json::to_string(&hello).ok()?)).await.ok()?;
     Some(socket)

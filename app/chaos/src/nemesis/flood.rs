@@ -81,7 +81,7 @@ impl Flooder<'_> {
     /// False if nobody knows whether it was taken: then nothing can follow it.
     async fn say(&mut self, n: u64, until: Instant) -> bool {
         let (op, text) = self.scene.workload.shared().invoke(&self.name, FLOODED, LENGTH);
-        let send = frame(&ClientFrame::Send { room: FLOODED.to_owned(), n, text });
+        let send = frame(&ClientFrame::send(FLOODED, n, text));
         let taken = timeout_at(until, self.until_taken(n, &send)).await;
         self.scene.recorder.record(match taken {
             Ok((id, duplicate)) => What::Ok { op, id, duplicate },

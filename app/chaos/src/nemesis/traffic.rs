@@ -84,7 +84,7 @@ async fn storm(
     until: Instant,
 ) -> (u64, BTreeSet<Id>) {
     let (mut sent, mut acked) = (0, BTreeSet::new());
-    let send = ClientFrame::Send { room: room.to_owned(), n: 1, text: text.to_owned() };
+    let send = ClientFrame::send(room, 1, text);
     let send = serde_json::to_string(&send).unwrap_or_default();
     while Instant::now() < until || (sent == 0 && Instant::now() < until + PATIENCE) {
         let Some(mut socket) = greet(&scene.stack.url(), key, name, room).await else { continue };
@@ -123,7 +123,15 @@ pub(super) async fn greet(url: &str, key: &str, name: &str, room: &str) -> Optio
     let mut socket = open(url).await?;
     let rooms = vec![RoomCursor { room: room.to_owned(), after: None }];
     let (client, name) = (key.to_owned(), name.to_owned());
-    let hello = ClientFrame::Hello { v: 1, client, name, why: Why::Fresh, rooms, moves: false };
+    let hello = ClientFrame::Hello {
+        v: 1,
+        client,
+        name,
+        why: Why::Fresh,
+        rooms,
+        moves: false,
+        token: None,
+    };
     socket.send(frame(&hello)).await.ok()?;
     Some(socket)
 }

@@ -128,5 +128,5 @@ impl SimLog {
 
 fn message(new: &NewEntry, id: EntryId, prev: EntryId) -> Message {
     let NewEntry { room, member, name, n, text, .. } = new.clone();
-    Message { room, id, prev, member, name, n, text, at: id.ms }
+    Message { room, id, prev, member, name, n, text, at: id.ms, extra: new.extra.clone() }
 }

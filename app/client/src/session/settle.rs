@@ -107,7 +107,7 @@ impl Session {
         for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.sends_in(name)) {
             for (n, text) in room.outbox.take_due(room_for, now) {
                 room_for -= 1;
-                let send = ClientFrame::Send { room: name.clone(), n, text };
+                let send = ClientFrame::send(name, n, text);
                 self.effects.push_back(Effect::Write(link.id, send));
             }
         }
@@ -162,6 +162,7 @@ impl Session {
             name,
             why,
             moves: true,
+            token: None,
             rooms,
         }));
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use rollcall_protocol::Member;
+use rollcall_protocol::{Kind, Member};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -47,8 +47,12 @@ impl Rooms {
                 if mutants::wrong_name() {
                     message.name = "Nobody".to_owned();
                 }
+                self.directory().spoke(&message.room, message.id.ms);
                 if let Some(open) = self.find(&message.room) {
+                    let is_notice = message.extra.kind == Some(Kind::Notice);
+                    let room = is_notice.then(|| message.room.clone());
                     open.room.push(message);
+                    room.iter().for_each(|room| self.state_changed(room));
                 }
             }
             FeedEvent::Presence { at, room, event, member, name } => {
@@ -62,7 +66,10 @@ impl Rooms {
                 }
             }
             FeedEvent::Unread { room } => self.suspect(&room),
-            FeedEvent::Missed => self.suspect_all(),
+            FeedEvent::Missed => {
+                self.directory().forget_order();
+                self.suspect_all();
+            }
         }
     }
 
@@ -79,7 +86,10 @@ impl Rooms {
 
     /// Tries each suspect room once. How many are left.
     async fn repair_once(&self) -> usize {
-        let suspects = self.all().into_iter().filter(|open| open.is_suspect.load(Relaxed));
+        let is_due = |open: &Arc<OpenRoom>| {
+            open.is_suspect.load(Relaxed) || open.about_is_stale.load(Relaxed)
+        };
+        let suspects = self.all().into_iter().filter(is_due);
         stream::iter(suspects)
             .map(|open| async move {
                 match self.repair(&open).await {
@@ -98,6 +108,14 @@ impl Rooms {
 
     /// False if the feed has overtaken what was read: it is to be done once more.
     async fn repair(&self, open: &Arc<OpenRoom>) -> Result<bool, LogError> {
+        if open.about_is_stale.swap(false, Relaxed) {
+            let about = self.log().about(&open.room.name).await;
+            let about = about.inspect_err(|_| open.about_is_stale.store(true, Relaxed))?;
+            open.room.set_about(about);
+        }
+        if !open.is_suspect.load(Relaxed) {
+            return Ok(true);
+        }
         // Before anything is read, so that a new suspicion is not taken for this one.
         open.is_suspect.store(false, Relaxed);
         let repaired = self.repair_now(open).await;

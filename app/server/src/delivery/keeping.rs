@@ -41,6 +41,7 @@ impl Rooms {
         let room = &open.room;
         // Overtaken by events, it is of no use, and the next time will do.
         self.compare_presence(room).await?;
+        room.set_about(self.log().about(&room.name).await?);
         let stand = room.stand();
         let last = self.log().last(&room.name).await?;
         if last > stand.head {

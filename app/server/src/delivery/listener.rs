@@ -57,7 +57,10 @@ impl Listener {
         if batch.has_presence && !took_signals {
             place.missed_presence();
         }
-        if (was_live && !place.is_live()) || (place.is_live() && place.needs_members()) {
+        if batch.has_state {
+            place.missed_state();
+        }
+        if (was_live && !place.is_live()) || (place.is_live() && place.has_to_tell()) {
             self.sink.wake();
         }
     }

@@ -40,6 +40,8 @@ pub enum Effect {
     Live(EntryId),
     /// Tell the list of members anew.
     Members,
+    /// Tell what is true of the room now.
+    State,
 }
 
 /// What [`Place::next`] wants.
@@ -80,6 +82,8 @@ pub struct Place {
     told_live: bool,
     /// A presence frame had to be skipped: the client needs the whole list.
     members_stale: bool,
+    /// The room's state is another than the client knows.
+    state_stale: bool,
 }
 
 impl Place {
@@ -93,6 +97,7 @@ impl Place {
             epoch: 0,
             told_live: false,
             members_stale: false,
+            state_stale: false,
         }
     }
 
@@ -102,17 +107,17 @@ impl Place {
         self.cursor
     }
 
-    /// Whether the client needs the list of members anew.
+    /// Whether the client needs the list of members or the room's state anew.
     #[must_use]
-    pub fn needs_members(&self) -> bool {
-        self.members_stale
+    pub fn has_to_tell(&self) -> bool {
+        self.members_stale || self.state_stale
     }
 
     /// What to do now that there is room for more. `look` is how the room sees a cursor at this moment.
     pub fn next(&mut self, look: impl FnOnce(EntryId) -> View) -> Next {
         match self.stage {
             Stage::Reading => return Next::Nothing,
-            Stage::Live => return self.tell_members(),
+            Stage::Live => return self.tell_anew(),
             Stage::Behind => {}
         }
         let View { epoch, after } = look(self.cursor);
@@ -134,12 +139,15 @@ impl Place {
         self.stage = Stage::Live;
         self.epoch = epoch;
         if std::mem::replace(&mut self.told_live, true) {
-            return self.tell_members();
+            return self.tell_anew();
         }
         Next::Do(Effect::Live(self.cursor))
     }
 
-    fn tell_members(&mut self) -> Next {
+    fn tell_anew(&mut self) -> Next {
+        if std::mem::take(&mut self.state_stale) {
+            return Next::Do(Effect::State);
+        }
         match std::mem::take(&mut self.members_stale) {
             true => Next::Do(Effect::Members),
             false => Next::Nothing,
@@ -214,6 +222,11 @@ impl Place {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.stage == Stage::Live
+    }
+
+    /// The room's state is another.
+    pub fn missed_state(&mut self) {
+        self.state_stale = true;
     }
 
     /// Presence was told that this listener did not get.

@@ -22,9 +22,10 @@ use super::{
 use crate::{
     budget::Budget,
     config::Limits,
+    directory::Directory,
     error::JoinError,
     health::Health,
-    log::{Log, LogError, splice},
+    log::{About, Log, LogError, splice, unix_ms},
     metrics::Metrics,
     mutants::{self, Mutant},
     presence::{Presence, Seat},
@@ -50,6 +51,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What is known of this replica's health.
     pub health: Health,
+    /// All rooms, by when they were spoken in last.
+    pub directory: Directory,
     /// Runs the rooms' tasks.
     pub supervisor: Supervisor,
 }
@@ -72,6 +75,8 @@ pub(super) struct OpenRoom {
     pub loaded: OnceCell<()>,
     /// The feeds did not tell everything: it is to be compared with its log and its leases.
     pub is_suspect: AtomicBool,
+    /// Its state is another than the one known here.
+    pub about_is_stale: AtomicBool,
     closed: CancellationToken,
 }
 
@@ -165,24 +170,69 @@ impl Rooms {
         &self.inner.parts.log
     }
 
+    /// All rooms, by when they were spoken in last.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.inner.parts.directory
+    }
+
+    /// Reads a room's state anew, if it is open here.
+    ///
+    /// # Errors
+    /// If the log does not answer.
+    pub async fn refresh(&self, name: &str) -> Result<(), LogError> {
+        if let Some(open) = self.find(name) {
+            open.room.set_about(self.log().about(name).await?);
+        }
+        Ok(())
+    }
+
+    /// What is known of a room for a list of rooms: its state, and how many are there.
+    ///
+    /// # Errors
+    /// If the log does not answer.
+    pub async fn look(&self, name: &str) -> Result<(Arc<About>, usize), LogError> {
+        match self.find(name).filter(|open| open.loaded.initialized()) {
+            Some(open) => Ok((open.room.about(), open.room.present())),
+            None => self.log().look(name).await.map(|(about, present)| (Arc::new(about), present)),
+        }
+    }
+
     /// The members of rooms, on all replicas.
     #[must_use]
     pub fn presence(&self) -> &Presence {
         &self.inner.parts.presence
     }
 
-    /// Opens `name`, seats `member` there, and finds where `after` stands in its log.
+    /// What is true of a room beside what was said there.
     ///
     /// # Errors
-    /// If there are too many rooms, or the log does not answer.
+    /// If the log does not answer.
+    pub async fn about(&self, name: &str) -> Result<Arc<About>, LogError> {
+        match self.find(name).filter(|open| open.loaded.initialized()) {
+            Some(open) => Ok(open.room.about()),
+            None => Ok(Arc::new(self.log().about(name).await?)),
+        }
+    }
+
+    /// Opens `name`, seats `member` there, and finds where `after` stands in its log. `has_power` says whether the member
+    /// moderates everywhere; a reader that is no member is where everybody may be.
+    ///
+    /// # Errors
+    /// If there are too many rooms, the log does not answer, or the room is not for this member.
     pub async fn join(
         &self,
         name: &str,
         member: Option<&Member>,
+        has_power: bool,
         after: Option<EntryId>,
     ) -> Result<Entry, JoinError> {
         let open = self.open(name)?;
         open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
+        let who = member.map_or("", |member| &member.member);
+        if let Some(why) = open.room.about().bars(who, has_power, unix_ms()) {
+            return Err(JoinError::Barred(why));
+        }
         let seat = match member {
             Some(member) => {
                 if after.is_some() && mutants::active(Mutant::LeaveJoinOnMove) {
@@ -216,6 +266,7 @@ impl Rooms {
             room: Arc::new(Room::new(name.to_owned(), self.inner.room_limits, rings)),
             loaded: OnceCell::new(),
             is_suspect: AtomicBool::new(false),
+            about_is_stale: AtomicBool::new(false),
             closed: CancellationToken::new(),
         });
         open.insert(name.to_owned(), opened.clone());
@@ -237,6 +288,7 @@ impl Rooms {
             self.log().open(&room.name).await?;
         }
         room.fill(page.entries, page.last);
+        room.set_about(self.log().about(&room.name).await?);
         loop {
             let ask = room.ask();
             let snapshot = self.presence().snapshot(&room.name).await?;
@@ -288,11 +340,20 @@ impl Rooms {
         }
     }
 
+    /// A room's state changed: it is read anew.
+    pub(super) fn state_changed(&self, name: &str) {
+        if let Some(open) = self.find(name) {
+            open.about_is_stale.store(true, Relaxed);
+            self.inner.suspicion.notify_one();
+        }
+    }
+
     /// The feeds did not tell everything: each room is compared with its log and its leases, by and by.
     pub(super) fn suspect_all(&self) {
         for open in self.all() {
             open.room.forget_presence();
             open.is_suspect.store(true, Relaxed);
+            open.about_is_stale.store(true, Relaxed);
         }
         self.inner.suspicion.notify_one();
     }

@@ -103,7 +103,7 @@ impl Visit {
     pub fn told(&self, effect: &Effect) -> Option<ServerFrame> {
         let room = self.room.name.clone();
         Some(match effect {
-            Effect::Frames(_) | Effect::Members => return None,
+            Effect::Frames(_) | Effect::Members | Effect::State => return None,
             Effect::Gap { after, gap } => gap_frame(&room, *after, *gap),
             Effect::Live(id) => ServerFrame::Live { room, id: *id },
         })

@@ -32,9 +32,19 @@ impl Refusal {
                 code: RejectCode::OutOfOrder | RejectCode::NumberTaken, ..
             } => StatusCode::CONFLICT,
             ServerFrame::Reject { code: RejectCode::BadText, .. } => StatusCode::BAD_REQUEST,
-            ServerFrame::Reject { code: RejectCode::RateLimited, .. } => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            ServerFrame::Reject {
+                code: RejectCode::RateLimited | RejectCode::SlowMode, ..
+            } => StatusCode::TOO_MANY_REQUESTS,
+            ServerFrame::Reject { code: RejectCode::NoMessage, .. } => StatusCode::NOT_FOUND,
+            ServerFrame::Reject {
+                code:
+                    RejectCode::ReadOnly
+                    | RejectCode::Muted
+                    | RejectCode::Banned
+                    | RejectCode::Private
+                    | RejectCode::NotYours,
+                ..
+            } => StatusCode::FORBIDDEN,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, Box::new(frame))
@@ -72,7 +82,11 @@ impl From<JoinError> for Refusal {
         if let JoinError::Log(error) = &error {
             error.note("a read of a room's log");
         }
-        Self::error(StatusCode::SERVICE_UNAVAILABLE, error.code(), error.to_string())
+        let status = match error.may_pass() {
+            true => StatusCode::SERVICE_UNAVAILABLE,
+            false => StatusCode::FORBIDDEN,
+        };
+        Self::error(status, error.code(), error.to_string())
     }
 }
 

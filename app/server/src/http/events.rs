@@ -65,7 +65,7 @@ pub async fn events(
         Some(id) => Some(id.parse().map_err(|e| bad(ErrorCode::BadFrame, format!("{e}")))?),
     };
     let guard = admit(&app, peer, &headers)?;
-    let Entry { room, start, .. } = app.rooms.join(&room, None, after).await?;
+    let Entry { room, start, .. } = app.rooms.join(&room, None, false, after).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
     // A task of its own, because a body is only asked for more while its reader reads: a stream that
@@ -313,7 +313,7 @@ fn events_of(visit: &Visit, effect: &Effect) -> Vec<Event> {
         Effect::Frames(frames) => frames.iter().map(message_event).collect(),
         Effect::Gap { gap, .. } => told_event(visit, effect, "gap", gap.resumes_at),
         Effect::Live(id) => told_event(visit, effect, "live", *id),
-        Effect::Members => Vec::new(),
+        Effect::Members | Effect::State => Vec::new(),
     }
 }
 

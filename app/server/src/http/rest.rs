@@ -1,6 +1,6 @@
 //! History, and sending without a WebSocket.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use axum::{
     Json,
@@ -11,22 +11,21 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use rollcall_protocol::{EntryId, ErrorCode, Message, RejectCode};
+use rollcall_protocol::{EntryId, ErrorCode, Extra, Message, RejectCode};
 use serde::{Deserialize, Serialize};
 
 use super::{client_address, error::Refusal};
 use crate::{
     app::App,
     error::JoinError,
-    log::{Appended, LogError, NewEntry},
+    log::{Appended, LogError, NewEntry, unix_ms},
     session::{
         ack, check_name, check_room, check_text, is_client_key, is_number, member_of, number_taken,
-        out_of_order, reject,
+        out_of_order, refused_as, reject,
     },
 };
 
 const MAX_HISTORY: usize = 200;
-const RETRY: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
 pub struct HistoryQuery {
@@ -59,7 +58,11 @@ pub async fn history(
         return Err(Refusal::too_many_requests());
     }
     let limit = query.limit.min(MAX_HISTORY);
-    let page = app.rooms.log().read_before(&room, query.before, limit).await;
+    let about = app.rooms.about(&room).await.map_err(JoinError::from)?;
+    if let Some(why) = about.bars("", false, unix_ms()) {
+        return Err(JoinError::Barred(why).into());
+    }
+    let page = app.rooms.log().history(&room, query.before, limit).await;
     let page = page.map_err(JoinError::from)?;
     Ok(Json(History { messages: page.entries, head: page.last }).into_response())
 }
@@ -101,7 +104,16 @@ pub async fn send(
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
         return Err(Refusal::rejected(rejected));
     }
-    let entry = NewEntry { room: room.clone(), member, name, n, text, is_in_room: false };
+    let entry = NewEntry {
+        room: room.clone(),
+        member,
+        name,
+        n,
+        text,
+        extra: Extra::default(),
+        has_power: false,
+        is_in_room: false,
+    };
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended),
@@ -113,13 +125,10 @@ fn not_appended(room: String, n: u64, error: &LogError) -> Refusal {
     error.note("a POST");
     let detail = error.told();
     match error {
-        LogError::Refused(_) => Refusal::rejected(reject(
-            room,
-            n,
-            RejectCode::Unavailable,
-            detail.to_owned(),
-            Some(RETRY),
-        )),
+        LogError::Refused(_) => {
+            let (code, retry) = refused_as(error);
+            Refusal::rejected(reject(room, n, code, detail.to_owned(), retry))
+        }
         // Unlike a socket's session, a request does not wait until the outcome is known.
         LogError::Unknown(_) => {
             Refusal::error(StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unavailable, detail)

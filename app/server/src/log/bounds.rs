@@ -53,11 +53,7 @@ impl LogBounds {
 
     /// How long this room may be silent.
     pub(super) fn expiry_of(&self, room: &str) -> Duration {
-        if room.starts_with(PROBES) {
-            self.probe_expiry.min(self.room_expiry)
-        } else {
-            self.room_expiry
-        }
+        if is_probe(room) { self.probe_expiry.min(self.room_expiry) } else { self.room_expiry }
     }
 
     /// Between two rounds of the janitor while there is memory enough.
@@ -69,6 +65,11 @@ impl LogBounds {
     pub(super) fn least_silence(&self) -> Duration {
         SILENCE.min(self.room_expiry)
     }
+}
+
+/// Whether a room is one that an operator's probes talk in: no list has it.
+pub(crate) fn is_probe(room: &str) -> bool {
+    room.starts_with(PROBES)
 }
 
 /// The bytes that a stream may have of its `most`: all while the memory is half empty, and half as many for each 5 % more.

@@ -1,7 +1,11 @@
 //! Entries of room logs and feeds, as Redis gives them.
 
 use redis::streams::StreamId;
-use rollcall_protocol::{EntryId, Message, PresenceEvent};
+use rollcall_protocol::{EntryId, Extra, Message, PresenceEvent};
+use serde::de::{
+    DeserializeOwned, IntoDeserializer,
+    value::{Error, StringDeserializer},
+};
 
 use super::model::FeedEvent;
 
@@ -46,7 +50,21 @@ fn read_message(room: String, id: EntryId, entry: &StreamId) -> Option<Message> 
         n: field(entry, "n")?.parse().ok()?,
         text: field(entry, "text")?,
         at: id.ms,
+        extra: Extra {
+            sender: field(entry, "sender"),
+            kind: word(entry, "what"),
+            of: word(entry, "of"),
+            mark: word(entry, "mark"),
+            edited: word(entry, "edited"),
+            removed: field(entry, "removed").is_some(),
+        },
     })
+}
+
+/// A field as the wire has it, too; none if it is not there, or cannot be read.
+fn word<T: DeserializeOwned>(entry: &StreamId, name: &str) -> Option<T> {
+    let word: StringDeserializer<Error> = field(entry, name)?.into_deserializer();
+    T::deserialize(word).ok()
 }
 
 fn field(entry: &StreamId, name: &str) -> Option<String> {

@@ -1,10 +1,11 @@
 -- Tidies one stream: a script rather than a function, since a library cannot be loaded into a Redis that is full, and
 -- small enough never to hold others up for more than a few ms.
 --
--- KEYS stream, or for a room log also its senders and its leases. ARGV most bytes; then for a room log: how long it may be
--- silent, ms ('' for ever), and while memory is short: times of its own life that it may be silent while others speak, at
--- least how long, and when anybody spoke last, all ms. Returns what was done: 'kept', 'trimmed', 'emptied' or 'removed'.
-local stream, senders, leases = KEYS[1], KEYS[2], KEYS[3]
+-- KEYS stream, or for a room log also its senders, its leases, what was changed in it, its state, and the list of rooms.
+-- ARGV most bytes; then for a room log: how long it may be silent, ms ('' for ever), and while memory is short: times of its own life that it may be silent while others speak, at
+-- least how long, and when anybody spoke last, all ms; and its name. Returns what was done: 'kept', 'trimmed', 'emptied' or
+-- 'removed'.
+local stream, senders, leases, changed, about, rooms = unpack(KEYS)
 local most, expiry, lives, least = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local newest = tonumber(ARGV[5])
 
@@ -25,7 +26,8 @@ if expiry then
   local passed_over = lives and math.min(silent, newest - last) / math.max(least, (last - first) * lives) or 0
   local times = math.max(silent / expiry, passed_over)
   if times > 2 and is.length == 0 and redis.call('EXISTS', leases) == 0 then
-    redis.call('UNLINK', stream, senders)
+    redis.call('UNLINK', stream, senders, changed, about)
+    redis.call('ZREM', rooms, ARGV[6])
     return 'removed'
   end
   if times > 1 and is.length > 0 then

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::{
     bounds::{FEED_LEAST, LOG_LEAST, Squeeze, allowed},
     clock::unix_ms,
-    link::{Link, PARTITIONS, feed_of},
+    link::{Link, PARTITIONS, feed_of, rooms_key},
     primary::Primary,
     usage::Watched,
 };
@@ -174,7 +174,7 @@ impl Janitor {
             let feed = feed_of(partition);
             newest = newest.max(last_ms(connection, &feed).await?);
             let mut tidy = self.tidy.key(feed);
-            tidy.arg(bytes).arg("").arg("").arg("").arg("");
+            tidy.arg(bytes).arg("").arg("").arg("").arg("").arg("");
             done.note(tidy.invoke_async(connection).await)?;
         }
         Ok(newest)
@@ -197,8 +197,10 @@ impl Janitor {
         let lives = clock.newest.and(self.squeeze.lives()).map(|lives| lives.to_string());
         let mut tidy = self.tidy.key(log);
         tidy.key(format!("{keys}senders")).key(format!("{keys}present"));
+        tidy.key(format!("{keys}changed")).key(format!("{keys}about")).key(rooms_key(room));
         tidy.arg(bytes).arg(expiry.unwrap_or_default()).arg(lives.unwrap_or_default());
         tidy.arg(bounds.least_silence().as_millis() as u64).arg(clock.newest.unwrap_or_default());
+        tidy.arg(room);
         done.note(tidy.invoke_async(connection).await)
     }
 }

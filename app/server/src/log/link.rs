@@ -23,10 +23,11 @@ pub struct Library {
 
 /// The functions of the room logs.
 const LOG: Library = Library {
-    name: "rollcall_log_v3",
+    name: "rollcall_log_v4",
     text: concat!(
-        "#!lua name=rollcall_log_v3\n",
+        "#!lua name=rollcall_log_v4\n",
         include_str!("bounds.lua"),
+        include_str!("about.lua"),
         include_str!("log.lua")
     ),
 };
@@ -233,6 +234,16 @@ fn partition(room: &str) -> u32 {
 /// `{p07}:room:<room>:<what>`
 pub fn room_key(room: &str, what: &str) -> String {
     format!("{{p{:02}}}:room:{room}:{what}", partition(room))
+}
+
+/// `{p07}:rooms`: the rooms of a room's partition, by when they were spoken in last.
+pub(super) fn rooms_key(room: &str) -> String {
+    rooms_of(partition(room))
+}
+
+/// `{p07}:rooms`
+pub(super) fn rooms_of(partition: u32) -> String {
+    format!("{{p{partition:02}}}:rooms")
 }
 
 /// The feed of a room's partition.

@@ -13,6 +13,8 @@ local RECALL = 500
 local HIGHEST = '18446744073709551615-18446744073709551615'
 -- One append in so many, by chance, looks whether log and feed have too many bytes.
 local LOOK_EVERY = 16
+-- The list of rooms notes that one was spoken in this often at most.
+local LISTED_EVERY_MS = 60000
 
 -- What XINFO says of a stream; `exists` is false if there is none. Its last ID comes from here rather than from its last
 -- entry, because trimming may take every entry while the chain must go on from where it was.
@@ -64,13 +66,6 @@ local function tell(feed, nonce, entries, fields)
   add()
 end
 
--- Fields and values in turn, as a table.
-local function by_field(flat)
-  local fields = {}
-  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
-  return fields
-end
-
 -- The sender's last number as it is remembered, that entry's ID, and whether it had the same text as the new one. A release
 -- before this one remembered no hash of the text.
 local function remembered(sent, new)
@@ -93,7 +88,7 @@ local function recalled(log, new)
   if new.since == '' then return nil end
   for _, entry in ipairs(newest_after(log, new.since, RECALL)) do
     local its = by_field(entry[2])
-    local n = its.member == new.sender and tonumber(its.n)
+    local n = (its.sender or its.member) == new.sender and tonumber(its.n)
     if n then return {n = n, id = entry[1], is_same = its.text == new.text} end
   end
   return nil
@@ -123,10 +118,10 @@ local function has_place(senders, sent_prefix, new, now)
   return true
 end
 
+local APPEND_KEYS = {'log', 'sent', 'senders', 'feed', 'about', 'changed', 'rooms'}
 local APPEND_ARGS = {
   'room', 'sender', 'member', 'name', 'n', 'text', 'hash', 'nonce', 'feed_nonce', 'log_entries', 'log_bytes', 'feed_entries',
-  'feed_bytes', 'senders', 'numbers_ms', 'spared_ms', 'new_rooms_below',
-  'since',
+  'feed_bytes', 'senders', 'numbers_ms', 'spared_ms', 'new_rooms_below', 'since', 'kind', 'of', 'mark', 'power',
 }
 
 local function named(args, names)
@@ -135,44 +130,105 @@ local function named(args, names)
   return by_name
 end
 
--- KEYS log, sent, senders, feed. ARGV as named above: `sender` is whose number `n` is (the end of the key `sent`), `hash` is
--- of the text, nonces are random numbers below 2^52, what follows them are bounds, and `since` is the room's last ID as the
--- replica knew it before it tried first, or ''. Returns {'taken', id, prev},
--- {'duplicate', id or ''}, {'expected', n}, {'number_taken', expected n}, {'no_new_rooms'} or {'too_many_senders'}.
-local function append(keys, args)
-  local log, sent, senders, feed = keys[1], keys[2], keys[3], keys[4]
+-- Adds an entry to the log. Fields that have nothing to say are left out. Returns its ID, and what it has.
+local function write(keys, new, prev)
+  local fields = {'prev', prev, 'member', new.member, 'name', new.name, 'n', new.n, 'text', new.text}
+  local function add(name, value)
+    if value == '' then return end
+    table.insert(fields, name)
+    table.insert(fields, value)
+  end
+  if new.sender ~= new.member then add('sender', new.sender) end
+  add('what', new.kind)
+  add('of', new.of)
+  add('mark', new.mark)
+  local id = next_id(prev, tonumber(new.nonce))
+  redis.call('XADD', keys.log, 'MAXLEN', '~', new.log_entries, id, unpack(fields))
+  return id, fields
+end
+
+-- Tells the feed of an entry, and looks from time to time whether log and feed have too many bytes. Once an entry is in the
+-- log it was taken: nothing that fails here may make it look refused.
+local function tell_entry(keys, new, id, fields)
+  pcall(tell, keys.feed, tonumber(new.feed_nonce), new.feed_entries,
+    {'kind', 'message', 'room', new.room, 'id', id, unpack(fields)})
+  if tonumber(new.nonce) % LOOK_EVERY ~= 0 then return end
+  pcall(function()
+    local full = fullness()
+    trim(keys.log, allowed(tonumber(new.log_bytes), LOG_LEAST, full))
+    trim(keys.feed, allowed(tonumber(new.feed_bytes), FEED_LEAST, full))
+  end)
+end
+
+-- Notes in the list of rooms that something was said, once in a while: the list is sorted by it.
+local function list(rooms, room, is, now)
+  local last = tonumber(string.match(is['last-generated-id'], '^%d+'))
+  if not is.exists or now - last > LISTED_EVERY_MS then pcall(redis.call, 'ZADD', rooms, now, room) end
+end
+
+-- KEYS log, sent, senders, feed, about, changed, rooms. ARGV as named above: `sender` is whose number `n` is (the end of the
+-- key `sent`), `hash` is of the text, nonces are random numbers below 2^52, what follows them are bounds, `since` is the
+-- room's last ID as the replica knew it before it tried first, or ''; `kind`, `of` and `mark` are of the entry, or '', and
+-- `power` as `refusal` says. Returns {'taken', id, prev}, {'duplicate', id or ''}, {'expected', n}, {'number_taken',
+-- expected n}, {'no_new_rooms'}, {'too_many_senders'}, or what `refusal` and `wrong_target` say.
+local function append(args_keys, args)
+  local keys = named(args_keys, APPEND_KEYS)
   local new = named(args, APPEND_ARGS)
   local now = now_ms()
 
-  local is = about(log)
-  local is_remembered = remembered(sent, new)
-  local seen = is_remembered or is.exists and recalled(log, new)
+  -- The number first: what was taken was taken, whatever is true of the room by now.
+  local is = about(keys.log)
+  local is_remembered = remembered(keys.sent, new)
+  local seen = is_remembered or is.exists and recalled(keys.log, new)
   local answer = seen and answer_of(seen, new.n)
   if answer then return answer end
 
+  local slow = string.sub(keys.about, 1, -6) .. 'slow:'
+  local no = refusal(keys.about, slow, new, now) or wrong_target(keys.log, keys.about, keys.changed, new)
+  if no then return no end
   if not is.exists and fullness() >= tonumber(new.new_rooms_below) then return {'no_new_rooms'} end
-  local sent_prefix = string.sub(sent, 1, #sent - #new.sender)
-  if not is_remembered and not has_place(senders, sent_prefix, new, now) then return {'too_many_senders'} end
-  redis.call('ZADD', senders, now, new.sender)
-  redis.call('PEXPIRE', senders, new.numbers_ms)
+  local sent_prefix = string.sub(keys.sent, 1, #keys.sent - #new.sender)
+  if not is_remembered and not has_place(keys.senders, sent_prefix, new, now) then return {'too_many_senders'} end
+  redis.call('ZADD', keys.senders, now, new.sender)
+  redis.call('PEXPIRE', keys.senders, new.numbers_ms)
 
   local prev = is['last-generated-id']
-  local id = redis.call('XADD', log, 'MAXLEN', '~', new.log_entries, next_id(prev, tonumber(new.nonce)),
-    'prev', prev, 'member', new.member, 'name', new.name, 'n', new.n, 'text', new.text)
-  -- Once it is in the log it was taken: nothing that fails from here on may make it look refused.
-  redis.call('SET', sent, new.n .. ' ' .. id .. ' ' .. new.hash, 'PX', new.numbers_ms)
-  pcall(tell, feed, tonumber(new.feed_nonce), new.feed_entries, {
-    'kind', 'message', 'room', new.room, 'id', id, 'prev', prev,
-    'member', new.member, 'name', new.name, 'n', new.n, 'text', new.text,
-  })
-  if tonumber(new.nonce) % LOOK_EVERY == 0 then
-    pcall(function()
-      local full = fullness()
-      trim(log, allowed(tonumber(new.log_bytes), LOG_LEAST, full))
-      trim(feed, allowed(tonumber(new.feed_bytes), FEED_LEAST, full))
-    end)
-  end
+  local id, fields = write(keys, new, prev)
+  redis.call('SET', keys.sent, new.n .. ' ' .. id .. ' ' .. new.hash, 'PX', new.numbers_ms)
+  pcall(note_change, keys.log, keys.changed, new, id)
+  pcall(spoke, keys.about, slow, new)
+  list(keys.rooms, new.room, is, now)
+  tell_entry(keys, new, id, fields)
   return {'taken', id, prev}
+end
+
+local CHANGE_ARGS = {
+  'room', 'member', 'name', 'text', 'nonce', 'feed_nonce', 'log_entries', 'log_bytes', 'feed_entries', 'feed_bytes',
+  'new_rooms_below', 'mark', 'power', 'needs',
+}
+
+-- KEYS as for append, of which sent and senders are not used. ARGV as named above, then fields of the room's state and
+-- their values in turn, '' to end one. Changes the state, and says so in the log: `text` is a sentence for people. Returns {'changed', id},
+-- {'same'}, {'forbidden'}, {'exists'}, {'full'} or {'no_new_rooms'}.
+local function change(args_keys, args)
+  local keys, new = named(args_keys, APPEND_KEYS), named(args, CHANGE_ARGS)
+  local now, is = now_ms(), about(keys.log)
+  local may, why_not = may_change(keys.about, new)
+  if not may then return {why_not} end
+  if not is.exists and fullness() >= tonumber(new.new_rooms_below) then return {'no_new_rooms'} end
+  if redis.call('HLEN', keys.about) >= MOST_FIELDS then sweep_about(keys.about, now) end
+  if redis.call('HLEN', keys.about) >= MOST_FIELDS then return {'full'} end
+  if not set_fields(keys.about, {unpack(args, #CHANGE_ARGS + 1)}) then return {'same'} end
+  local entry = setmetatable({n = '0', sender = new.member, kind = 'notice', of = ''}, {__index = new})
+  local id, fields = write(keys, entry, is['last-generated-id'])
+  list(keys.rooms, new.room, is, now)
+  tell_entry(keys, entry, id, fields)
+  return {'changed', id}
+end
+
+-- KEYS about, held (of presence). Returns how many are there, and the room's state, fields and values in turn.
+local function read_state(keys)
+  return {redis.call('HLEN', keys[2]), redis.call('HGETALL', keys[1])}
 end
 
 -- KEYS feed. ARGV nonce, feed_entries, then fields and values in turn. Tells what no room log keeps.
@@ -181,18 +237,41 @@ local function tell_only(keys, args)
   return 'OK'
 end
 
--- KEYS log. ARGV after, count. Returns {last ID of the log, entries after `after`}.
+-- KEYS log, changed. ARGV after, count. Returns {last ID of the log, entries after `after`}.
 local function read_after(keys, args)
   if args[1] == HIGHEST then return {last_id(keys[1]), {}} end
-  return {last_id(keys[1]), redis.call('XRANGE', keys[1], '(' .. args[1], '+', 'COUNT', args[2])}
+  local entries = redis.call('XRANGE', keys[1], '(' .. args[1], '+', 'COUNT', args[2])
+  return {last_id(keys[1]), as_changed(keys[1], keys[2], entries)}
 end
 
--- KEYS log. ARGV before (an ID or '+'), count. Returns {last ID of the log, entries, newest first}.
+-- Entries before an ID, or '+', newest first.
+local function newest_before(log, before, count)
+  if before == '0-0' then return {} end
+  if before ~= '+' then before = '(' .. before end
+  return redis.call('XREVRANGE', log, before, '-', 'COUNT', count)
+end
+
+-- KEYS log, changed. ARGV before (an ID or '+'), count, latest ('1' for texts as they were edited). Returns {last ID of the
+-- log, entries, newest first}.
 local function read_before(keys, args)
-  local from = args[1]
-  if from == '0-0' then return {last_id(keys[1]), {}} end
-  if from ~= '+' then from = '(' .. from end
-  return {last_id(keys[1]), redis.call('XREVRANGE', keys[1], from, '-', 'COUNT', args[2])}
+  local entries = newest_before(keys[1], args[1], args[2])
+  return {last_id(keys[1]), as_changed(keys[1], keys[2], entries, args[3] == '1')}
+end
+
+-- KEYS log, changed. ARGV id, count. Returns as `read_before` does: up to half of `count` entries before `id`, it, and as many
+-- after it; texts as they were edited.
+local function read_around(keys, args)
+  local half = math.max(1, math.floor(tonumber(args[2]) / 2))
+  local from = redis.call('XRANGE', keys[1], args[1], '+', 'COUNT', half)
+  local entries = {}
+  for i = #from, 1, -1 do table.insert(entries, from[i]) end
+  for _, entry in ipairs(newest_before(keys[1], args[1], half)) do table.insert(entries, entry) end
+  return {last_id(keys[1]), as_changed(keys[1], keys[2], entries, true)}
+end
+
+-- KEYS rooms. ARGV count. Returns the rooms that were spoken in last, each with when, ms: newest first.
+local function read_rooms(keys, args)
+  return redis.call('ZREVRANGE', keys[1], 0, tonumber(args[1]) - 1, 'WITHSCORES')
 end
 
 -- KEYS log. Returns its last ID.
@@ -202,12 +281,16 @@ end
 
 local function register(name, callback, flags)
   redis.register_function({
-    function_name = 'rollcall_' .. name .. '_v3', callback = callback, flags = flags,
+    function_name = 'rollcall_' .. name .. '_v4', callback = callback, flags = flags,
   })
 end
 
 register('append', append, {})
+register('change', change, {})
 register('tell', tell_only, {})
 register('read_after', read_after, {'no-writes'})
 register('read_before', read_before, {'no-writes'})
+register('read_around', read_around, {'no-writes'})
+register('read_rooms', read_rooms, {'no-writes'})
+register('read_state', read_state, {'no-writes'})
 register('last', last, {'no-writes'})

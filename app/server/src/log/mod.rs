@@ -1,5 +1,6 @@
 //! Room logs, the truth of what was said, and the feeds that carry it to every replica.
 
+mod about;
 mod bounds;
 mod clock;
 mod entry;
@@ -22,13 +23,14 @@ use tokio::sync::mpsc;
 
 use crate::mutants::{self, Mutant};
 
-pub(crate) use self::clock::unix_ms;
 pub use self::{
+    about::{About, Change, Changed, FOR_EVER, Field, KICK_MS, Needs},
     link::{Library, Link, feed_key, room_key},
     memory::MemoryLog,
-    model::{Appended, FeedEvent, LogError, NewEntry, Page, Refusal, Usage},
+    model::{Appended, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
     redis::RedisLog,
 };
+pub(crate) use self::{bounds::is_probe, clock::unix_ms};
 
 /// The room logs, in Redis or, for a single replica, in memory.
 #[derive(Clone)]
@@ -156,7 +158,81 @@ impl Log {
     ) -> Result<Page, LogError> {
         match self {
             Self::Redis(log) => log.read_before(room, before, limit).await,
-            Self::Memory(log) => Ok(log.read_before(room, before, limit)),
+            Self::Memory(log) => Ok(log.read_before(room, before, limit, false)),
+        }
+    }
+
+    /// As [`Self::read_before`], for people who look back: each message has the text of its newest edit.
+    ///
+    /// # Errors
+    /// If the log does not answer, or cannot be read.
+    pub async fn history(
+        &self,
+        room: &str,
+        before: Option<EntryId>,
+        limit: usize,
+    ) -> Result<Page, LogError> {
+        match self {
+            Self::Redis(log) => log.history(room, before, limit).await,
+            Self::Memory(log) => Ok(log.read_before(room, before, limit, true)),
+        }
+    }
+
+    /// The same of half of `limit` entries before `id`, and as many from it on.
+    ///
+    /// # Errors
+    /// If the log does not answer, or cannot be read.
+    pub async fn read_around(
+        &self,
+        room: &str,
+        id: EntryId,
+        limit: usize,
+    ) -> Result<Page, LogError> {
+        match self {
+            Self::Redis(log) => log.read_around(room, id, limit).await,
+            Self::Memory(log) => Ok(log.read_around(room, id, limit)),
+        }
+    }
+
+    /// What is true of a room beside what was said there.
+    ///
+    /// # Errors
+    /// If the log does not answer, or cannot be read.
+    pub async fn about(&self, room: &str) -> Result<About, LogError> {
+        Ok(self.look(room).await?.0)
+    }
+
+    /// The same, and how many people are there, about. Only what is open here knows that of a log in memory.
+    ///
+    /// # Errors
+    /// As [`Self::about`].
+    pub async fn look(&self, room: &str) -> Result<(About, usize), LogError> {
+        match self {
+            Self::Redis(log) => log.about(room).await,
+            Self::Memory(log) => Ok((log.about(room), 0)),
+        }
+    }
+
+    /// Changes what is true of a room, and says so in its log. Done twice it is the same, so an unknown outcome may simply be
+    /// tried again.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn change(&self, change: &Change) -> Result<Changed, LogError> {
+        match self {
+            Self::Redis(log) => log.change(change).await,
+            Self::Memory(log) => log.change(change),
+        }
+    }
+
+    /// The rooms that were spoken in last, at least `count` of them if there are as many, with when, Unix ms. In no order.
+    ///
+    /// # Errors
+    /// If the log does not answer, or cannot be read.
+    pub async fn rooms(&self, count: usize) -> Result<Vec<(String, u64)>, LogError> {
+        match self {
+            Self::Redis(log) => log.rooms(count).await,
+            Self::Memory(log) => Ok(log.rooms()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What goes into room logs and comes out of them and of the feeds.
 
-use rollcall_protocol::{EntryId, Message, PresenceEvent};
+use rollcall_protocol::{EntryId, Extra, Message, PresenceEvent};
 
 /// A message on its way into a room log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,21 @@ pub struct NewEntry {
     pub n: u64,
     /// What they say.
     pub text: String,
+    /// What most messages do not have: the device, if it is not the member; what it is about.
+    pub extra: Extra,
+    /// Whether they moderate everywhere. (Whether they moderate this room, the log knows.)
+    pub has_power: bool,
     /// Whether they are in the room by a connection. A request costs less than one, so that requests alone could otherwise
     /// take every place that the room has for senders.
     pub is_in_room: bool,
+}
+
+impl NewEntry {
+    /// Whose number `n` is.
+    #[must_use]
+    pub fn sender(&self) -> &str {
+        self.extra.sender.as_deref().unwrap_or(&self.member)
+    }
 }
 
 /// What became of a [`NewEntry`].
@@ -89,6 +101,50 @@ pub enum Refusal {
     /// More members have just spoken in the room than it can remember the numbers of.
     #[error("too many members speak in this room")]
     Senders,
+    /// The room's state forbids it, or what it is about does.
+    #[error("{0:?}")]
+    Forbidden(Forbidden),
+}
+
+/// What a room's state forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forbidden {
+    /// Nobody speaks there any more.
+    Archived,
+    /// Only those speak there who moderate it.
+    Frozen,
+    /// This member may not speak there for now.
+    Muted,
+    /// This member may not be there.
+    Banned,
+    /// This member was asked to leave, a moment ago.
+    Kicked,
+    /// The room is private, and this member was not let in.
+    Private,
+    /// This member spoke there a moment ago: so many ms are to pass.
+    Slow(u64),
+    /// There is no such message to edit or remove.
+    NoMessage,
+    /// The message to edit or remove is somebody else's.
+    NotYours,
+}
+
+impl Forbidden {
+    /// What a client is told.
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Archived => "this room is archived",
+            Self::Frozen => "this room is frozen: only moderators speak",
+            Self::Muted => "you may not speak here for now",
+            Self::Banned => "you may not be in this room",
+            Self::Kicked => "you were asked to leave this room",
+            Self::Private => "this room is private",
+            Self::Slow(_) => "this room is slow: one message at a time",
+            Self::NoMessage => "there is no such message",
+            Self::NotYours => "this message is somebody else's",
+        }
+    }
 }
 
 impl From<String> for Refusal {
@@ -112,6 +168,7 @@ impl LogError {
             Self::Refused(Refusal::Store(_)) => "the room's log takes nothing now",
             Self::Refused(Refusal::NewRoom) => "no new rooms for now: memory is short",
             Self::Refused(Refusal::Senders) => "too many members speak in this room for now",
+            Self::Refused(Refusal::Forbidden(why)) => why.told(),
         }
     }
 }

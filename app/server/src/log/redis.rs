@@ -9,11 +9,12 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{
+    about::{About, Change, Changed},
     entry::read_entry,
     feeds,
     janitor::Janitor,
-    link::{Link, feed_key, room_key},
-    model::{Appended, FeedEvent, LogError, NewEntry, Page, Refusal, Usage},
+    link::{Link, PARTITIONS, feed_key, room_key, rooms_key, rooms_of},
+    model::{Appended, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
     splice,
     usage::Watched,
 };
@@ -45,7 +46,7 @@ impl RedisLog {
         if mutants::active(Mutant::NoFsync) {
             self.answer_before_fsync().await;
         }
-        let appended = self.append_as(new, &new.member, since).await;
+        let appended = self.append_as(new, new.sender(), since).await;
         if mutants::active(Mutant::NoDedup) && matches!(appended, Ok(Appended::Duplicate(_))) {
             // The counter of somebody new remembers nothing.
             let somebody = format!("{:?}", std::time::Instant::now());
@@ -64,16 +65,12 @@ impl RedisLog {
         sender: &str,
         since: Option<EntryId>,
     ) -> Result<Appended, LogError> {
-        let keys = [
-            room_key(&new.room, "log"),
-            room_key(&new.room, &format!("sent:{sender}")),
-            room_key(&new.room, "senders"),
-            feed_key(&new.room),
-        ];
+        let keys = keys_of(&new.room, sender);
         let bounds = &self.bounds;
         let numbers_kept = bounds.numbers_kept_at(self.usage().pressure());
         let numbers_kept = mutants::number_kept().unwrap_or(numbers_kept);
         let since = since.filter(|_| mutants::number_kept().is_none());
+        let extra = &new.extra;
         let rest = [
             hash(&new.text),
             nonce(),
@@ -87,17 +84,63 @@ impl RedisLog {
             bounds.numbers_spared().as_millis().to_string(),
             bounds.new_rooms_below().to_string(),
             since.map_or_else(String::new, |id| id.to_string()),
+            word(extra.kind),
+            word(extra.of),
+            word(extra.mark),
+            power(new.has_power).to_owned(),
         ];
         let n = new.n.to_string();
         let mut args = vec![&*new.room, sender, &*new.member, &*new.name, &*n, &*new.text];
         args.extend(rest.iter().map(String::as_str));
-        let reply: Vec<String> = self.link.call_kept("rollcall_append_v3", &keys, &args).await?;
+        let reply: Vec<String> = self.link.call_kept("rollcall_append_v4", &keys, &args).await?;
         read_appended(&reply)
+    }
+
+    pub(super) async fn change(&self, change: &Change) -> Result<Changed, LogError> {
+        let keys = keys_of(&change.room, &change.by.member);
+        let bounds = &self.bounds;
+        let numbers = [
+            nonce(),
+            nonce(),
+            bounds.log_entries.to_string(),
+            bounds.log_bytes.to_string(),
+            bounds.feed_entries.to_string(),
+            bounds.feed_bytes.to_string(),
+            bounds.new_rooms_below().to_string(),
+            word(change.mark),
+        ];
+        let fields: Vec<_> = change.set.iter().flat_map(super::about::Field::words).collect();
+        let by = &change.by;
+        let mut args = vec![&*change.room, &*by.member, &*by.name, &*change.notice];
+        args.extend(numbers.iter().map(String::as_str));
+        args.extend([power(change.has_power), change.needs.word()]);
+        args.extend(fields.iter().flat_map(|(name, value)| [&**name, &**value]));
+        let reply: Vec<String> = self.link.call_kept("rollcall_change_v4", &keys, &args).await?;
+        read_changed(&reply)
+    }
+
+    pub(super) async fn about(&self, room: &str) -> Result<(About, usize), LogError> {
+        let keys = [room_key(room, "about"), room_key(room, "held")];
+        let (present, fields): (usize, Vec<(String, String)>) =
+            self.link.call("rollcall_read_state_v4", &keys, &[]).await?;
+        Ok((About::new(fields), present))
+    }
+
+    /// Of each partition its `count` rooms that were spoken in last, with when, Unix ms.
+    pub(super) async fn rooms(&self, count: usize) -> Result<Vec<(String, u64)>, LogError> {
+        let mut all = Vec::new();
+        for partition in 0..PARTITIONS {
+            let keys = [rooms_of(partition)];
+            let rooms: Vec<(String, f64)> =
+                self.link.call("rollcall_read_rooms_v4", &keys, &[&count.to_string()]).await?;
+            all.extend(rooms.into_iter().map(|(room, at)| (room, at as u64)));
+        }
+        Ok(all)
     }
 
     pub(super) async fn last(&self, room: &str) -> Result<EntryId, LogError> {
         let keys = [room_key(room, "log")];
-        let last: String = self.link.call("rollcall_last_v3", &keys, &[]).await?;
+        let last: String = self.link.call("rollcall_last_v4", &keys, &[]).await?;
         read_id(&last)
     }
 
@@ -108,7 +151,7 @@ impl RedisLog {
         limit: usize,
     ) -> Result<Page, LogError> {
         let args = [after.to_string(), limit.to_string()];
-        let (last, entries) = self.read("rollcall_read_after_v3", room, &args).await?;
+        let (last, entries) = self.read("rollcall_read_after_v4", room, &args).await?;
         let entries = entries.ids.iter().filter_map(|entry| {
             // Redis gives out no ID that is none.
             Some((entry.id.parse().ok()?, read_entry(room, entry)))
@@ -124,7 +167,38 @@ impl RedisLog {
     ) -> Result<Page, LogError> {
         let before = before.map_or_else(|| "+".to_owned(), |id| id.to_string());
         let args = [before, limit.to_string()];
-        let (last, entries) = self.read("rollcall_read_before_v3", room, &args).await?;
+        self.read_back("rollcall_read_before_v4", room, &args).await
+    }
+
+    pub(super) async fn history(
+        &self,
+        room: &str,
+        before: Option<EntryId>,
+        limit: usize,
+    ) -> Result<Page, LogError> {
+        let before = before.map_or_else(|| "+".to_owned(), |id| id.to_string());
+        let args = [before, limit.to_string(), "1".to_owned()];
+        self.read_back("rollcall_read_before_v4", room, &args).await
+    }
+
+    pub(super) async fn read_around(
+        &self,
+        room: &str,
+        id: EntryId,
+        limit: usize,
+    ) -> Result<Page, LogError> {
+        let args = [id.to_string(), limit.to_string()];
+        self.read_back("rollcall_read_around_v4", room, &args).await
+    }
+
+    /// Entries that come newest first.
+    async fn read_back(
+        &self,
+        function: &'static str,
+        room: &str,
+        args: &[String],
+    ) -> Result<Page, LogError> {
+        let (last, entries) = self.read(function, room, args).await?;
         let entries = entries.ids.iter().rev().filter_map(|entry| read_entry(room, entry));
         Ok(Page { entries: entries.collect(), last, unread: None })
     }
@@ -133,11 +207,12 @@ impl RedisLog {
         &self,
         function: &'static str,
         room: &str,
-        [from, limit]: &[String; 2],
+        args: &[String],
     ) -> Result<(EntryId, StreamRangeReply), LogError> {
-        let keys = [room_key(room, "log")];
+        let keys = [room_key(room, "log"), room_key(room, "changed")];
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
         let (last, entries): (String, StreamRangeReply) =
-            self.link.call(function, &keys, &[from.as_str(), limit.as_str()]).await?;
+            self.link.call(function, &keys, &args).await?;
         Ok((read_id(&last)?, entries))
     }
 
@@ -153,7 +228,7 @@ impl RedisLog {
     async fn tell(&self, room: &str, fields: &[&str]) {
         let (nonce, entries) = (nonce(), self.bounds.feed_entries.to_string());
         let args = [&[&*nonce, &*entries], fields].concat();
-        let _ = self.link.call::<()>("rollcall_tell_v3", &[feed_key(room)], &args).await;
+        let _ = self.link.call::<()>("rollcall_tell_v4", &[feed_key(room)], &args).await;
     }
 
     pub(super) async fn follow(&self, events: mpsc::Sender<FeedEvent>) {
@@ -175,6 +250,30 @@ impl RedisLog {
     pub(super) async fn keep(&self) {
         Janitor::new(self.link.clone(), self.bounds.clone(), self.watched.clone()).run().await;
     }
+}
+
+/// The keys of `append` and `change`.
+fn keys_of(room: &str, sender: &str) -> [String; 7] {
+    [
+        room_key(room, "log"),
+        room_key(room, &format!("sent:{sender}")),
+        room_key(room, "senders"),
+        feed_key(room),
+        room_key(room, "about"),
+        room_key(room, "changed"),
+        rooms_key(room),
+    ]
+}
+
+/// What the functions take for one who moderates everywhere.
+fn power(has_power: bool) -> &'static str {
+    if has_power { "1" } else { "" }
+}
+
+/// A value as the wire has it, where that is a word; '' for none.
+fn word(value: Option<impl serde::Serialize>) -> String {
+    let word = value.and_then(|value| serde_json::to_value(value).ok());
+    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// A random number below 2^52, for an ID.
@@ -203,6 +302,38 @@ fn read_appended(reply: &[String]) -> Result<Appended, LogError> {
         ["number_taken", n] => Ok(Appended::NumberTaken { expected: number(n)? }),
         ["no_new_rooms"] => Err(LogError::Refused(Refusal::NewRoom)),
         ["too_many_senders"] => Err(LogError::Refused(Refusal::Senders)),
+        [why, ref rest @ ..] => {
+            let forbidden = read_forbidden(why, rest).ok_or_else(unknown)?;
+            Err(LogError::Refused(Refusal::Forbidden(forbidden)))
+        }
+        _ => Err(unknown()),
+    }
+}
+
+fn read_forbidden(why: &str, rest: &[&str]) -> Option<Forbidden> {
+    Some(match why {
+        "archived" => Forbidden::Archived,
+        "frozen" => Forbidden::Frozen,
+        "muted" => Forbidden::Muted,
+        "banned" => Forbidden::Banned,
+        "private" => Forbidden::Private,
+        "slow" => Forbidden::Slow(rest.first()?.parse().ok()?),
+        "no_message" => Forbidden::NoMessage,
+        "not_yours" => Forbidden::NotYours,
+        _ => return None,
+    })
+}
+
+fn read_changed(reply: &[String]) -> Result<Changed, LogError> {
+    let unknown = || LogError::Unknown(format!("change answered {reply:?}"));
+    let parts: Vec<&str> = reply.iter().map(String::as_str).collect();
+    match parts[..] {
+        ["changed", id] => Ok(Changed::Yes(id.parse().map_err(|_| unknown())?)),
+        ["same"] => Ok(Changed::Same),
+        ["forbidden"] => Ok(Changed::Forbidden),
+        ["exists"] => Ok(Changed::Exists),
+        ["full"] => Ok(Changed::Full),
+        ["no_new_rooms"] => Err(LogError::Refused(Refusal::NewRoom)),
         _ => Err(unknown()),
     }
 }

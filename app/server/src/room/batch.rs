@@ -15,6 +15,8 @@ pub struct Batch {
     pub messages: Bytes,
     /// Presence and typing frames.
     pub signals: Bytes,
+    /// Whether the room's state is another: each listener is to be told what that means for it.
+    pub has_state: bool,
     /// Whether `signals` has presence in it, which a listener cannot do without.
     pub has_presence: bool,
 }

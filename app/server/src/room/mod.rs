@@ -28,7 +28,7 @@ use self::{
     ring::Ring,
     roster::{Ask, RosterLimits, Settled, Signals},
 };
-use crate::{budget::Budget, presence::Snapshot, wire};
+use crate::{budget::Budget, log::About, presence::Snapshot, wire};
 
 /// Bounds of one room.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,10 @@ struct State<L> {
     /// The last entry handed to the listeners.
     handed: EntryId,
     roster: Roster,
+    /// What is true of the room beside what was said there.
+    about: Arc<About>,
+    /// And the listeners do not know it yet.
+    about_is_new: bool,
     /// When the roster has more to tell, though nothing happens until then.
     tell_at: Option<Instant>,
     /// And what each was told already with the list of members.
@@ -109,6 +113,8 @@ impl<L> Room<L> {
             head: EntryId::ZERO,
             handed: EntryId::ZERO,
             roster: Roster::new(&name, roster_limits, wire::text_frame),
+            about: Arc::default(),
+            about_is_new: false,
             tell_at: None,
             listeners: HashMap::new(),
             owed: VecDeque::new(),
@@ -235,6 +241,22 @@ impl<L> Room<L> {
         }
     }
 
+    /// What is true of the room beside what was said there, as far as known here.
+    #[must_use]
+    pub fn about(&self) -> Arc<About> {
+        self.state().about.clone()
+    }
+
+    /// That is so now.
+    pub fn set_about(&self, about: About) {
+        let mut state = self.state();
+        if *state.about != about {
+            state.about = Arc::new(about);
+            state.about_is_new = true;
+            self.wake.notify_one();
+        }
+    }
+
     /// The feeds have lost something: the next snapshot is newer than what they told before, whatever its ID.
     pub fn forget_presence(&self) {
         self.state().roster.forget_order();
@@ -263,6 +285,12 @@ impl<L> Room<L> {
     #[must_use]
     pub fn list(&self) -> Bytes {
         self.state().roster.list()
+    }
+
+    /// How many people are here.
+    #[must_use]
+    pub fn present(&self) -> usize {
+        self.state().roster.present()
     }
 
     /// How long nobody has listened.
@@ -306,7 +334,8 @@ impl<L> Room<L> {
         let signals = state.roster.take_signals(Instant::now(), listeners);
         state.tell_at = signals.again_at;
         let is_rewound = state.handed_epoch != state.epoch;
-        if frames.is_empty() && signals.frames.is_empty() && !is_rewound {
+        let has_state = std::mem::take(&mut state.about_is_new);
+        if frames.is_empty() && signals.frames.is_empty() && !is_rewound && !has_state {
             return None;
         }
         state.handed_epoch = state.epoch;
@@ -315,6 +344,7 @@ impl<L> Room<L> {
             epoch: state.epoch,
             frames,
             messages: bytes.freeze(),
+            has_state,
             has_presence: signals.has_presence,
             signals: signals.frames.clone(),
         };

@@ -329,6 +329,12 @@ impl Roster {
         frame
     }
 
+    /// How many are here.
+    #[must_use]
+    pub fn present(&self) -> usize {
+        self.members.len()
+    }
+
     /// How many are here, and who, as far as they are named: `me` is, and counts, even if its coming is not heard of yet.
     #[must_use]
     pub fn listed(&self, me: Option<&Member>) -> (usize, Vec<Member>) {

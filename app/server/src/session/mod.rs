@@ -14,8 +14,8 @@ use std::{
 };
 
 use rollcall_protocol::{
-    ClientFrame, CloseCode, ErrorCode, Limits, Member, RejectCode, RoomCursor, ServerFrame,
-    VERSION, Why,
+    ClientFrame, CloseCode, ErrorCode, Extra, Kind, Limits, Member, RejectCode, RoomCursor,
+    ServerFrame, VERSION, Why,
 };
 use sha2::{Digest, Sha256};
 
@@ -25,7 +25,7 @@ use self::{
     reply::{error, shortened},
 };
 use crate::{
-    log::{Appended, LogError, NewEntry},
+    log::{Appended, Forbidden, LogError, NewEntry, Refusal},
     mutants::{self, Mutant},
     rates::Ask,
 };
@@ -132,6 +132,12 @@ impl Session {
         self.moves
     }
 
+    /// Whether they moderate everywhere.
+    #[must_use]
+    pub fn has_power(&self) -> bool {
+        false
+    }
+
     /// How many sends wait for their answer.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -149,7 +155,7 @@ impl Session {
             ClientFrame::Unknown => {
                 self.bad_frame(ErrorCode::UnknownType, "this server does not know that type".into())
             }
-            ClientFrame::Hello { v, client, name, why, rooms, moves } => {
+            ClientFrame::Hello { v, client, name, why, rooms, moves, token: _ } => {
                 self.moves |= moves && self.me.is_none();
                 self.hello(v, &client, name, why, rooms)
             }
@@ -162,7 +168,16 @@ impl Session {
             ClientFrame::Send { n, .. } if !is_number(n) => {
                 self.bad_frame(ErrorCode::BadFrame, "n is from 1 to 2^53 - 1".into())
             }
-            ClientFrame::Send { room, n, text } => self.send(room, n, text),
+            ClientFrame::Send { room, n, text, edit, remove } => {
+                let (kind, of) = match (edit, remove) {
+                    (_, Some(of)) => (Some(Kind::Remove), Some(of)),
+                    (Some(of), None) => (Some(Kind::Edit), Some(of)),
+                    (None, None) => (None, None),
+                };
+                self.send(room, n, text, Extra { kind, of, ..Extra::default() })
+            }
+            // What somebody has read is kept with their account.
+            ClientFrame::Read { .. } => Vec::new(),
             ClientFrame::Typing { room } => match self.rooms.contains(&room) {
                 true => vec![Effect::Typing(room)],
                 false => Vec::new(),
@@ -197,8 +212,8 @@ impl Session {
             }
             Err(error) => {
                 self.wait_for(&room, Due::refused(n));
-                let retry = matches!(error, LogError::Refused(_)).then_some(RETRY);
-                reject(room, n, RejectCode::Unavailable, error.told().to_owned(), retry)
+                let (code, retry) = refused_as(error);
+                reject(room, n, code, error.told().to_owned(), retry)
             }
         };
         let mut effects = vec![Effect::Reply(reply)];
@@ -266,6 +281,10 @@ impl Session {
             release: self.greeting.release.clone(),
             heartbeat_ms: self.greeting.heartbeat.as_millis() as u64,
             limits: self.limits.clone(),
+            name: None,
+            sender: None,
+            account: None,
+            features: Vec::new(),
         });
         self.me = Some(me);
         let mut effects = vec![Effect::Greet(why), welcome];
@@ -316,7 +335,7 @@ impl Session {
         (self.throttle)(Ask::Rooms { member, count }).err().map(Effect::Pause)
     }
 
-    fn send(&mut self, room: String, n: u64, text: String) -> Vec<Effect> {
+    fn send(&mut self, room: String, n: u64, text: String, extra: Extra) -> Vec<Effect> {
         let Some(me) = self.me.clone().filter(|_| self.rooms.contains(&room)) else {
             let detail = "join the room first".to_owned();
             let room = shortened(&room);
@@ -327,13 +346,22 @@ impl Session {
             return vec![Effect::Reply(self.told_barred(room, n, barred))];
         }
         self.due.remove(&room);
-        if let Err((code, detail, retry)) = self.check_send(&room, &me.member, &text) {
+        if let Err((code, detail, retry)) = self.check_send(&room, &me.member, &text, extra.kind) {
             let too_fast = code == RejectCode::RateLimited;
             let due = if too_fast { Due::too_fast(n) } else { Due::refused(n) };
             self.wait_for(&room, due);
             return vec![Effect::Reply(reject(room, n, code, detail, retry))];
         }
-        let entry = NewEntry { room, member: me.member, name: me.name, n, text, is_in_room: true };
+        let entry = NewEntry {
+            room,
+            member: me.member,
+            name: me.name,
+            n,
+            text,
+            extra,
+            has_power: false,
+            is_in_room: true,
+        };
         self.sends.push_back(entry.clone());
         match self.sends.len() {
             1 => vec![Effect::Append(entry)],
@@ -346,9 +374,14 @@ impl Session {
         room: &str,
         member: &str,
         text: &str,
+        kind: Option<Kind>,
     ) -> Result<(), (RejectCode, String, Option<Duration>)> {
-        check_text(text, self.limits.text_bytes)
-            .map_err(|detail| (RejectCode::BadText, detail, None))?;
+        let checked = match kind {
+            Some(Kind::Remove) if text.is_empty() => Ok(()),
+            Some(Kind::Remove) => Err("a removal has no text".to_owned()),
+            _ => check_text(text, self.limits.text_bytes),
+        };
+        checked.map_err(|detail| (RejectCode::BadText, detail, None))?;
         if self.sends.len() >= self.limits.pending {
             let detail = "too many sends wait for their ack".to_owned();
             return Err((RejectCode::Busy, detail, Some(RETRY)));
@@ -359,6 +392,22 @@ impl Session {
         };
         (self.throttle)(Ask::Send { room, member })
             .map_err(|wait| (code, "too fast".to_owned(), Some(wait)))
+    }
+}
+
+/// The code of an append that the log refused, and when to try again, if that can help.
+#[must_use]
+pub fn refused_as(error: &LogError) -> (RejectCode, Option<Duration>) {
+    let LogError::Refused(refusal) = error else { return (RejectCode::Unavailable, None) };
+    let Refusal::Forbidden(why) = refusal else { return (RejectCode::Unavailable, Some(RETRY)) };
+    match why {
+        Forbidden::Archived | Forbidden::Frozen => (RejectCode::ReadOnly, None),
+        Forbidden::Muted => (RejectCode::Muted, None),
+        Forbidden::Banned | Forbidden::Kicked => (RejectCode::Banned, None),
+        Forbidden::Private => (RejectCode::Private, None),
+        Forbidden::Slow(ms) => (RejectCode::SlowMode, Some(Duration::from_millis(*ms))),
+        Forbidden::NoMessage => (RejectCode::NoMessage, None),
+        Forbidden::NotYours => (RejectCode::NotYours, None),
     }
 }
 

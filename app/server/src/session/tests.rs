@@ -25,6 +25,7 @@ fn hello(rooms: &[&str]) -> ClientFrame {
         why: Why::Fresh,
         rooms: rooms.iter().map(|room| cursor(room)).collect(),
         moves: false,
+        token: None,
     }
 }
 
@@ -35,7 +36,7 @@ fn greeted() -> Session {
 }
 
 fn send(n: u64) -> ClientFrame {
-    ClientFrame::Send { room: "vault".into(), n, text: format!("message {n}") }
+    ClientFrame::send("vault", n, format!("message {n}"))
 }
 
 fn error_code(effects: &[Effect]) -> Option<ErrorCode> {
@@ -164,9 +165,9 @@ fn sends_are_bounded_checked_and_throttled() {
         session.frame(send(n));
     }
     assert_eq!(reject_code(&session.frame(send(4))), Some(RejectCode::Busy));
-    let elsewhere = ClientFrame::Send { room: "lobby".into(), n: 1, text: "x".into() };
+    let elsewhere = ClientFrame::send("lobby", 1, "x");
     assert_eq!(reject_code(&greeted().frame(elsewhere)), Some(RejectCode::NotJoined));
-    let empty = ClientFrame::Send { room: "vault".into(), n: 1, text: " ".into() };
+    let empty = ClientFrame::send("vault", 1, " ");
     assert_eq!(reject_code(&greeted().frame(empty)), Some(RejectCode::BadText));
     let mut slow = greeted();
     slow.throttle = Box::new(|_| Err(Duration::from_millis(70)));
@@ -327,7 +328,7 @@ fn s30_a_number_of_another_text_is_refused_and_nothing_overtakes_that_text() {
     );
     // What was on its way, too, while the client knew nothing of it.
     assert_eq!(reject_code(&session.frame(send(8))), Some(RejectCode::OutOfOrder));
-    let renumbered = ClientFrame::Send { room: "vault".into(), n: 6, text: "message 5".into() };
+    let renumbered = ClientFrame::send("vault", 6, "message 5");
     assert!(matches!(&session.frame(renumbered)[..], [Effect::Append(entry)] if entry.n == 6));
 }
 
@@ -336,7 +337,7 @@ fn s30_the_text_with_its_new_number_passes_at_once_and_another_at_its_second_try
     let mut session = greeted();
     session.frame(send(5));
     assert_eq!(taken_by_another(&mut session, 6), [(RejectCode::NumberTaken, 5, Some(6))]);
-    let renumbered = ClientFrame::Send { room: "vault".into(), n: 6, text: "message 5".into() };
+    let renumbered = ClientFrame::send("vault", 6, "message 5");
     assert!(matches!(&session.frame(renumbered)[..], [Effect::Append(_)]));
     session.appended(&Ok(Appended::NumberTaken { expected: 7 }));
     // One that dropped its text instead.

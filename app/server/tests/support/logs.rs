@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Parser;
-use rollcall_protocol::EntryId;
+use rollcall_protocol::{EntryId, Extra};
 use rollcall_server::{
     config::{Config, LogBounds, RedisSettings},
     log::{Appended, FeedEvent, Link, Log, LogError, MemoryLog, NewEntry, RedisLog, Refusal},
@@ -34,7 +34,8 @@ pub fn memory_log(bounds: LogBounds) -> Log {
 pub fn entry(room: &str, member: &str, n: u64) -> NewEntry {
     let (room, member) = (room.to_owned(), member.to_owned());
     let (name, text) = (member.clone(), format!("{member} says {n}"));
-    NewEntry { room, member, name, n, text, is_in_room: true }
+    let extra = Extra::default();
+    NewEntry { room, member, name, n, text, extra, has_power: false, is_in_room: true }
 }
 
 /// One with a text of so many bytes.

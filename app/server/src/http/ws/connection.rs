@@ -162,9 +162,7 @@ impl Connection {
             if !goes_on {
                 break;
             }
-            if let Some(me) = self.session.me() {
-                self.visits.catch_up(me, |room| self.session.is_in(room));
-            }
+            self.catch_up();
             self.begin_close(&mut socket).await;
         }
         self.end();
@@ -313,17 +311,31 @@ impl Connection {
     }
 
     fn visit_done(&mut self, done: visits::Done) -> bool {
-        if let Err(NotEntered { room, error }) = self.visits.done(done) {
-            if let JoinError::Log(error) = &error {
-                error.note("a join");
-            }
-            self.session.not_entered(&room);
-            let (code, detail) = (error.code(), error.to_string());
-            self.voice.reply(&ServerFrame::Error { code, detail, room: Some(room) });
+        if let Err(not_entered) = self.visits.done(done) {
+            self.not_in(not_entered);
+        }
+        true
+    }
+
+    fn catch_up(&mut self) {
+        let Some(me) = self.session.me() else { return };
+        let has_power = self.session.has_power();
+        let barred = self.visits.catch_up(me, has_power, |room| self.session.is_in(room));
+        barred.into_iter().for_each(|barred| self.not_in(barred));
+    }
+
+    /// Tells that a room could not be entered, or has to be left.
+    fn not_in(&mut self, NotEntered { room, error }: NotEntered) {
+        if let JoinError::Log(error) = &error {
+            error.note("a join");
+        }
+        self.session.not_entered(&room);
+        let (code, detail) = (error.code(), error.to_string());
+        self.voice.reply(&ServerFrame::Error { code, detail, room: Some(room) });
+        if error.may_pass() {
             // Its cursors are safe with the client: let it come back, perhaps elsewhere.
             self.close = Some((CloseCode::TryAgainLater, "not every room could be entered"));
         }
-        true
     }
 
     fn end(mut self) {

@@ -17,6 +17,7 @@ use crate::{
     app::App,
     delivery::{Effect, Entry, Listener, Outcome, Visit},
     error::JoinError,
+    log::{About, Forbidden, unix_ms},
     presence::Seat,
     room::Room,
 };
@@ -58,6 +59,18 @@ pub(super) struct NotEntered {
     pub error: JoinError,
 }
 
+impl NotEntered {
+    fn barred(room: &str, why: Forbidden) -> Self {
+        Self { room: room.to_owned(), error: JoinError::Barred(why) }
+    }
+}
+
+/// What is true of a room now, and for this member.
+fn state_frame(room: &str, about: &About, me: &Member, has_power: bool) -> ServerFrame {
+    let you = about.standing(&me.member, has_power, unix_ms());
+    ServerFrame::Room { room: room.to_owned(), state: about.state(), you }
+}
+
 impl Visits {
     pub fn new(app: App, voice: Voice, connection: u64) -> Self {
         Self {
@@ -93,7 +106,7 @@ impl Visits {
         self.to_enter.push_back(cursor);
     }
 
-    fn enter_waiting(&mut self, me: &Member) {
+    fn enter_waiting(&mut self, me: &Member, has_power: bool) {
         while self.entering < ENTER_AT_ONCE {
             let next = self.to_enter.iter().position(|cursor| !self.busy.contains(&cursor.room));
             let Some(cursor) = next.and_then(|index| self.to_enter.remove(index)) else { return };
@@ -102,7 +115,7 @@ impl Visits {
             let rooms = self.app.rooms.clone();
             let me = me.clone();
             self.under_way.push(Box::pin(async move {
-                let entered = rooms.join(&cursor.room, Some(&me), cursor.after).await;
+                let entered = rooms.join(&cursor.room, Some(&me), has_power, cursor.after).await;
                 Done::Entered(cursor, entered)
             }));
         }
@@ -160,17 +173,21 @@ impl Visits {
         Ok(())
     }
 
-    fn entered(&mut self, Entry { room, seat, start }: Entry, me: &Member) {
+    fn entered(&mut self, Entry { room, seat, start }: Entry, me: &Member, has_power: bool) {
         let name = room.name.clone();
         self.seats.extend(seat.map(|seat| (name.clone(), seat)));
         let sink = self.voice.outlet.clone();
         let (visit, told) = Visit::begin(room, start, self.connection, Some(me), sink);
         told.iter().for_each(|frame| self.voice.reply(frame));
+        let about = visit.room().about();
+        if has_power || !about.is_empty() {
+            self.voice.reply(&state_frame(&name, &about, me, has_power));
+        }
         self.in_rooms.insert(name, visit);
     }
 
     /// Enters rooms that were looked up, while there is room for what they have to tell.
-    fn enter_arrived(&mut self, me: &Member, is_wanted: impl Fn(&str) -> bool) {
+    fn enter_arrived(&mut self, me: &Member, has_power: bool, is_wanted: impl Fn(&str) -> bool) {
         while self.voice.outlet.has_room() {
             let Some(entry) = self.arrived.pop_front() else { return };
             let room = entry.room.name.clone();
@@ -180,7 +197,7 @@ impl Visits {
             if self.to_enter.iter().any(|waiting| waiting.room == room) {
                 continue;
             }
-            self.entered(entry, me);
+            self.entered(entry, me, has_power);
             if !is_wanted(&room) {
                 // The client left while it was entering.
                 self.exit(&room);
@@ -190,16 +207,32 @@ impl Visits {
 
     /// Takes every room as far as it goes while the way out takes more. The next flush leads back here. `is_wanted` says
     /// whether the client still means to be in a room.
-    pub fn catch_up(&mut self, me: &Member, is_wanted: impl Fn(&str) -> bool) {
-        self.enter_arrived(me, is_wanted);
-        self.enter_waiting(me);
+    ///
+    /// Returns the rooms that the client has to leave, since their state says so now.
+    pub fn catch_up(
+        &mut self,
+        me: &Member,
+        has_power: bool,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Vec<NotEntered> {
+        self.enter_arrived(me, has_power, is_wanted);
+        self.enter_waiting(me, has_power);
         let outlet = &self.voice.outlet;
-        let mut pages = Vec::new();
+        let (mut pages, mut barred) = (Vec::new(), Vec::new());
         for visit in self.in_rooms.values() {
             if !outlet.has_room() {
                 break;
             }
-            let write = |effect: Effect| self.write(visit, &effect);
+            let write = |effect: Effect| match effect {
+                Effect::State => {
+                    let (room, about) = (&visit.room().name, visit.room().about());
+                    match about.bars(&me.member, has_power, unix_ms()) {
+                        Some(why) => barred.push(NotEntered::barred(room, why)),
+                        None => self.voice.tell(&state_frame(room, &about, me, has_power)),
+                    }
+                }
+                effect => self.write(visit, &effect),
+            };
             if let Some(cursor) = visit.advance(|| outlet.has_room(), write) {
                 pages.push((visit.room().clone(), cursor));
             }
@@ -207,6 +240,8 @@ impl Visits {
         for (room, cursor) in pages {
             self.read_page(room, cursor);
         }
+        barred.iter().for_each(|barred| self.exit(&barred.room));
+        barred
     }
 
     fn write(&self, visit: &Visit, effect: &Effect) {
@@ -215,6 +250,8 @@ impl Visits {
                 frames.iter().for_each(|frame| self.voice.outlet.put_frame(&frame.wire));
             }
             Effect::Members => self.voice.outlet.put_frame(&visit.members()),
+            // Told where it is known who the client is.
+            Effect::State => {}
             told => visit.told(told).iter().for_each(|frame: &ServerFrame| self.voice.tell(frame)),
         }
     }

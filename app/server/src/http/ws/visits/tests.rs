@@ -14,9 +14,11 @@ use crate::{
     budget::Budget,
     config::Config,
     delivery::{Parts, Rooms},
+    directory::Directory,
     health::Health,
     http::ws::{outlet::Outlet, voice::Voice},
     log::{Log, MemoryLog},
+    memberships::{Memberships, MemoryMemberships},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, Seat, Store},
     supervise::Supervisor,
@@ -41,10 +43,12 @@ fn app() -> App {
         rings: Budget::new(config.limits.rings_bytes),
         metrics: metrics.clone(),
         health: health.clone(),
+        directory: Directory::new(config.limits.listed_rooms),
         supervisor,
     };
     let rooms = Rooms::new(&config.limits, parts);
-    App::new(config, rooms, health, metrics, tasks)
+    let memberships = Memberships::Memory(MemoryMemberships::default());
+    App::new(config, rooms, memberships, health, metrics, tasks)
 }
 
 fn member(number: usize) -> Member {
@@ -97,7 +101,7 @@ async fn s11_rooms_are_entered_as_the_way_out_takes_them() {
     let (mut read, mut most_waited, mut rooms_waited) = (Vec::new(), 0.0_f64, 0);
     let is_live = |read: &[u8]| String::from_utf8_lossy(read).matches(r#""type":"live""#).count();
     while is_live(&read) < ROOMS {
-        visits.catch_up(&me, |_| true);
+        visits.catch_up(&me, false, |_| true);
         assert!(!outlet.is_closed(), "more waits than replies may add, after {}", read.len());
         most_waited = most_waited.max(waiting());
         rooms_waited = rooms_waited.max(visits.arrived.len());

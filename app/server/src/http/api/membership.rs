@@ -1,0 +1,235 @@
+//! Coming into rooms and leaving them, invitations, rooms of two, and how far somebody has read.
+
+use axum::{extract::State, http::StatusCode};
+use rand::RngCore as _;
+use rollcall_protocol::{Access, EntryId, Member};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::{
+    auth::Signed,
+    changes::changed,
+    envelope::{Created, Data, Envelope, Failure, Refused},
+    extract::{Body, RoomParam, RoomPath},
+    rooms::{RoomInfo, look},
+};
+use crate::{app::App, error::JoinError, log::unix_ms};
+
+/// How a room is entered.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct Entrance {
+    /// The token of a private room's invitation.
+    invite: Option<String>,
+}
+
+/// An invitation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Invitation {
+    /// The token: whoever has it may enter. It is told once, and kept nowhere.
+    invite: String,
+    /// Where the page takes it, below this server's own address.
+    url: String,
+}
+
+/// With whom somebody wants to talk.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Partner {
+    /// Their public ID.
+    #[schema(pattern = "^[0-9a-f]{16}$")]
+    member: String,
+    /// What they are called.
+    #[schema(min_length = 1, max_length = 32)]
+    name: String,
+}
+
+/// How far somebody has read.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct ReadUpTo {
+    /// The last message that they read.
+    id: EntryId,
+}
+
+/// Comes into a room: it is among the account's rooms from then on.
+#[utoipa::path(
+    put,
+    path = "/api/v1/rooms/{room}/membership",
+    tag = "rooms",
+    params(RoomParam),
+    request_body = Entrance,
+    responses((status = 200, description = "The room.", body = Envelope<RoomInfo>), Refused)
+)]
+pub async fn enter(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    RoomPath(room): RoomPath,
+    Body(entrance): Body<Entrance>,
+) -> Result<Data<RoomInfo>, Failure> {
+    let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
+    let me = &actor.member.member;
+    if let Some(invite) = &entrance.invite
+        && about.bars(me, actor.has_power, unix_ms()).is_some()
+    {
+        let is_right = about.access() == Access::Private && about.invite() == Some(&hash(invite));
+        if !is_right {
+            let detail = "this invitation is void";
+            return Err(Failure::new(StatusCode::FORBIDDEN, "bad_invite", detail));
+        }
+        changed(&app, actor.come_in(&room)).await?;
+    }
+    let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
+    if let Some(why) = about.bars(me, actor.has_power, unix_ms()) {
+        return Err(JoinError::Barred(why).into());
+    }
+    let last = app.rooms.log().last(&room).await.map_err(JoinError::from)?;
+    if !app.memberships.enter(me, &room, last).await.map_err(JoinError::from)? {
+        let detail = "you are in as many rooms as one can be";
+        return Err(Failure::new(StatusCode::CONFLICT, "too_many_rooms", detail));
+    }
+    Ok(Data(look_anew(&app, room, &actor).await?))
+}
+
+async fn look_anew(
+    app: &App,
+    room: String,
+    actor: &crate::moderation::Actor,
+) -> Result<RoomInfo, Failure> {
+    // What is open here hears of a change a moment later: then it is looked at once more.
+    match look(app, room.clone(), Some(actor)).await {
+        Err(_) => {
+            app.rooms.refresh(&room).await.map_err(JoinError::from)?;
+            look(app, room, Some(actor)).await
+        }
+        info => info,
+    }
+}
+
+/// Leaves a room for good.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/rooms/{room}/membership",
+    tag = "rooms",
+    params(RoomParam),
+    responses((status = 204, description = "Left."), Refused)
+)]
+pub async fn leave(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    RoomPath(room): RoomPath,
+) -> Result<StatusCode, Failure> {
+    let me = &actor.member.member;
+    let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
+    if about.access() == Access::Private && about.let_in().any(|member| member == me) {
+        changed(&app, actor.go_out(&room)).await?;
+    }
+    app.memberships.leave(me, &room).await.map_err(JoinError::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a new invitation to a private room; the one before is void then.
+#[utoipa::path(
+    post,
+    path = "/api/v1/rooms/{room}/invitations",
+    tag = "rooms",
+    params(RoomParam),
+    responses((status = 201, description = "The invitation.", body = Envelope<Invitation>), Refused)
+)]
+pub async fn invite(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    RoomPath(room): RoomPath,
+) -> Result<Created<Invitation>, Failure> {
+    let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
+    if about.access() != Access::Private {
+        let detail = "this room is not private: everybody may enter, or nobody else";
+        return Err(Failure::new(StatusCode::CONFLICT, "not_private", detail));
+    }
+    let mut token = [0; 16];
+    rand::rng().fill_bytes(&mut token);
+    let invite = hex(&token);
+    changed(&app, actor.invite(&room, hash(&invite))).await?;
+    let escaped: String = url::form_urlencoded::byte_serialize(room.as_bytes()).collect();
+    let url = format!("/#{}?invite={invite}", escaped.replace('+', "%20"));
+    Ok(Created(Invitation { invite, url }))
+}
+
+/// The room of the asking account and another person: made if it is not there yet.
+#[utoipa::path(
+    post,
+    path = "/api/v1/directs",
+    tag = "rooms",
+    request_body = Partner,
+    responses((status = 200, description = "The room.", body = Envelope<RoomInfo>), Refused)
+)]
+pub async fn direct(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Body(partner): Body<Partner>,
+) -> Result<Data<RoomInfo>, Failure> {
+    let other = checked_partner(partner)?;
+    let me = &actor.member.member;
+    let room = direct_room(me, &other.member);
+    let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
+    if !about.is_made() {
+        changed(&app, actor.meet(&room, &other, unix_ms())).await?;
+    }
+    for member in [me, &other.member] {
+        let entered = app.memberships.enter(member, &room, EntryId::ZERO).await;
+        entered.map_err(JoinError::from)?;
+    }
+    Ok(Data(look_anew(&app, room, &actor).await?))
+}
+
+fn checked_partner(Partner { member, name }: Partner) -> Result<Member, Failure> {
+    let is_member = member.len() == 16 && member.bytes().all(|b| b.is_ascii_hexdigit());
+    if !is_member {
+        return Err(Failure::bad("bad_member", "a member's ID has 16 hex digits"));
+    }
+    crate::session::check_name(&name).map_err(|detail| Failure::bad("bad_name", detail))?;
+    Ok(Member { member, name })
+}
+
+/// The name of the room of two members, whoever of them asks.
+fn direct_room(one: &str, other: &str) -> String {
+    let (first, second) = if one <= other { (one, other) } else { (other, one) };
+    format!("direct-{}", &hash(&format!("direct:{first}:{second}"))[..32])
+}
+
+/// Notes how far the asking account has read; its other devices are told.
+#[utoipa::path(
+    put,
+    path = "/api/v1/rooms/{room}/read",
+    tag = "rooms",
+    params(RoomParam),
+    request_body = ReadUpTo,
+    responses((status = 204, description = "Noted, if it is further than before."), Refused)
+)]
+pub async fn read(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    RoomPath(room): RoomPath,
+    Body(read): Body<ReadUpTo>,
+) -> Result<StatusCode, Failure> {
+    app.has_read(&actor.member.member, &room, read.id).await.map_err(JoinError::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_people_have_one_room_whoever_asks() {
+        assert_eq!(direct_room("aa", "bb"), direct_room("bb", "aa"));
+        assert_ne!(direct_room("aa", "bb"), direct_room("aa", "cc"));
+        assert!(crate::session::check_room(&direct_room("aa", "bb")).is_ok());
+    }
+}

@@ -1,0 +1,224 @@
+//! What those who moderate do: people are muted, banned and asked to leave, and all are told something.
+
+use std::time::Duration;
+
+use axum::{extract::State, http::StatusCode};
+use rollcall_protocol::Member;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    auth::Signed,
+    changes::changed,
+    envelope::{Data, Envelope, Failure, Refused},
+    extract::{Body, RoomParam, RoomPath, Segments, checked_room},
+};
+use crate::{app::App, error::JoinError, log::unix_ms, session::check_text};
+
+/// The longest time that somebody can be muted or banned for; beyond that it is for ever, s.
+const LONGEST_SECONDS: u64 = 366 * 24 * 3600;
+/// Rooms that an announcement goes to.
+const MOST_ROOMS: usize = 500;
+/// Longest announcement, in bytes.
+const ANNOUNCEMENT_BYTES: usize = 1000;
+
+/// Who, and where.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only its description is used")]
+struct MemberParam {
+    /// The room's name.
+    #[param(value_type = String, min_length = 1, max_length = 64, format = "room")]
+    room: String,
+    /// The member's public ID.
+    #[param(value_type = String, pattern = "^[0-9a-f]{16}$")]
+    member: String,
+}
+
+/// For how long.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct Span {
+    /// Absent for ever.
+    #[schema(minimum = 1, maximum = 31_622_400)]
+    seconds: Option<u64>,
+}
+
+/// Who is asked to leave.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Guest {
+    /// The member's public ID.
+    #[schema(pattern = "^[0-9a-f]{16}$")]
+    member: String,
+}
+
+/// What is announced.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Announcement {
+    /// The text.
+    #[schema(min_length = 1, max_length = 1000)]
+    text: String,
+    /// The room; without it, each room that is listed.
+    #[schema(format = "room")]
+    room: Option<String>,
+}
+
+/// How far it went.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Announced {
+    /// In how many rooms it stands.
+    rooms: usize,
+}
+
+type MemberPath = Segments<(String, String)>;
+
+/// Somebody in a room, by the name that they have there.
+async fn person(app: &App, room: &str, member: &str) -> Result<Member, Failure> {
+    if member.len() != 16 || !member.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Failure::bad("bad_member", "a member's ID has 16 hex digits"));
+    }
+    let present = app.rooms.presence().snapshot(room).await.map_err(JoinError::from)?;
+    let name = present.members.get(member).cloned().unwrap_or_else(|| "somebody".to_owned());
+    Ok(Member { member: member.to_owned(), name })
+}
+
+fn span_of(span: &Span) -> Result<Option<Duration>, Failure> {
+    match span.seconds {
+        None => Ok(None),
+        Some(seconds @ 1..=LONGEST_SECONDS) => Ok(Some(Duration::from_secs(seconds))),
+        Some(_) => Err(Failure::bad("bad_body", "seconds: from 1 to a year; without it, for ever")),
+    }
+}
+
+/// Lets somebody not speak in a room.
+#[utoipa::path(
+    put,
+    path = "/api/v1/rooms/{room}/mutes/{member}",
+    tag = "moderation",
+    params(MemberParam),
+    request_body = Span,
+    responses((status = 204, description = "They are muted."), Refused)
+)]
+pub async fn mute(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Segments((room, member)): MemberPath,
+    Body(span): Body<Span>,
+) -> Result<StatusCode, Failure> {
+    checked_room(&room)?;
+    let (who, span) = (person(&app, &room, &member).await?, span_of(&span)?);
+    changed(&app, actor.mute(&room, &who, span, unix_ms())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets somebody speak again.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/rooms/{room}/mutes/{member}",
+    tag = "moderation",
+    params(MemberParam),
+    responses((status = 204, description = "They may speak."), Refused)
+)]
+pub async fn unmute(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Segments((room, member)): MemberPath,
+) -> Result<StatusCode, Failure> {
+    checked_room(&room)?;
+    let who = person(&app, &room, &member).await?;
+    changed(&app, actor.unmute(&room, &who)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Puts somebody out of a room: on every replica their connections leave it, and cannot come back.
+#[utoipa::path(
+    put,
+    path = "/api/v1/rooms/{room}/bans/{member}",
+    tag = "moderation",
+    params(MemberParam),
+    request_body = Span,
+    responses((status = 204, description = "They are banned."), Refused)
+)]
+pub async fn ban(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Segments((room, member)): MemberPath,
+    Body(span): Body<Span>,
+) -> Result<StatusCode, Failure> {
+    checked_room(&room)?;
+    let (who, span) = (person(&app, &room, &member).await?, span_of(&span)?);
+    changed(&app, actor.ban(&room, &who, span, unix_ms())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets somebody come back.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/rooms/{room}/bans/{member}",
+    tag = "moderation",
+    params(MemberParam),
+    responses((status = 204, description = "They may come back."), Refused)
+)]
+pub async fn unban(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Segments((room, member)): MemberPath,
+) -> Result<StatusCode, Failure> {
+    checked_room(&room)?;
+    let who = person(&app, &room, &member).await?;
+    changed(&app, actor.unban(&room, &who)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Asks somebody to leave: their connections leave the room, and may come back after ten seconds.
+#[utoipa::path(
+    post,
+    path = "/api/v1/rooms/{room}/kicks",
+    tag = "moderation",
+    params(RoomParam),
+    request_body = Guest,
+    responses((status = 204, description = "They have to leave."), Refused)
+)]
+pub async fn kick(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    RoomPath(room): RoomPath,
+    Body(guest): Body<Guest>,
+) -> Result<StatusCode, Failure> {
+    let who = person(&app, &room, &guest.member).await?;
+    changed(&app, actor.kick(&room, &who, unix_ms())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tells all who are in a room, or in any, something.
+#[utoipa::path(
+    post,
+    path = "/api/v1/announcements",
+    tag = "moderation",
+    request_body = Announcement,
+    responses((status = 200, description = "Where it stands.", body = Envelope<Announced>), Refused)
+)]
+pub async fn announce(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Body(Announcement { text, room }): Body<Announcement>,
+) -> Result<Data<Announced>, Failure> {
+    check_text(&text, ANNOUNCEMENT_BYTES).map_err(|detail| Failure::bad("bad_text", detail))?;
+    let rooms = match room {
+        Some(room) => {
+            checked_room(&room)?;
+            vec![room]
+        }
+        None if !actor.has_power => {
+            let detail = "only moderators speak to all rooms";
+            return Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail));
+        }
+        None => {
+            let latest = app.rooms.directory().latest(0, None, MOST_ROOMS);
+            latest.into_iter().map(|(room, _)| room).collect()
+        }
+    };
+    for room in &rooms {
+        changed(&app, actor.announce(room, &text, unix_ms())).await?;
+    }
+    Ok(Data(Announced { rooms: rooms.len() }))
+}

@@ -1,0 +1,319 @@
+//! The list of rooms, and what is true of one.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::extract::State;
+use futures_util::{StreamExt, stream};
+use rollcall_protocol::{Access, EntryId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    auth::{Maybe, Signed},
+    changes::{changed, checked_topic},
+    envelope::{Created, Data, Envelope, Failure, Refused},
+    extract::{Body, Params, RoomParam, RoomPath, checked_room},
+};
+use crate::{
+    app::App,
+    error::JoinError,
+    log::{About, LogError, unix_ms},
+    moderation::{Actor, Wishes},
+};
+
+/// A room in which somebody spoke within this time is active, ms.
+const ACTIVE_MS: u64 = 10 * 60 * 1000;
+/// Rooms of a page of the list.
+const MOST: usize = 100;
+/// Rooms that are looked up at once.
+const AT_ONCE: usize = 16;
+/// Unread messages are counted up to this.
+const MOST_UNREAD: usize = 100;
+/// Longest pause of slow mode, ms.
+const SLOWEST_MS: u64 = 60 * 60 * 1000;
+
+/// Which rooms.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RoomsQuery {
+    /// Only those in which somebody spoke within the last ten minutes.
+    #[serde(default)]
+    active: bool,
+    /// Only those that the asking account is in, with how much it has not read.
+    #[serde(default)]
+    mine: bool,
+    /// How many at most.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+    /// The last room of the page before.
+    #[param(format = "room")]
+    after: Option<String>,
+}
+
+/// A room.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RoomInfo {
+    /// Its name.
+    pub name: String,
+    /// What it is about; empty if nobody said so.
+    pub topic: String,
+    /// Who may enter.
+    pub access: Access,
+    /// Only those speak who moderate it.
+    pub frozen: bool,
+    /// Nobody speaks.
+    pub archived: bool,
+    /// So many ms between two messages of one person; 0 for no limit.
+    pub slow_ms: u64,
+    /// The member who made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// How many people are there, about.
+    pub present: usize,
+    /// When somebody spoke there last, Unix ms, to a minute; absent if that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+    /// The last message there that the asking account has read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<EntryId>,
+    /// How many came after that; 100 stands for as many or more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<usize>,
+}
+
+/// A page of the list of rooms.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoomsPage {
+    /// Those that were spoken in last come first.
+    rooms: Vec<RoomInfo>,
+    /// The `after` of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// A room that is to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewRoom {
+    /// 1 to 64 characters.
+    #[schema(format = "room")]
+    name: String,
+    /// What it is about.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    topic: String,
+    /// `open` or `private`.
+    #[serde(default)]
+    access: Access,
+}
+
+/// What is to be true of a room; what is absent stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RoomChange {
+    /// What it is about; empty to take that away.
+    #[schema(max_length = 200)]
+    topic: Option<String>,
+    /// Only those speak who moderate it.
+    frozen: Option<bool>,
+    /// Nobody speaks.
+    archived: Option<bool>,
+    /// So many ms between two messages of one person; 0 for no limit.
+    #[schema(maximum = 3_600_000)]
+    slow_ms: Option<u64>,
+}
+
+/// The rooms.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rooms",
+    tag = "rooms",
+    params(RoomsQuery),
+    responses((status = 200, description = "A page of them.", body = Envelope<RoomsPage>), Refused)
+)]
+pub async fn list(
+    State(app): State<App>,
+    Maybe(actor): Maybe,
+    Params(query): Params<RoomsQuery>,
+) -> Result<Data<RoomsPage>, Failure> {
+    let limit = query.limit.unwrap_or(50);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Failure::bad("bad_query", "limit: from 1 to 100"));
+    }
+    let since = if query.active { unix_ms().saturating_sub(ACTIVE_MS) } else { 0 };
+    let reads = match (&actor, query.mine) {
+        (Some(actor), _) => reads_of(&app, actor).await?,
+        (None, true) => return Err(Failure::unsigned()),
+        (None, false) => HashMap::new(),
+    };
+    let (names, next) = match query.mine {
+        true => (mine(&app, &reads, since), None),
+        false => {
+            let latest = app.rooms.directory().latest(since, query.after.as_deref(), limit + 1);
+            let mut names: Vec<_> = latest.into_iter().map(|(name, _)| name).collect();
+            let has_more = names.len() > limit;
+            names.truncate(limit);
+            let next = names.last().filter(|_| has_more).cloned();
+            (names, next)
+        }
+    };
+    let with_unread = query.mine;
+    let rooms = stream::iter(names)
+        .map(|name| seen(&app, name, actor.as_ref(), &reads, with_unread))
+        .buffered(AT_ONCE)
+        .filter_map(|seen| std::future::ready(seen.transpose()))
+        .collect::<Vec<_>>()
+        .await;
+    let rooms: Result<Vec<_>, LogError> = rooms.into_iter().collect();
+    let rooms = rooms.map_err(JoinError::from)?;
+    Ok(Data(RoomsPage { rooms, next }))
+}
+
+async fn reads_of(app: &App, actor: &Actor) -> Result<HashMap<String, EntryId>, Failure> {
+    let rooms = app.memberships.of(&actor.member.member).await;
+    Ok(rooms.map_err(JoinError::from)?.into_iter().collect())
+}
+
+/// The names of one's own rooms, the latest first.
+fn mine(app: &App, reads: &HashMap<String, EntryId>, since: u64) -> Vec<String> {
+    let directory = app.rooms.directory();
+    let mut rooms: Vec<_> =
+        reads.keys().map(|name| (directory.spoken_in(name).unwrap_or(0), name)).collect();
+    rooms.retain(|(at, _)| *at >= since);
+    rooms.sort_by(|a, b| b.cmp(a));
+    rooms.into_iter().map(|(_, name)| name.clone()).collect()
+}
+
+/// A room as somebody sees it; none if it is not for them to see.
+async fn seen(
+    app: &App,
+    name: String,
+    actor: Option<&Actor>,
+    reads: &HashMap<String, EntryId>,
+    with_unread: bool,
+) -> Result<Option<RoomInfo>, LogError> {
+    let (about, present) = app.rooms.look(&name).await?;
+    if bars(&about, actor) {
+        return Ok(None);
+    }
+    let read = reads.get(&name).copied();
+    let unread = match read.filter(|_| with_unread) {
+        Some(read) => {
+            Some(app.rooms.log().read_after(&name, read, MOST_UNREAD).await?.entries.len())
+        }
+        None => None,
+    };
+    Ok(Some(RoomInfo { read, unread, ..info(app, name, &about, present) }))
+}
+
+fn bars(about: &About, actor: Option<&Actor>) -> bool {
+    let (member, has_power) =
+        actor.map_or(("", false), |actor| (&*actor.member.member, actor.has_power));
+    about.bars(member, has_power, unix_ms()).is_some()
+}
+
+fn info(app: &App, name: String, about: &Arc<About>, present: usize) -> RoomInfo {
+    let state = about.state();
+    RoomInfo {
+        at: app.rooms.directory().spoken_in(&name),
+        name,
+        topic: state.topic,
+        access: state.access,
+        frozen: state.frozen,
+        archived: state.archived,
+        slow_ms: state.slow_ms,
+        owner: state.owner,
+        present,
+        read: None,
+        unread: None,
+    }
+}
+
+/// A room as it is now, for somebody who may see it.
+///
+/// # Errors
+/// 403 if it is not for them; 503 if the log does not answer.
+pub(super) async fn look(
+    app: &App,
+    name: String,
+    actor: Option<&Actor>,
+) -> Result<RoomInfo, Failure> {
+    let (about, present) = app.rooms.look(&name).await.map_err(JoinError::from)?;
+    let (member, has_power) =
+        actor.map_or(("", false), |actor| (&*actor.member.member, actor.has_power));
+    if let Some(why) = about.bars(member, has_power, unix_ms()) {
+        return Err(JoinError::Barred(why).into());
+    }
+    Ok(info(app, name, &about, present))
+}
+
+/// Makes a room, which the asking account moderates from then on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/rooms",
+    tag = "rooms",
+    request_body = NewRoom,
+    responses((status = 201, description = "The room.", body = Envelope<RoomInfo>), Refused)
+)]
+pub async fn make(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    Body(new): Body<NewRoom>,
+) -> Result<Created<RoomInfo>, Failure> {
+    checked_room(&new.name)?;
+    let topic = checked_topic(&new.topic)?;
+    if !matches!(new.access, Access::Open | Access::Private) {
+        return Err(Failure::bad("bad_body", "access: open or private"));
+    }
+    let change = actor.make(&new.name, new.access, &topic, unix_ms());
+    let id = changed(&app, change).await?;
+    let entered = app.memberships.enter(&actor.member.member, &new.name, id).await;
+    entered.map_err(JoinError::from)?;
+    // Read anew: a replica that has the room open hears of the change a moment later.
+    let about = app.rooms.log().about(&new.name).await.map_err(JoinError::from)?;
+    Ok(Created(info(&app, new.name, &Arc::new(about), 0)))
+}
+
+/// What is true of a room.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rooms/{room}",
+    tag = "rooms",
+    params(RoomParam),
+    responses((status = 200, description = "The room.", body = Envelope<RoomInfo>), Refused)
+)]
+pub async fn one(
+    State(app): State<App>,
+    Maybe(actor): Maybe,
+    RoomPath(room): RoomPath,
+) -> Result<Data<RoomInfo>, Failure> {
+    Ok(Data(look(&app, room, actor.as_ref()).await?))
+}
+
+/// Changes a room. Its people see a notice.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/rooms/{room}",
+    tag = "rooms",
+    params(RoomParam),
+    request_body = RoomChange,
+    responses((status = 200, description = "The room as it is now.", body = Envelope<RoomInfo>), Refused)
+)]
+pub async fn change(
+    State(app): State<App>,
+    Signed(actor): Signed,
+    RoomPath(room): RoomPath,
+    Body(wish): Body<RoomChange>,
+) -> Result<Data<RoomInfo>, Failure> {
+    let topic = wish.topic.map(|topic| checked_topic(&topic)).transpose()?;
+    if wish.slow_ms.is_some_and(|ms| ms > SLOWEST_MS) {
+        return Err(Failure::bad("bad_body", "slow_ms: at most an hour"));
+    }
+    let RoomChange { frozen, archived, slow_ms, .. } = wish;
+    let Some(change) = actor.wish(&room, &Wishes { topic, frozen, archived, slow_ms }) else {
+        return Err(Failure::bad("bad_body", "nothing is to be changed"));
+    };
+    changed(&app, change).await?;
+    let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
+    let (_, present) = app.rooms.look(&room).await.map_err(JoinError::from)?;
+    Ok(Data(info(&app, room, &Arc::new(about), present)))
+}

@@ -1,0 +1,142 @@
+-- What is true of a room beside what was said there, kept where its log is: so what it forbids is refused by the same call
+-- that would write it, whatever the replica knows that asks.
+--
+-- `about` is a hash: `topic`, `owner` (member), `created` (ms), `access` (`open`, `private`, `direct`), `invite` (hash of the
+-- token), `frozen` and `archived` ('1'), `slow_ms`; and of members `mute:` and `ban:` (until when, ms; 0 for ever) and `in:`
+-- (they may enter a private room). `changed` is a hash: message ID → '-' if it was removed, or the ID of its newest edit.
+
+local REMOVED = '-'
+-- One change in so many forgets those of messages that the log has no more.
+local SWEEP_EVERY = 1024
+-- Members of whom a room knows something.
+local MOST_FIELDS = 2048
+
+local function is_until(value, now)
+  local ends = tonumber(value or '')
+  return ends and (ends == 0 or ends > now)
+end
+
+-- Why a room takes nothing from somebody now; nil if it does. `new.power` is '1' for those who moderate everywhere, and
+-- 'room' for what the room itself says.
+local function refusal(about, slow, new, now)
+  if new.power == 'room' or redis.call('EXISTS', about) == 0 then return nil end
+  local me = new.member
+  local is = redis.call('HMGET', about, 'archived', 'frozen', 'slow_ms', 'access', 'owner',
+    'mute:' .. me, 'ban:' .. me, 'in:' .. me)
+  local archived, frozen, slow_ms, access, owner, mute, ban, let_in = unpack(is)
+  local has_power = new.power == '1' or owner == me
+  if archived == '1' then return {'archived'} end
+  if has_power then return nil end
+  if is_until(ban, now) then return {'banned'} end
+  if access and access ~= 'open' and not let_in then return {'private'} end
+  if frozen == '1' then return {'frozen'} end
+  if is_until(mute, now) then return {'muted'} end
+  if slow_ms and new.kind == '' then
+    local left = redis.call('PTTL', slow .. me)
+    if left > 0 then return {'slow', string.format('%.0f', left)} end
+  end
+  return nil
+end
+
+-- Notes that somebody spoke, where a room is slow.
+local function spoke(about, slow, new)
+  if new.kind ~= '' then return end
+  local slow_ms = tonumber(redis.call('HGET', about, 'slow_ms') or '')
+  if slow_ms and slow_ms > 0 then redis.call('SET', slow .. new.member, '1', 'PX', slow_ms) end
+end
+
+-- Fields and values in turn, as a table.
+local function by_field(flat)
+  local fields = {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+-- Why an edit or a removal cannot be; nil if it can.
+local function wrong_target(log, about, changed, new)
+  if new.of == '' then return nil end
+  local found = redis.call('XRANGE', log, new.of, new.of)[1]
+  local its = found and by_field(found[2])
+  if not its or its.what or redis.call('HGET', changed, new.of) == REMOVED then return {'no_message'} end
+  local may = its.member == new.member
+  if new.kind == 'remove' then
+    may = may or new.power == '1' or redis.call('HGET', about, 'owner') == new.member
+  end
+  return not may and {'not_yours'} or nil
+end
+
+local function note_change(log, changed, new, id)
+  if new.of == '' then return end
+  redis.call('HSET', changed, new.of, new.kind == 'remove' and REMOVED or id)
+  if redis.call('HLEN', changed) % SWEEP_EVERY ~= 0 then return end
+  local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  local ms = tonumber(string.match(first[1], '^%d+'))
+  for _, of in ipairs(redis.call('HKEYS', changed)) do
+    if tonumber(string.match(of, '^%d+')) < ms then redis.call('HDEL', changed, of) end
+  end
+end
+
+local function set_field(flat, name, value)
+  for i = 1, #flat, 2 do
+    if flat[i] == name then flat[i + 1] = value return end
+  end
+  table.insert(flat, name)
+  table.insert(flat, value)
+end
+
+-- Entries without the texts that were removed; with `latest` each has the text of its newest edit. Nobody is given a removed
+-- text again, neither as it was said first nor as it was edited.
+local function as_changed(log, changed, entries, latest)
+  if #entries == 0 or redis.call('EXISTS', changed) == 0 then return entries end
+  local about = {}
+  for i, entry in ipairs(entries) do
+    local its = by_field(entry[2])
+    about[i] = its.what == 'edit' and its.of or entry[1]
+  end
+  for i, what in ipairs(redis.call('HMGET', changed, unpack(about))) do
+    local fields, is_itself = entries[i][2], about[i] == entries[i][1]
+    if what == REMOVED then
+      set_field(fields, 'text', '')
+      set_field(fields, 'removed', '1')
+    elseif what and latest and is_itself then
+      local edit = redis.call('XRANGE', log, what, what)[1]
+      if edit then
+        set_field(fields, 'text', by_field(edit[2]).text)
+        set_field(fields, 'edited', what)
+      end
+    end
+  end
+  return entries
+end
+
+-- Whether somebody may change a room: 'new' needs one that nobody made yet, 'power' one who moderates it.
+local function may_change(about, new)
+  if new.needs == 'new' then return redis.call('HEXISTS', about, 'created') == 0, 'exists' end
+  if new.needs == '' or new.power == '1' or redis.call('HGET', about, 'owner') == new.member then return true end
+  return false, 'forbidden'
+end
+
+-- Sets fields that are not so yet; an empty value ends one. Whether anything changed.
+local function set_fields(about, fields)
+  local has_changed = false
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    local was = redis.call('HGET', about, name)
+    if value == '' then
+      has_changed = redis.call('HDEL', about, name) == 1 or has_changed
+    elseif was ~= value then
+      redis.call('HSET', about, name, value)
+      has_changed = true
+    end
+  end
+  return has_changed
+end
+
+-- Forgets bans and mutes that are over.
+local function sweep_about(about, now)
+  local all = redis.call('HGETALL', about)
+  for i = 1, #all, 2 do
+    local kind = string.match(all[i], '^(%a+):')
+    if (kind == 'mute' or kind == 'ban') and not is_until(all[i + 1], now) then redis.call('HDEL', about, all[i]) end
+  end
+end

@@ -1,0 +1,253 @@
+//! What is true of a room beside what was said there, and messages that are about others: the log in Redis and the log in
+//! memory do the same.
+
+mod support;
+
+use rollcall_protocol::{Access, EntryId, Extra, Kind, Mark, Member};
+use rollcall_server::{
+    log::{Appended, Change, Changed, Forbidden, Log, LogError, NewEntry, Refusal},
+    moderation::{Actor, Wishes},
+};
+use support::{
+    Redis, assert_chain,
+    logs::{bounds, entry, memory_log, redis_log, refusal, taken},
+};
+
+const ROOM: &str = "vault";
+
+fn actor(member: &str) -> Actor {
+    let member = Member { member: member.to_owned(), name: member.to_owned() };
+    Actor { member, mark: Some(Mark::Registered), has_power: false }
+}
+
+fn about(member: &str, n: u64, kind: Kind, of: EntryId, text: &str) -> NewEntry {
+    let extra = Extra { kind: Some(kind), of: Some(of), ..Extra::default() };
+    NewEntry { extra, text: text.to_owned(), ..entry(ROOM, member, n) }
+}
+
+fn edit(member: &str, n: u64, of: EntryId, text: &str) -> NewEntry {
+    about(member, n, Kind::Edit, of, text)
+}
+
+fn removal(member: &str, n: u64, of: EntryId) -> NewEntry {
+    about(member, n, Kind::Remove, of, "")
+}
+
+async fn changed(log: &Log, change: &Change) -> EntryId {
+    match log.change(change).await.expect("an answer") {
+        Changed::Yes(id) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn says(log: &Log, entry: &NewEntry) -> Result<(), Forbidden> {
+    match refusal(log.append(entry, None).await) {
+        Ok(()) => Ok(()),
+        Err(Refusal::Forbidden(why)) => Err(why),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// Runs a test against a log in memory and one in Redis.
+async fn with_both(test: impl AsyncFn(&Log)) {
+    test(&memory_log(bounds())).await;
+    let redis = Redis::start().await;
+    test(&redis_log(&redis, bounds())).await;
+}
+
+#[tokio::test]
+async fn a_frozen_room_takes_nothing_but_from_who_moderates_it() {
+    with_both(async |log| {
+        changed(log, &actor("teal").make(ROOM, Access::Open, "", 1)).await;
+        let last = entry(ROOM, "plum", 1);
+        let id = taken(log, &last).await;
+        let frozen = Wishes { frozen: Some(true), ..Wishes::default() };
+        let by_plum = actor("plum").wish(ROOM, &frozen).expect("a change");
+        assert_eq!(log.change(&by_plum).await.expect("an answer"), Changed::Forbidden);
+        let by_teal = actor("teal").wish(ROOM, &frozen).expect("a change");
+        changed(log, &by_teal).await;
+        assert_eq!(log.change(&by_teal).await.expect("an answer"), Changed::Same);
+        assert_eq!(says(log, &entry(ROOM, "plum", 2)).await, Err(Forbidden::Frozen));
+        assert_eq!(says(log, &entry(ROOM, "teal", 1)).await, Ok(()));
+        // What was taken was taken, whatever is true of the room by now.
+        let again = log.append(&last, None).await.expect("an answer");
+        assert_eq!(again, Appended::Duplicate(Some(id)));
+        let page = log.read_after(ROOM, EntryId::ZERO, 10).await.expect("a page");
+        let kinds: Vec<_> = page.entries.iter().map(|entry| entry.extra.kind).collect();
+        assert_eq!(kinds, [Some(Kind::Notice), None, Some(Kind::Notice), None]);
+        assert_chain(EntryId::ZERO, &page.entries);
+        assert!(log.about(ROOM).await.expect("a state").state().frozen);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_muted_or_banned_does_not_speak_and_others_do() {
+    with_both(async |log| {
+        let (teal, plum) = (actor("teal"), actor("plum").member);
+        changed(log, &teal.make(ROOM, Access::Open, "", 1)).await;
+        let now = u64::MAX / 2;
+        changed(log, &teal.mute(ROOM, &plum, None, now)).await;
+        assert_eq!(says(log, &entry(ROOM, "plum", 1)).await, Err(Forbidden::Muted));
+        changed(log, &teal.unmute(ROOM, &plum)).await;
+        changed(log, &teal.ban(ROOM, &plum, None, now)).await;
+        assert_eq!(says(log, &entry(ROOM, "plum", 1)).await, Err(Forbidden::Banned));
+        assert_eq!(says(log, &entry(ROOM, "lime", 1)).await, Ok(()));
+        changed(log, &teal.unban(ROOM, &plum)).await;
+        assert_eq!(says(log, &entry(ROOM, "plum", 1)).await, Ok(()));
+        assert_eq!(says(log, &entry("hall", "plum", 1)).await, Ok(()), "another room");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_slow_room_takes_one_message_of_each_in_a_while() {
+    with_both(async |log| {
+        changed(log, &actor("teal").make(ROOM, Access::Open, "", 1)).await;
+        let slow = Wishes { slow_ms: Some(60_000), ..Wishes::default() };
+        changed(log, &actor("teal").wish(ROOM, &slow).expect("a change")).await;
+        let first = taken(log, &entry(ROOM, "plum", 1)).await;
+        match says(log, &entry(ROOM, "plum", 2)).await {
+            Err(Forbidden::Slow(ms)) => assert!((1..=60_000).contains(&ms), "{ms}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(says(log, &edit("plum", 2, first, "better")).await, Ok(()), "no new message");
+        assert_eq!(says(log, &entry(ROOM, "lime", 1)).await, Ok(()));
+        assert_eq!(says(log, &entry(ROOM, "teal", 1)).await, Ok(()));
+        assert_eq!(says(log, &entry(ROOM, "teal", 2)).await, Ok(()), "who moderates it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_private_room_hears_only_those_who_were_let_in() {
+    with_both(async |log| {
+        changed(log, &actor("teal").make(ROOM, Access::Private, "plans", 1)).await;
+        assert_eq!(says(log, &entry(ROOM, "plum", 1)).await, Err(Forbidden::Private));
+        changed(log, &actor("plum").come_in(ROOM)).await;
+        assert_eq!(says(log, &entry(ROOM, "plum", 1)).await, Ok(()));
+        changed(log, &actor("plum").go_out(ROOM)).await;
+        assert_eq!(says(log, &entry(ROOM, "plum", 2)).await, Err(Forbidden::Private));
+        let made_again = actor("lime").make(ROOM, Access::Open, "", 1);
+        assert_eq!(log.change(&made_again).await.expect("an answer"), Changed::Exists);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_edit_is_of_ones_own_and_history_has_its_text() {
+    with_both(async |log| {
+        let first = taken(log, &entry(ROOM, "plum", 1)).await;
+        assert_eq!(says(log, &edit("teal", 1, first, "mine")).await, Err(Forbidden::NotYours));
+        let edited = taken(log, &edit("plum", 2, first, "better")).await;
+        let of_edit = edit("plum", 3, edited, "an edit of an edit");
+        assert_eq!(says(log, &of_edit).await, Err(Forbidden::NoMessage));
+        let nowhere = edit("plum", 3, EntryId::new(7, 7), "of nothing");
+        assert_eq!(says(log, &nowhere).await, Err(Forbidden::NoMessage));
+        let page = log.history(ROOM, None, 10).await.expect("a page");
+        let texts: Vec<_> = page.entries.iter().map(|entry| entry.text.as_str()).collect();
+        assert_eq!(texts, ["better", "better"]);
+        assert_eq!(page.entries[0].extra.edited, Some(edited));
+        // Those who follow get what was said, and then the edit.
+        let page = log.read_after(ROOM, EntryId::ZERO, 10).await.expect("a page");
+        assert_eq!(page.entries[0].text, "plum says 1");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_removed_is_given_to_nobody_again() {
+    with_both(async |log| {
+        changed(log, &actor("teal").make(ROOM, Access::Open, "", 1)).await;
+        let first = taken(log, &entry(ROOM, "plum", 1)).await;
+        taken(log, &edit("plum", 2, first, "worse")).await;
+        assert_eq!(says(log, &removal("lime", 1, first)).await, Err(Forbidden::NotYours));
+        taken(log, &removal("teal", 1, first)).await;
+        assert_eq!(says(log, &removal("plum", 3, first)).await, Err(Forbidden::NoMessage));
+        let pages = [
+            log.read_after(ROOM, EntryId::ZERO, 10).await,
+            log.read_before(ROOM, None, 10).await,
+            log.history(ROOM, None, 10).await,
+            log.read_around(ROOM, first, 10).await,
+        ];
+        for page in pages {
+            let entries = page.expect("a page").entries;
+            assert_chain(EntryId::ZERO, &entries);
+            let left: Vec<_> = entries.iter().filter(|entry| entry.member == "plum").collect();
+            assert_eq!(left.len(), 2, "{entries:?}");
+            assert!(left.iter().all(|entry| entry.text.is_empty() && entry.extra.removed));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_around_a_message_have_it_in_the_middle() {
+    with_both(async |log| {
+        let mut ids = Vec::new();
+        for n in 1..=9 {
+            ids.push(taken(log, &entry(ROOM, "plum", n)).await);
+        }
+        let page = log.read_around(ROOM, ids[4], 4).await.expect("a page");
+        assert_eq!(page.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), ids[2..6]);
+        assert_eq!(page.last, ids[8]);
+        let page = log.read_around(ROOM, ids[0], 4).await.expect("a page");
+        assert_eq!(page.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), ids[..2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn numbers_are_of_devices_and_messages_of_people() {
+    with_both(async |log| {
+        let from = |device: &str, n| {
+            let extra = Extra { sender: Some(device.to_owned()), ..Extra::default() };
+            NewEntry { extra, ..entry(ROOM, "plum", n) }
+        };
+        let first = taken(log, &from("phone", 1)).await;
+        taken(log, &from("desk", 1)).await;
+        let again = log.append(&from("phone", 1), None).await.expect("an answer");
+        assert_eq!(again, Appended::Duplicate(Some(first)));
+        // One's own from another device.
+        let mut edited = edit("plum", 2, first, "better");
+        edited.extra.sender = Some("desk".to_owned());
+        taken(log, &edited).await;
+        let page = log.read_after(ROOM, EntryId::ZERO, 10).await.expect("a page");
+        let senders: Vec<_> = page.entries.iter().map(rollcall_protocol::Message::sender).collect();
+        assert_eq!(senders, ["phone", "desk", "desk"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rooms_are_listed_with_when_they_were_spoken_in() {
+    with_both(async |log| {
+        let id = taken(log, &entry(ROOM, "plum", 1)).await;
+        taken(log, &entry("hall", "plum", 1)).await;
+        let mut rooms = log.rooms(10).await.expect("a list");
+        rooms.sort();
+        assert_eq!(rooms.iter().map(|(room, _)| &**room).collect::<Vec<_>>(), ["hall", ROOM]);
+        assert!(rooms[1].1.abs_diff(id.ms) < 1_000);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_that_is_found_in_the_log_is_its_devices() {
+    let redis = Redis::start().await;
+    let log = redis_log(&redis, bounds());
+    let from = |device: &str, n| {
+        let extra = Extra { sender: Some(device.to_owned()), ..Extra::default() };
+        NewEntry { extra, ..entry(ROOM, "plum", n) }
+    };
+    let before = taken(&log, &entry(ROOM, "teal", 1)).await;
+    let first = taken(&log, &from("phone", 1)).await;
+    taken(&log, &from("desk", 1)).await;
+    // The memory of numbers is gone; what the log took is not.
+    let keys = redis.command(&["KEYS", "*:sent:*"]).await;
+    for key in keys.split_whitespace().filter(|key| key.contains(":sent:")) {
+        redis.command(&["DEL", key]).await;
+    }
+    let again: Result<Appended, LogError> = log.append(&from("phone", 1), Some(before)).await;
+    assert_eq!(again.expect("an answer"), Appended::Duplicate(Some(first)));
+}
