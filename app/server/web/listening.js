@@ -51,7 +51,7 @@ export class Listening {
       entered: (name) => {
         const { place } = room(name);
         place.read ??= place.cursor;
-        if (place.cursor !== null) void room(name).load(place.cursor);
+        if (place.cursor !== null) void room(name).load(place.cursor).then(() => this.#findPeople());
       },
       people: (name, roster) => {
         room(name).roster = roster;
@@ -110,16 +110,17 @@ export class Listening {
     page.people.show(page.room.roster);
     find("renewed").hidden = RELEASE === "" || welcome.release === RELEASE;
     void page.mine.look();
-    if (page.isNewcomer) this.#findPeople();
     // Only once it serves: nothing is to delay that.
     navigator.serviceWorker?.register("/web/offline.js", { scope: "/" }).catch(console.warn);
   }
 
-  /** Who comes for the first time is brought to where people are, unless some are here. */
+  /** Who comes for the first time is brought to where people talk, unless they do here, or one writes already. */
   #findPeople() {
     const { page } = this;
+    const isKnown = [...page.rooms].every(({ conversation }) => conversation.element.classList.contains("loaded"));
+    if (!page.isNewcomer || !isKnown) return;
     page.isNewcomer = false;
-    const { busiest } = page.rooms;
-    if (busiest && (page.room.roster?.present ?? 0) <= 1 && (busiest.roster?.present ?? 0) > 1) page.go(busiest.name);
+    const room = page.rooms.liveliest(Date.now());
+    if (room && !page.composer.draft) page.go(room.name);
   }
 }

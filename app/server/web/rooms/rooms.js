@@ -6,6 +6,9 @@ import { browser } from "../storage.js";
 
 /** @typedef {import("../room.js").House} House */
 
+/** Silent for longer, and nobody talks there any more. */
+const LIVELY_MS = 10 * 60_000;
+
 /** All rooms that the page knows, and the one on the screen. */
 export class Rooms {
   /** @param {House} house @param {import("../shell/settings.js").Quiet} quiet */
@@ -63,9 +66,11 @@ export class Rooms {
     this.kept.forget();
   }
 
-  /** The room with the most people. */
-  get busiest() {
-    const rooms = [...this].filter(({ shut }) => !shut);
+  /** Where people talk, if they do not in the room on the screen: the one with most people of those. @param {number} now */
+  liveliest(now) {
+    const isLively = (/** @type {Room} */ { recent }) => now - (recent.last?.at ?? 0) < LIVELY_MS;
+    if (!this.current || isLively(this.current)) return undefined;
+    const rooms = [...this].filter((room) => !room.shut && isLively(room));
     return rooms.sort((a, b) => (b.roster?.present ?? 0) - (a.roster?.present ?? 0))[0];
   }
 }

@@ -28,6 +28,8 @@ export class Follower {
     this.top = 0;
     this.pill = find("news");
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    // There may be too little here to scroll.
+    scroller.addEventListener("wheel", ({ deltaY }) => deltaY < 0 && scroller.scrollTop === 0 && on.older(), { passive: true });
     // Once a frame at most, whatever arrives; and it covers the on-screen keyboard as well.
     const observer = new ResizeObserver(() => this.#settle());
     observer.observe(content);
@@ -100,8 +102,9 @@ export class Follower {
     this.following = !this.detached && (below < NEAR_PX || stayed);
     if (this.following && this.news) this.news = false;
     if (this.following) this.on.seen();
-    if (scrollTop < AHEAD_PX) this.on.older();
-    if (below < AHEAD_PX) this.on.newer();
+    // Only for who goes there: nothing is put above the rows of somebody who follows.
+    if (!this.following && scrollTop < AHEAD_PX) this.on.older();
+    if (this.detached && below < AHEAD_PX) this.on.newer();
     this.show();
   }
 }

@@ -57,13 +57,14 @@ export class Listener {
       this.failures = worked ? 0 : this.failures + 1;
       if (this.failures >= PATIENCE) return socket.end(BROKEN);
       const isIdle = socket.rooms.get(this.room) === before && house.clock.now() - began < SOON_MS;
-      await this.#pause(isIdle && !this.turned.signal.aborted ? SLOW_MS : house.streams() ? PAUSE_MS : 0);
+      const goesOn = worked && !house.streams();
+      await this.#pause(isIdle && !this.turned.signal.aborted ? SLOW_MS : goesOn ? 0 : PAUSE_MS);
     }
   }
 
   /** @param {number} ms */
-  #pause(ms) {
-    return new Promise((resolve) => {
+  async #pause(ms) {
+    if (ms > 0) await new Promise((resolve) => {
       this.socket.house.clock.after(ms, () => resolve(null));
       this.turned.signal.addEventListener("abort", () => resolve(null));
     });

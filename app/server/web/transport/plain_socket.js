@@ -33,6 +33,7 @@ export class PlainSocket {
     this.rooms = new Map();
     this.key = this.name = "";
     this.gone = new AbortController();
+    this.hasWorked = false;
     this.cancelSweep = () => {};
     this.listener = new Listener(this);
     queueMicrotask(() => this.onopen?.());
@@ -69,7 +70,8 @@ export class PlainSocket {
   end(code) {
     if (this.isClosed) return;
     this.close();
-    if (code === BROKEN) this.house.failed();
+    // What served a moment ago is the first to be tried again.
+    if (code === BROKEN && !this.hasWorked) this.house.failed();
     this.onclose?.({ code });
   }
 
@@ -122,6 +124,7 @@ export class PlainSocket {
     });
     await Promise.all(rooms.map((/** @type {any} */ it) => this.#enter(it.room, it.after ?? null)));
     if (this.isClosed) return;
+    this.hasWorked = true;
     this.house.worked();
     this.listener.start();
     this.#sweep();

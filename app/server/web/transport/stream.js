@@ -14,8 +14,11 @@ export class Events {
 
   /** @param {Uint8Array} bytes */
   push(bytes) {
-    const lines = (this.rest + this.decoder.decode(bytes, { stream: true })).split(/\r\n|\n|\r/u);
-    this.rest = lines.pop() ?? "";
+    const text = this.rest + this.decoder.decode(bytes, { stream: true });
+    // Perhaps the other half of a line's end is still to come.
+    const whole = text.endsWith("\r") ? text.slice(0, -1) : text;
+    const lines = whole.split(/\r\n|\n|\r/u);
+    this.rest = (lines.pop() ?? "") + text.slice(whole.length);
     for (const line of lines) this.#line(line);
   }
 
