@@ -1,10 +1,11 @@
 //! Makes the page one file: all modules of `web/` in one script, in the order in which they need each other, made small,
 //! and that and the stylesheet in the document. So a browser has everything with its first request, and never modules of
-//! two releases. Nothing but this is needed at build time, hence rules for the modules, which are checked here: imports
-//! and exports stand at the beginning of a line, nothing is exported that changes, and no two modules need each other.
+//! two releases. The modules share one scope then, hence rules for them, which are checked here: imports and exports stand
+//! at the beginning of a line, nothing is exported that changes, no two modules need each other, no two have something of
+//! one name outside functions, and what is so named is nothing that browsers name.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
 };
@@ -103,20 +104,42 @@ fn style(text: &str) -> String {
     short.replace(";}", "}").replace(": ", ":")
 }
 
-/// The modules that were put into the script, by their path below `web/`: the number of each, and whether it is done.
+/// What browsers name, and modules use by that name alone.
+const OF_BROWSERS: [&str; 17] = [
+    "addEventListener",
+    "caches",
+    "crypto",
+    "document",
+    "fetch",
+    "getComputedStyle",
+    "history",
+    "innerWidth",
+    "location",
+    "matchMedia",
+    "name",
+    "navigator",
+    "performance",
+    "requestAnimationFrame",
+    "setTimeout",
+    "status",
+    "window",
+];
+
+/// The modules that were put into the script, by their path below `web/`: what each exports, once it is done.
 #[derive(Default)]
 struct Bundle {
     web: PathBuf,
-    modules: BTreeMap<PathBuf, Option<usize>>,
+    modules: BTreeMap<PathBuf, Option<Vec<String>>>,
+    namespaces: BTreeSet<String>,
     script: String,
 }
 
 impl Bundle {
-    /// A module, after those that it needs. Its number.
-    fn add(&mut self, path: impl AsRef<Path>) -> Result<usize> {
+    /// A module, after those that it needs. What it exports.
+    fn add(&mut self, path: impl AsRef<Path>) -> Result<Vec<String>> {
         let path = path.as_ref().to_owned();
         match self.modules.get(&path) {
-            Some(Some(number)) => return Ok(*number),
+            Some(Some(exports)) => return Ok(exports.clone()),
             Some(None) => {
                 return Err(format!("{} needs itself, by way of others", path.display()).into());
             }
@@ -124,8 +147,7 @@ impl Bundle {
         }
         self.modules.insert(path.clone(), None);
         let source = fs::read_to_string(self.web.join(&path))?;
-        let mut code = String::new();
-        let mut exports = Vec::new();
+        let (mut code, mut exports) = (String::new(), Vec::new());
         let mut rest = &*source;
         while !rest.is_empty() {
             let line;
@@ -137,28 +159,37 @@ impl Bundle {
             } else {
                 code += line;
             }
+            if let Some(name) =
+                line.split([' ', '(']).nth(1).filter(|name| OF_BROWSERS.contains(name))
+                && ["const", "let", "class", "function"].iter().any(|word| line.starts_with(word))
+            {
+                return Err(format!("{}: browsers have a {name}", path.display()).into());
+            }
         }
-        let number = self.modules.values().flatten().count();
-        let is_entry = path == Path::new(ENTRY);
-        self.script += &match is_entry {
-            true => code,
-            false => format!("const m{number}=(()=>{{\n{code}return{{{}}}}})();\n", exports.join(",")),
-        };
-        self.modules.insert(path, Some(number));
-        Ok(number)
+        self.script += &code;
+        self.modules.insert(path, Some(exports.clone()));
+        Ok(exports)
     }
 
-    /// `{ a, b as c } from "./x.js";` or `* as x from "./x.js";`
+    /// `{ a, b } from "./x.js";` or `* as x from "./x.js";`. Names are the same everywhere, so only the second needs a word.
     fn import(&mut self, import: &str, from: &Path) -> Result<String> {
         let wrong = || format!("{}: an import of another kind: {import}", from.display());
         let (names, place) = import.split_once(" from \"").ok_or_else(wrong)?;
         let place = place.trim_end().strip_suffix("\";").ok_or_else(wrong)?;
-        let number = self.add(beside(from, place))?;
+        let exports = self.add(beside(from, place))?;
         if let Some(name) = names.strip_prefix("* as ") {
-            return Ok(format!("const {name}=m{number};\n"));
+            let is_new = self.namespaces.insert(name.to_owned());
+            return Ok(if is_new {
+                format!("const {name}={{{}}};\n", exports.join(","))
+            } else {
+                String::new()
+            });
         }
-        let names = names.replace('\n', " ").replace(" as ", ":");
-        Ok(format!("const {}=m{number};\n", names.trim()))
+        let mut named = names.trim_matches(['{', '}', ' ', '\n']).split(',').map(str::trim);
+        if !named.all(|name| name.is_empty() || exports.iter().any(|export| export == name)) {
+            return Err(wrong().into());
+        }
+        Ok(String::new())
     }
 }
 

@@ -14,7 +14,9 @@
 //! made to grow without end. Two keys that share a place share a quota, on this replica and until it ends.
 
 mod bucket;
+mod left;
 mod share;
+mod sign_ins;
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -26,6 +28,7 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use self::left::{Counted, Left};
 use self::{
     bucket::{Bucket, Quota},
     share::Share,
@@ -86,6 +89,8 @@ struct Inner {
     address_sends: Table,
     member_sends: Table,
     posts: Table,
+    sign_ins: Table,
+    wrong_passwords: Table,
     room_sends: Shares,
     held: Mutex<HashMap<IpAddr, usize>>,
     most_held: usize,
@@ -116,6 +121,11 @@ impl Rates {
                 burst_of(limits.rate_client, 2),
             )),
             posts: Table::new(Quota::new(limits.rate_posts, burst_of(limits.rate_posts, 4))),
+            sign_ins: Table::new(Quota::new(
+                limits.rate_sign_ins,
+                burst_of(limits.rate_sign_ins, 4),
+            )),
+            wrong_passwords: Table::new(sign_ins::WRONG_PASSWORDS),
             room_sends: Shares { quota: room, rooms: Mutex::default() },
             held: Mutex::default(),
             most_held: limits.connections_per_address,
@@ -246,12 +256,12 @@ impl Rates {
     }
 
     /// Who takes a share of a room.
-    fn sender(&self, address: IpAddr, member: &str, settled: bool) -> u16 {
+    fn sender(&self, address: IpAddr, member: &str, settled: bool) -> u32 {
         let place = match settled {
             true => self.0.hasher.hash_one((true, member)),
             false => self.0.hasher.hash_one((false, network(address))),
         };
-        (place % u64::from(share::PLACES)) as u16
+        (place % u64::from(share::PLACES)) as u32
     }
 
     fn place(&self, key: impl Hash) -> u32 {
@@ -271,6 +281,8 @@ impl Rates {
             &inner.address_sends,
             &inner.member_sends,
             &inner.posts,
+            &inner.sign_ins,
+            &inner.wrong_passwords,
         ] {
             locked(&table.buckets).retain(|_, bucket| !bucket.is_full(now));
         }
@@ -358,14 +370,14 @@ struct Shares {
 }
 
 impl Shares {
-    fn wait(&self, room: u32, sender: u16, ahead: u32) -> Duration {
+    fn wait(&self, room: u32, sender: u32, ahead: u32) -> Duration {
         let now = Instant::now();
         let mut rooms = locked(&self.rooms);
         let share = rooms.entry(room).or_insert_with(|| Share::new(now));
         share.wait(self.quota, sender, ahead, now)
     }
 
-    fn take(&self, room: u32, sender: u16) {
+    fn take(&self, room: u32, sender: u32) {
         let now = Instant::now();
         let mut rooms = locked(&self.rooms);
         rooms.entry(room).or_insert_with(|| Share::new(now)).take(self.quota, sender, now);

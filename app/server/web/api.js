@@ -30,7 +30,7 @@ export class Api {
     if (body !== undefined) headers["content-type"] = "application/json";
     try {
       const sent = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
-      return await read(await fetch(`/api/v1/${path}`, sent));
+      return await answerOf(await fetch(`/api/v1/${path}`, sent));
     } catch (error) {
       console.warn(`${method} ${path}:`, error);
       return failed(0, "unreachable", "There is no connection now. Nothing was changed.", null);
@@ -44,7 +44,7 @@ export function roomPath(room, rest = "") {
 }
 
 /** @param {Response} response @returns {Promise<Answer>} */
-async function read(response) {
+async function answerOf(response) {
   const { status, headers } = response;
   const json = await response.json().catch(() => null);
   if (response.ok) return { ok: true, status, data: json?.data ?? json, code: "", detail: "", retryMs: null };

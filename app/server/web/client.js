@@ -1,6 +1,6 @@
 // @ts-check
 import { backoff } from "./backoff.js";
-import { BROKEN, isFinal, RESTART } from "./close.js";
+import { BROKEN, DISMISSED, isFinal, RESTART } from "./close.js";
 import { Connection } from "./connection.js";
 import * as frames from "./frame.js";
 import { afterGap, afterJoined, judge } from "./resume.js";
@@ -47,6 +47,8 @@ export class Client {
     this.next = null;
     this.attempt = 0;
     this.over = false;
+    /** We have asked for the end of our sessions, so that is no surprise. */
+    this.signsOut = false;
     /** What the newest `welcome` allowed. */
     this.limits = frames.USUAL_LIMITS;
     /** Tokens of private rooms' invitations, until we are in. @type {Map<string, string>} */
@@ -164,7 +166,7 @@ export class Client {
     if (this.over) return;
     // A refusal of the second connection is a move that failed: the first one goes on.
     const failedMove = connection === this.next && this.current !== null;
-    if (isFinal(code) && !failedMove && !connection.signedOut) {
+    if (isFinal(code) && !failedMove && !this.#goesOnAsGuest(connection, code)) {
       this.stop();
       this.on.ended(code, connection.lastError);
     } else if (connection === this.next) {
@@ -173,6 +175,12 @@ export class Client {
     } else if (connection === this.current) {
       this.#lost(connection, code);
     }
+  }
+
+  /** Whoever is sent away does not come back by itself, unless it asked for that.
+   * @param {Connection} connection @param {number} code */
+  #goesOnAsGuest({ signedOut }, code) {
+    return signedOut && (code !== DISMISSED || this.signsOut);
   }
 
   /** @param {Connection} connection @param {number} code */

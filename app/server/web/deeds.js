@@ -42,7 +42,7 @@ export class Deeds {
     const acts = [];
     const isDirect = room.state?.access === "direct";
     if (house.can("rooms") && house.isSigned() && !isDirect) {
-      acts.push({ icon: "direct", label: `Write to ${name} alone`, run: () => void this.#direct(name) });
+      acts.push({ icon: "direct", label: `Write to ${name} alone`, run: () => void this.#direct(member, name) });
     }
     if (!this.#moderates(room) || isDirect) return acts;
     const at = (/** @type {string} */ what) => roomPath(room.name, `/${what}/${encodeURIComponent(member)}`);
@@ -65,10 +65,11 @@ export class Deeds {
     if (!ok) this.house.say(detail);
   }
 
-  /** @param {string} name */
-  async #direct(name) {
-    const { ok, data, detail } = await this.house.api.call("POST", "directs", { name });
-    if (ok && typeof data?.room === "string") this.house.go(data.room);
+  /** @param {string} member @param {string} name */
+  async #direct(member, name) {
+    const { ok, data, detail } = await this.house.api.call("POST", "directs", { member, name });
+    const room = data?.name ?? data?.room;
+    if (ok && typeof room === "string") this.house.go(room);
     else this.house.say(detail || "That room could not be opened");
   }
 

@@ -6,9 +6,9 @@ import { isId } from "./id.js";
  * @typedef {{ get(key: string): string | null, set(key: string, value: string | null): boolean }} Store
  */
 
-const KEY = "rollcall.past";
+const PAST = "rollcall.past";
 const MESSAGES = 30;
-const ROOMS = 20;
+const MOST_ROOMS_KEPT = 20;
 /** Well below what any browser keeps for a site. */
 const LETTERS = 300_000;
 
@@ -17,7 +17,7 @@ export class Kept {
   /** @param {Store} store */
   constructor(store) {
     this.store = store;
-    this.rooms = read(store.get(KEY));
+    this.rooms = messagesOf(store.get(PAST));
   }
 
   /** @param {string} room @returns {Message[]} */
@@ -30,20 +30,20 @@ export class Kept {
     const newest = (/** @type {Message[]} */ messages) => messages.at(-1)?.at ?? 0;
     const list = Array.from(rooms, ({ name, recent }) => /** @type {[string, Message[]]} */ ([name, recent.messages.slice(-MESSAGES)]))
       .filter(([, messages]) => messages.length > 0)
-      .sort(([, a], [, b]) => newest(b) - newest(a)).slice(0, ROOMS);
+      .sort(([, a], [, b]) => newest(b) - newest(a)).slice(0, MOST_ROOMS_KEPT);
     let text = JSON.stringify(list);
     while (text.length > LETTERS && list.length > 1) text = JSON.stringify(list.splice(-1) && list);
-    this.store.set(KEY, text.length > LETTERS ? null : text);
+    this.store.set(PAST, text.length > LETTERS ? null : text);
   }
 
   forget() {
     this.rooms.clear();
-    this.store.set(KEY, null);
+    this.store.set(PAST, null);
   }
 }
 
 /** @param {string | null} saved @returns {Map<string, Message[]>} */
-function read(saved) {
+function messagesOf(saved) {
   try {
     const isMessage = (/** @type {any} */ it) => isId(it?.id) && isId(it.prev) && typeof it.text === "string"
       && typeof it.name === "string" && typeof it.member === "string" && Number.isFinite(it.at);

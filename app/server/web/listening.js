@@ -1,4 +1,5 @@
 // @ts-check
+import { DISMISSED } from "./close.js";
 import { compare } from "./id.js";
 import { find } from "./element.js";
 import * as session from "./session.js";
@@ -74,12 +75,13 @@ export class Listening {
       log: (away) => page.status.log(away),
       signedOut: (detail) => {
         page.me.identity.forget();
-        page.word.say(`You are signed out: ${detail}. You go on as a guest.`, "Sign in", () => page.account.open());
+        if (!page.client.signsOut) page.word.say(`You are signed out: ${detail}. You go on as a guest.`, "Sign in", () => page.account.open());
+        // A cookie of that session would be refused at the next connection, too.
         void page.api.call("DELETE", "sessions/current");
       },
       ended: (code, detail) => {
         session.forget();
-        if (code === 4403) page.me.identity.forget();
+        if (code === DISMISSED) page.me.identity.forget();
         page.end(ending(code, detail));
       },
       broken: ({ room: name, id, prev }, cursor) =>

@@ -25,7 +25,7 @@ function ask() {
   const identity = new Identity(browser);
   if (identity.signed) return enter(session.create(identity.signed.name), "fresh");
   const account = new AccountDialog({
-    api: new Api(() => null), identity, name: () => cleanName(input.value), isSigned: () => false,
+    api: new Api(() => null), identity, name: () => cleanName(input.value), isSigned: () => false, signsOut: () => {},
     changed: () => identity.signed && enter(session.create(identity.signed.name), "fresh"),
   });
   input.value = session.lastName();

@@ -87,7 +87,7 @@ export class Page {
     this.switcher = new Switcher({ api, can, rooms: () => this.rooms, go: (room) => this.go(room) });
     this.account = new AccountDialog({
       api, identity: this.me.identity, changed: () => this.identityChanged(),
-      name: () => participant.name, isSigned: () => this.me.isSigned,
+      signsOut: () => (this.client.signsOut = true), name: () => participant.name, isSigned: () => this.me.isSigned,
     });
     this.mine = new Mine({ api, clock, rooms: this.rooms, isSigned: () => this.me.isSigned && can("rooms"), enter: (name) => this.enter(name) });
     const place = parse(location.hash);
@@ -282,6 +282,7 @@ export class Page {
 
   /** Signed in, or out, here or in another tab. */
   identityChanged() {
+    this.client.signsOut &&= !this.me.identity.signed;
     this.me.takeIdentity();
     if (!this.participant.isSigned) this.rooms.forget();
     session.save(this.participant);

@@ -1,6 +1,9 @@
 """The page against one server with an in-memory log."""
 
+import gzip
 import secrets
+import urllib.error
+import urllib.request
 
 from selenium.webdriver.common.keys import Keys
 
@@ -136,6 +139,26 @@ def test_p11_one_request_brings_the_page(browser, server):
     assert [it for it in chat.driver.execute_script(asked) if it != "/web/icon.svg"] == []
     chat.join("Ada")
     assert chat.console_errors() == []
+
+
+def test_p11_the_page_is_small_and_a_browser_that_has_it_is_told_so(server):
+    def ask(**headers):
+        request = urllib.request.Request(server.url, headers={name.replace("_", "-"): it for name, it in headers.items()})
+        return urllib.request.urlopen(request, timeout=10)
+
+    with ask(accept_encoding="gzip") as answer:
+        body = answer.read()
+        assert len(body) < 40_000
+        assert b"<!doctype html>" in gzip.decompress(body)
+        tag = answer.headers["etag"]
+    with ask(accept_encoding="br") as answer:
+        assert answer.headers["content-encoding"] == "br"
+        assert len(answer.read()) < 40_000
+    try:
+        ask(accept_encoding="gzip", if_none_match=tag)
+        raise AssertionError("it came once more")
+    except urllib.error.HTTPError as error:
+        assert error.code == 304
 
 
 def test_a_page_of_the_release_before_loads_the_new_one(browser, server):

@@ -6,7 +6,8 @@ import { fieldOf } from "./identity.js";
 
 /**
  * @typedef {{ api: import("../api.js").Api, identity: import("./identity.js").Identity,
- *   changed(): void, name(): string, isSigned(): boolean }} House `changed`: signed in, or out
+ *   changed(): void, signsOut(): void, name(): string, isSigned(): boolean }} House `changed`: signed in, or
+ *   out; `signsOut`: about to be
  */
 
 const SHORTEST = 8;
@@ -111,6 +112,7 @@ export class AccountDialog {
   async #out(everywhere) {
     if (this.busy) return;
     this.#wait(true);
+    this.house.signsOut();
     const answer = await this.house.identity.signOut(this.house.api, everywhere);
     this.#wait(false);
     if (!answer.ok && everywhere) return void (this.error.textContent = answer.detail);

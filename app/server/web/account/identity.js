@@ -7,7 +7,7 @@
  * @typedef {import("../api.js").Answer} Answer
  */
 
-const KEY = "rollcall.account";
+const ACCOUNT = "rollcall.account";
 
 /** Whom this browser is signed in as; all of its tabs are. */
 export class Identity {
@@ -19,7 +19,7 @@ export class Identity {
   /** @returns {Signed | null} */
   get signed() {
     try {
-      const { name, token } = JSON.parse(this.store.get(KEY) ?? "null");
+      const { name, token } = JSON.parse(this.store.get(ACCOUNT) ?? "null");
       return typeof name === "string" ? { name, token: typeof token === "string" ? token : null } : null;
     } catch {
       return null;
@@ -31,7 +31,7 @@ export class Identity {
   }
 
   forget() {
-    this.store.set(KEY, null);
+    this.store.set(ACCOUNT, null);
   }
 
   /**
@@ -52,7 +52,7 @@ export class Identity {
     // Where the cookie serves, no script needs to know the token, and none could give it away.
     const byCookie = await api.call("GET", "sessions/current", undefined, { signed: false });
     const kept = { name: String(account?.name ?? name), token: byCookie.ok ? null : token };
-    this.store.set(KEY, JSON.stringify(kept));
+    this.store.set(ACCOUNT, JSON.stringify(kept));
     return answer;
   }
 

@@ -2,7 +2,7 @@
 
 /** @typedef {{ get(key: string): string | null, set(key: string, value: string | null): boolean }} Store */
 
-const KEY = "rollcall.drafts";
+const DRAFTS = "rollcall.drafts";
 /** Where a page of the release before kept the only draft that it had. */
 const OLD = "rollcall.draft";
 const MOST = 64;
@@ -13,7 +13,7 @@ export class Drafts {
   constructor(store, room) {
     this.store = store;
     /** @type {Map<string, string>} */
-    this.texts = new Map(entries(store.get(KEY)));
+    this.texts = new Map(entries(store.get(DRAFTS)));
     const old = store.get(OLD);
     if (!old) return;
     if (!this.texts.has(room)) this.put(room, old);
@@ -31,12 +31,12 @@ export class Drafts {
     this.texts.delete(room);
     if (text) this.texts.set(room, text);
     if (this.texts.size > MOST) this.texts.delete(String(this.texts.keys().next().value));
-    this.store.set(KEY, this.texts.size === 0 ? null : JSON.stringify([...this.texts]));
+    this.store.set(DRAFTS, this.texts.size === 0 ? null : JSON.stringify([...this.texts]));
   }
 
   forget() {
     this.texts.clear();
-    this.store.set(KEY, null);
+    this.store.set(DRAFTS, null);
   }
 }
 

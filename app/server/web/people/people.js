@@ -8,7 +8,7 @@ import { avatar, markOf } from "./avatar.js";
  *   acts(member: string, name: string): HTMLElement[] }} House `acts`: what one can do with somebody
  */
 
-const ORDER = new Intl.Collator(undefined, { numeric: true });
+const BY_NAME = new Intl.Collator(undefined, { numeric: true });
 
 /** The people in the room on the screen. */
 export class People {
@@ -40,7 +40,7 @@ export class People {
     if (this.list.contains(document.activeElement) && document.activeElement !== this.list) return;
     const me = this.house.me();
     const members = [...(this.roster?.names ?? [])].sort(([a, aName], [b, bName]) =>
-      Number(b === me) - Number(a === me) || ORDER.compare(aName, bName) || (a < b ? -1 : 1));
+      Number(b === me) - Number(a === me) || BY_NAME.compare(aName, bName) || (a < b ? -1 : 1));
     this.list.replaceChildren(...members.map(([member, name]) => this.#person(member, name, me)));
     const more = present - members.length;
     if (more > 0) this.list.append(make("li", "more", `and ${more} more`));

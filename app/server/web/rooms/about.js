@@ -94,8 +94,7 @@ export class AboutRoom {
     if (!this.room) return;
     complain("");
     const answer = await this.house.api.call("PATCH", roomPath(this.room.name), change);
-    if (!answer.ok) return complain(answer.detail);
-    if (this.room.state && answer.data?.room === this.room.name) Object.assign(this.room.state, change);
+    if (!answer.ok) complain(answer.detail);
   }
 
   /** @param {Room} room */

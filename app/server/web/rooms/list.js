@@ -6,7 +6,7 @@ import { avatar } from "../people/avatar.js";
 
 /** @typedef {import("../room.js").Room} Room */
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DATE = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 /** The rooms that one is in, with the last line of each and how much is new there. */
@@ -123,5 +123,5 @@ export function lastLine(message, room) {
 /** The time of today, the date of another day. @param {number} at @param {number} now */
 export function moment(at, now) {
   const isToday = new Date(at).toDateString() === new Date(now).toDateString();
-  return (isToday ? TIME : DATE).format(at);
+  return (isToday ? HOUR : DATE).format(at);
 }

@@ -35,7 +35,7 @@ export class Mine {
     const list = Array.isArray(data) ? data : data?.rooms;
     if (!ok || !Array.isArray(list)) return;
     for (const it of list) {
-      const name = it?.room ?? it?.name;
+      const name = it?.name ?? it?.room;
       if (typeof name !== "string" || it.archived === true) continue;
       if (!this.house.rooms.byName.has(name)) this.house.enter(name);
       const { place } = this.house.rooms.get(name);

@@ -84,7 +84,7 @@ export class Switcher {
     if (!ok || !Array.isArray(rooms)) return;
     const people = (/** @type {any} */ count) => (count === 1 ? "1 person there" : `${count} people there`);
     this.others = rooms.map((/** @type {any} */ it) => ({
-      name: String(it.room ?? it.name), title: String(it.room ?? it.name),
+      name: String(it.name ?? it.room), title: String(it.name ?? it.room),
       hint: String(it.topic || (Number.isInteger(it.present ?? it.members) ? people(it.present ?? it.members) : "")),
     }));
     this.#look();

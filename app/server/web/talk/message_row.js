@@ -2,7 +2,7 @@
 import { make } from "../element.js";
 import { avatar, markOf } from "../people/avatar.js";
 import { tint } from "../people/colour.js";
-import { parse, render } from "./rich_text.js";
+import { render, tokensOf } from "./rich_text.js";
 
 /**
  * @typedef {import("../frame.js").Message & { edited?: boolean }} Message
@@ -46,9 +46,9 @@ export function noticeRow(message) {
 export function setText(row, text, reader) {
   const element = /** @type {HTMLElement} */ (row.querySelector(".text"));
   element.dir = "auto";
-  const tokens = parse(text, reader.names(), reader.myName());
-  render(element, tokens);
-  row.classList.toggle("calls", !row.classList.contains("own") && tokens.some(({ isMe }) => isMe));
+  const parts = tokensOf(text, reader.names(), reader.myName());
+  render(element, parts);
+  row.classList.toggle("calls", !row.classList.contains("own") && parts.some(({ isMe }) => isMe));
 }
 
 /** Name, time and ID of a message that is in the log. @param {Row} row @param {Message} message */

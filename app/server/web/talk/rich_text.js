@@ -17,7 +17,7 @@ const FENCE = /^(```(?:[\w+-]*\n)?)([\s\S]*?)(\n?```)$/u;
  * @param {string} me
  * @returns {Token[]}
  */
-export function parse(source, names, me) {
+export function tokensOf(source, names, me) {
   /** @type {Token[]} */
   const tokens = [];
   let done = 0;

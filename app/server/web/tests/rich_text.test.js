@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { callBefore, calls, meant } from "../mention.js";
-import { parse } from "../talk/rich_text.js";
+import { tokensOf } from "../talk/rich_text.js";
 import { seeded } from "./random.js";
 
 const source = (tokens) => tokens.map(({ open = "", text, close = "" }) => open + text + close).join("");
 const kinds = (text, names = ["Ada Lovelace", "Ada", "Grace"], me = "Grace") =>
-  parse(text, names, me).filter(({ type }) => type !== "text").map(({ type, text: it }) => [type, it]);
+  tokensOf(text, names, me).filter(({ type }) => type !== "text").map(({ type, text: it }) => [type, it]);
 
 test("links are http or https, without what belongs to the sentence", () => {
   assert.deepEqual(kinds("See https://example.org/a_(b)?c=d#e."), [["link", "https://example.org/a_(b)?c=d#e"]]);
@@ -27,7 +27,7 @@ test("code is what stands between backticks, and nothing in it is anything else"
 test("people are called by the longest name that fits, not in the middle of a word", () => {
   assert.deepEqual(kinds("@Ada Lovelace, @ada: hi"), [["mention", "@Ada Lovelace"], ["mention", "@ada"]]);
   assert.deepEqual(kinds("mail@Ada and @Adam"), []);
-  assert.deepEqual(parse("@grace", [], "Grace")[0], { type: "mention", text: "@grace", isMe: true });
+  assert.deepEqual(tokensOf("@grace", [], "Grace")[0], { type: "mention", text: "@grace", isMe: true });
   assert.ok(calls("well, @GRACE?", "Grace") && calls("@all", "Grace") && !calls("@Gracee Grace", "Grace"));
 });
 
@@ -36,7 +36,7 @@ test("all parts together are the text, letter for letter, whatever it is", (t) =
   const parts = ["`", "```", "@Ada", "@", "https://x.y/", " ", "\n", "a", ")", ".", "<b>", "🦀", "'", "@Grace", "js\n"];
   for (let round = 0; round < 3_000; round += 1) {
     const text = Array.from({ length: 12 }, () => parts[random(parts.length)]).join("");
-    assert.equal(source(parse(text, ["Ada"], "Grace")), text);
+    assert.equal(source(tokensOf(text, ["Ada"], "Grace")), text);
   }
 });
 

@@ -14,7 +14,7 @@ const PAUSE_MS = 200;
 const SOON_MS = 1_000;
 const SLOW_MS = 2_000;
 /** Failures in a row that mean that nobody is there. */
-const PATIENCE = 3;
+const FAILURES = 3;
 
 /** Listens to the room on the screen, by an event stream or by long polls. */
 export class Listener {
@@ -55,7 +55,7 @@ export class Listener {
       const before = socket.rooms.get(this.room);
       const worked = isOurs ? await (house.streams() ? this.#stream() : this.#poll()) : true;
       this.failures = worked ? 0 : this.failures + 1;
-      if (this.failures >= PATIENCE) return socket.end(BROKEN);
+      if (this.failures >= FAILURES) return socket.end(BROKEN);
       const isIdle = socket.rooms.get(this.room) === before && house.clock.now() - began < SOON_MS;
       const goesOn = worked && !house.streams();
       await this.#pause(isIdle && !this.turned.signal.aborted ? SLOW_MS : goesOn ? 0 : PAUSE_MS);

@@ -176,7 +176,7 @@ export class PlainSocket {
   /** What the room is, if the server knows such a thing. @param {string} room */
   async #state(room) {
     const { ok, data } = await this.house.api.call("GET", roomPath(room));
-    if (ok && data?.you) this.tell({ ...data, type: "room", room });
+    if (ok && data?.access) this.tell({ you: { moderates: false }, ...data, type: "room", room });
   }
 
   /** Rooms that nobody listens to, and who is in the one on the screen. */
