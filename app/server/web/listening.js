@@ -52,7 +52,7 @@ export class Listening {
       entered: (name) => {
         const { place } = room(name);
         place.read ??= place.cursor;
-        if (place.cursor !== null) void room(name).load(place.cursor).then(() => this.#findPeople());
+        if (place.cursor !== null) void room(name).load(place.cursor).then(() => this.#loaded());
       },
       people: (name, roster) => {
         room(name).roster = roster;
@@ -114,6 +114,12 @@ export class Listening {
     void page.mine.look();
     // Only once it serves: nothing is to delay that.
     navigator.serviceWorker?.register("/web/offline.js", { scope: "/" }).catch(console.warn);
+  }
+
+  /** One more room's history is here. */
+  #loaded() {
+    this.page.list.show();
+    this.#findPeople();
   }
 
   /** Who comes for the first time is brought to where people talk, unless they do here, or one writes already. */

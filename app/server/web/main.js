@@ -15,6 +15,8 @@ import { cleanName } from "./words.js";
  */
 function enter(participant, why) {
   find("entry").hidden = true;
+  // The one of the entry is not the page's.
+  find("dialogs").replaceChildren();
   find("chat").hidden = false;
   new Page(participant, pageClock()).start(why);
 }

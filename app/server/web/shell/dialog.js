@@ -17,6 +17,8 @@ export class Dialog {
     const head = make("div", "head");
     head.append(this.title, iconButton("close", "Close", () => this.close()));
     this.body = make("div", "body");
+    // What is longer than the window is scrolled by the arrow keys.
+    this.body.tabIndex = 0;
     this.element.append(head, this.body);
     // Beside the dialog is the backdrop, which is it, too.
     this.element.addEventListener("click", ({ target }) => target === this.element && this.close());

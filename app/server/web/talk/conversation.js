@@ -2,7 +2,7 @@
 import { make } from "../element.js";
 import { compare } from "../id.js";
 import { Follower } from "./follower.js";
-import { change, follow, mark, noticeRow, separator, sign, textRow } from "./message_row.js";
+import { change, follow, introduce, mark, noticeRow, separator, sign, textRow } from "./message_row.js";
 
 /**
  * @typedef {import("./message_row.js").Message} Message
@@ -94,6 +94,7 @@ export class Conversation {
   pending(item) {
     if (item.edit ?? item.remove) return this.#changing(item);
     const row = textRow(true, item.text, this.owner);
+    introduce(row, this.owner, this.waiting.lastElementChild ?? this.log.lastElementChild);
     mark(row, "pending");
     this.rows.set(item, row);
     this.waiting.append(row);

@@ -51,8 +51,18 @@ export function setText(row, text, reader) {
   row.classList.toggle("calls", !row.classList.contains("own") && parts.some(({ isMe }) => isMe));
 }
 
+/** Whose it is, on its way to the log. @param {Row} row @param {Reader} reader @param {Element | null} before */
+export function introduce(row, reader, before) {
+  const [member, name] = [reader.me() ?? "", reader.myName()];
+  Object.assign(row.dataset, { member, at: String(Date.now()) });
+  tint(row, member, name);
+  row.querySelector(".text")?.before(avatar(member, name), Object.assign(make("span", "name", name), { dir: "auto" }));
+  follow(row, before);
+}
+
 /** Name, time and ID of a message that is in the log. @param {Row} row @param {Message} message */
 export function sign(row, message) {
+  for (const old of row.querySelectorAll(":scope > :is(.avatar, .name)")) old.remove();
   const at = new Date(message.at);
   const time = make("time", "", TIME.format(at));
   time.dateTime = at.toISOString();
