@@ -177,7 +177,7 @@ export class Client {
     }
   }
 
-  /** Whoever is sent away does not come back by itself, unless it asked for that.
+  /** A client that is sent away does not come back by itself, unless it asked for that.
    * @param {Connection} connection @param {number} code */
   #goesOnAsGuest({ signedOut }, code) {
     return signedOut && (code !== DISMISSED || this.signsOut);

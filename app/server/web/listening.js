@@ -122,7 +122,7 @@ export class Listening {
     this.#findPeople();
   }
 
-  /** Who comes for the first time is brought to where people talk, unless they do here, or one writes already. */
+  /** Brings a newcomer to where people talk, unless they do here, or one writes already. */
   #findPeople() {
     const { page } = this;
     const isKnown = [...page.rooms].every(({ conversation }) => conversation.element.classList.contains("loaded"));
