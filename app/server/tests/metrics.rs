@@ -15,7 +15,7 @@ async fn requests_are_counted_by_class_and_timed_but_probes_and_upgrades_are_not
     assert_eq!(replica.metric("rollcall_http_request_seconds_count").await, 0.0);
     for (path, status) in [
         ("/", 200),
-        ("/web/main.js", 200),
+        ("/web/icon.svg", 200),
         ("/api/v1/rooms/vault/messages", 200),
         ("/web/nothing.js", 404),
         ("/api/v1/rooms/%20/messages", 400),

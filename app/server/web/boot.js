@@ -1,31 +1,8 @@
 // @ts-check
-/**
- * Starts the page, with patience: in a roll the modules of one page can come from two releases,
- * and those need not fit together. A little later they do.
- */
-
+// For a page of the release before, which came from a replica that is not rolled yet and asks this
+// one for its modules: they are all in the page now. The next load brings it.
 const TRIES = "rollcall.tries";
-const MOST = 6;
-const PAUSE_MS = 700;
-
-/** How often it was tried; without storage nobody can count, and one try has to do.
- * @param {number} more @returns {number} */
-function count(more) {
-  try {
-    const tries = more && Number(sessionStorage.getItem(TRIES)) + more;
-    sessionStorage.setItem(TRIES, String(tries % MOST));
-    return tries;
-  } catch {
-    return more * MOST;
-  }
-}
-
-/** @param {unknown} error */
-function again(error) {
-  console.warn(error);
-  const tries = count(1);
-  if (tries < MOST) setTimeout(() => location.reload(), tries * PAUSE_MS);
-  else document.body.textContent = "This page did not load completely. Please reload it.";
-}
-
-import("./main.js").then(() => void count(0), again);
+const tries = Number(sessionStorage.getItem(TRIES) ?? 0) + 1;
+sessionStorage.setItem(TRIES, String(tries % 6));
+if (tries < 6) setTimeout(() => location.reload(), tries * 500);
+else document.body.textContent = "This page did not load completely. Please reload it.";

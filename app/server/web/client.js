@@ -1,10 +1,10 @@
 // @ts-check
 import { backoff } from "./backoff.js";
-import { BROKEN, isFinal, RESTART } from "./close.js";
+import { BROKEN, DISMISSED, isFinal, RESTART } from "./close.js";
 import { Connection } from "./connection.js";
 import * as frames from "./frame.js";
 import { afterGap, afterJoined, judge } from "./resume.js";
-import { Roster } from "./roster.js";
+import { Roster } from "./people/roster.js";
 import { Sending } from "./sending.js";
 
 /**
@@ -15,31 +15,14 @@ import { Sending } from "./sending.js";
  * @typedef {import("./frame.js").Welcome} Welcome
  * @typedef {import("./outbox.js").Item} Item
  * @typedef {import("./participant.js").Participant} Participant
- * @typedef {{
- *   message(message: Message): void,
- *   gap(gap: import("./frame.js").Gap): void,
- *   acked(room: string, item: Item): void,
- *   refused(room: string, item: Item, detail: string): void,
- *   unknown(room: string, item: Item): void,
- *   shut(room: string, detail: string): void,
- *   people(room: string, roster: Roster): void,
- *   typing(frame: { room: string, member: string, name: string }): void,
- *   serving(welcome: Welcome): void,
- *   interrupted(): void,
- *   waiting(retryAt: number | null): void,
- *   log(away: boolean): void,
- *   ended(code: number, detail: string): void,
- *   broken(message: Message, cursor: string): void,
- *   changed(): void,
- * }} Listener `unknown`: it is in the log or not, and will not be sent again; `shut`: a room that
- *   cannot be entered; `serving`: live in every room, on this replica; `interrupted`: not any more,
- *   and then `waiting`: until the next try, by `clock`, or for one that is under way; `log`: whether
- *   the replica has lost the log; `changed`: the participant is to be saved before anything leaves
- *   this machine
+ * @typedef {import("./listener.js").Listener} Listener
  */
 
 /** A socket that takes longer than this to open was perhaps begun on a network that has gone. */
 const STALE_MS = 1_000;
+
+/** Errors that end our being in a room, whenever they come. */
+const THROWN_OUT = new Set(["kicked", "banned", "private"]);
 
 /**
  * A participant's way to the rooms, over as many connections as it takes.
@@ -64,8 +47,12 @@ export class Client {
     this.next = null;
     this.attempt = 0;
     this.over = false;
+    /** We have asked for the end of our sessions, so that is no surprise. */
+    this.signsOut = false;
     /** What the newest `welcome` allowed. */
     this.limits = frames.USUAL_LIMITS;
+    /** Tokens of private rooms' invitations, until we are in. @type {Map<string, string>} */
+    this.invites = new Map();
     this.sending = new Sending({ participant, clock, on: () => this.on, carrier: () => this.current });
     /** Cancels the planned opening of `next`, if there is one. @type {(() => void) | null} */
     this.planned = null;
@@ -82,13 +69,42 @@ export class Client {
     for (const connection of [this.current, this.next]) {
       if (!connection?.welcome || connection.rooms.has(room)) continue;
       connection.rooms.set(room, false);
-      connection.send(frames.join(room, cursor));
+      connection.send(frames.join(room, cursor, this.invites.get(room)));
     }
   }
 
-  /** @param {string} room @param {string} text @returns {Item | null} null: too much is waiting */
-  send(room, text) {
-    return this.over ? null : this.sending.send(room, text);
+  /** Leaves a room, for good. @param {string} room */
+  quit(room) {
+    this.#drop(room);
+    for (const connection of [this.current, this.next]) {
+      if (!connection?.rooms.delete(room)) continue;
+      connection.rosters.delete(room);
+      if (connection.welcome) connection.send(frames.leave(room));
+    }
+  }
+
+  /**
+   * @param {string} room
+   * @param {string} text
+   * @param {frames.About} [about]
+   * @returns {Item | null} null: too much is waiting
+   */
+  send(room, text, about) {
+    return this.over ? null : this.sending.send(room, text, about);
+  }
+
+  /** The person has read up to there. @param {string} room @param {string} id */
+  read(room, id) {
+    const can = this.current?.welcome?.features?.includes("read");
+    if (can && this.current?.rosters.has(room)) this.current.send(frames.read(room, id));
+  }
+
+  /** Comes anew, as whoever the participant is now; the connection serves until that one does. */
+  renew() {
+    if (this.over) return;
+    this.next?.close();
+    this.next = null;
+    this.#open(this.current ? "move" : "resume");
   }
 
   /** @param {string} room */
@@ -117,14 +133,20 @@ export class Client {
   /** @param {frames.Why} why */
   #open(why) {
     this.#unplan();
-    const { key, name } = this.participant;
     this.next = new Connection(this.openSocket(), this.clock, {
       // Made when the socket opens, because the cursors move on until then.
-      hello: () => frames.fitting(frames.hello(key, name, why, this.participant.cursors()), this.limits),
+      hello: () => this.#hello(why),
       frame: (connection, frame) => this.#frame(connection, frame),
       closed: (connection, code) => this.#closed(connection, code),
     });
     if (!this.current) this.on.waiting(null);
+  }
+
+  /** Private rooms are entered by `join`, which takes the invitation. @param {frames.Why} why */
+  #hello(why) {
+    const { key, name, token } = this.participant;
+    const rooms = this.participant.cursors().filter(([room]) => !this.invites.has(room));
+    return frames.fitting(frames.hello(key, name, why, rooms, token), this.limits);
   }
 
   /** @param {number} ms */
@@ -144,7 +166,7 @@ export class Client {
     if (this.over) return;
     // A refusal of the second connection is a move that failed: the first one goes on.
     const failedMove = connection === this.next && this.current !== null;
-    if (isFinal(code) && !failedMove) {
+    if (isFinal(code) && !failedMove && !this.#goesOnAsGuest(connection, code)) {
       this.stop();
       this.on.ended(code, connection.lastError);
     } else if (connection === this.next) {
@@ -153,6 +175,12 @@ export class Client {
     } else if (connection === this.current) {
       this.#lost(connection, code);
     }
+  }
+
+  /** A client that is sent away does not come back by itself, unless it asked for that.
+   * @param {Connection} connection @param {number} code */
+  #goesOnAsGuest({ signedOut }, code) {
+    return signedOut && (code !== DISMISSED || this.signsOut);
   }
 
   /** @param {Connection} connection @param {number} code */
@@ -205,6 +233,8 @@ export class Client {
       case "presence": return this.#people(connection, frame.room, (roster) => roster.apply(frame));
       case "members": return this.#roster(connection, frame);
       case "error": return this.#error(connection, frame);
+      case "room": return this.on.state(frame);
+      case "read": return this.on.read(frame.room, frame.id);
     }
     // What is left concerns only the connection that serves: the sends of the other one are void.
     if (connection !== this.current) return;
@@ -218,6 +248,7 @@ export class Client {
   /** @param {Connection} connection @param {Welcome} welcome */
   #welcomed(connection, welcome) {
     this.participant.member = welcome.member;
+    this.participant.sender = welcome.sender ?? null;
     this.limits = welcome.limits;
     for (const [room] of this.participant.cursors()) this.join(room);
     if (!this.current) this.#adopt(connection);
@@ -228,6 +259,8 @@ export class Client {
   #joined(connection, joined) {
     const place = this.participant.room(joined.room);
     place.cursor = afterJoined(place.cursor, joined);
+    this.invites.delete(joined.room);
+    this.on.entered(joined.room);
     this.#roster(connection, joined);
   }
 
@@ -242,7 +275,7 @@ export class Client {
       return this.#closed(connection, BROKEN);
     }
     place.cursor = message.id;
-    const own = message.member === this.participant.member;
+    const own = this.participant.sent(message);
     if (own) place.outbox.own(message);
     this.on.message(message);
     if (own) this.sending.flush();
@@ -310,18 +343,36 @@ export class Client {
    * @param {any} error
    */
   #error(connection, { code, room, detail }) {
-    if (room === undefined || connection.rooms.get(room) !== false) return;
+    if (code === "bad_token") return this.#signedOut(connection, detail);
+    const entering = connection.rooms.get(room) === false;
+    if (room === undefined || (!entering && !THROWN_OUT.has(code))) return;
     const failedMove = connection !== this.current && this.current?.rosters.has(room);
     if (code === "unavailable" || failedMove) {
       connection.close();
       this.#closed(connection, BROKEN);
     } else {
       connection.rooms.delete(room);
-      this.participant.room(room).refused = true;
+      connection.rosters.delete(room);
+      this.#drop(room);
       this.on.shut(room, detail);
-      this.on.changed();
       this.#served(connection);
     }
+  }
+
+  /** Its close follows. @param {Connection} connection @param {string} detail */
+  #signedOut(connection, detail) {
+    if (!this.participant.isSigned) return;
+    connection.signedOut = true;
+    this.participant.token = null;
+    this.participant.isSigned = false;
+    this.on.signedOut(detail);
+  }
+
+  /** Not a room of ours any more; the numbers stay. @param {string} room */
+  #drop(room) {
+    this.participant.room(room).refused = true;
+    this.invites.delete(room);
+    this.on.changed();
   }
 
   // Presence

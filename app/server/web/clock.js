@@ -55,7 +55,7 @@ export function pageClock() {
 
 function startWorker() {
   try {
-    return new Worker(new URL("./clock-worker.js", import.meta.url));
+    return new Worker("/web/clock-worker.js");
   } catch (error) {
     console.warn("No timers of a worker:", error);
     return null;

@@ -5,6 +5,8 @@ export const RESTART = 1012;
 /** The connection broke, or was given up on, without a close frame. */
 export const BROKEN = 1006;
 export const NORMAL = 1000;
+/** Banned, or signed out everywhere. */
+export const DISMISSED = 4403;
 
 const FINAL = new Set([NORMAL, 1002, 1003, 1007, 1008, 1009]);
 

@@ -4,7 +4,7 @@ import * as frames from "./frame.js";
 
 /**
  * @typedef {import("./frame.js").Frame} Frame
- * @typedef {import("./roster.js").Roster} Roster
+ * @typedef {import("./people/roster.js").Roster} Roster
  * @typedef {{ now(): number, after(ms: number, run: () => void): () => void }} Clock
  *   `after` returns what cancels it
  * @typedef {{ send(text: string): void, close(code?: number): void, onopen: any, onmessage: any,
@@ -48,6 +48,8 @@ export class Connection {
     this.isolated = false;
     /** The replica has lost the log: what is sent waits for it. */
     this.logAway = false;
+    /** It refused the token of our account, and so us. */
+    this.signedOut = false;
     this.openedAt = clock.now();
     /** The `error` before a refusal says why. */
     this.lastError = "";

@@ -7,10 +7,15 @@ import { isId } from "./id.js";
  *
  * @typedef {{ member: string, name: string }} Member
  * @typedef {{ room: string, id: string, prev: string, member: string, name: string, n: number,
- *   text: string, at: number }} Message
+ *   text: string, at: number, sender?: string, kind?: string, of?: string, mark?: string,
+ *   removed?: boolean }} Message
+ * @typedef {{ name: string, role: string }} Account
+ * @typedef {{ room: string, topic: string, access: string, frozen: boolean, archived: boolean,
+ *   slow_ms: number, owner?: string, you: { moderates: boolean, muted_until?: number } }} State
+ * @typedef {{ edit?: string, remove?: string }} About the message that a send is about, if it is
  * @typedef {{ text_bytes: number, frame_bytes: number, rooms: number, pending: number }} Limits
  * @typedef {{ replica: string, release: string, member: string, heartbeat_ms: number,
- *   limits: Limits }} Welcome
+ *   limits: Limits, name?: string, sender?: string, account?: Account, features?: string[] }} Welcome
  * @typedef {{ room: string, after: string, resumes_at: string, reason: string }} Gap
  * @typedef {{ room: string, n: number, code: string, detail: string, expected?: number,
  *   retry_ms?: number }} Reject
@@ -32,20 +37,34 @@ const isMembers = (value) =>
 /** @param {any} value */
 const isLimits = (value) =>
   ["text_bytes", "frame_bytes", "rooms", "pending"].every((limit) => isCount(value?.[limit]));
+/** @param {any} value */
+const isAccount = (value) => isText(value?.name) && isText(value?.role);
+/** @param {unknown} value */
+const isTexts = (value) => Array.isArray(value) && value.every(isText);
 /** @param {(value: unknown) => boolean} test */
 const optional = (test) => (/** @type {unknown} */ value) => value === undefined || test(value);
+
+/** @param {any} value */
+const isStanding = (value) => isFlag(value?.moderates) && optional(isCount)(value.muted_until);
 
 /** @type {Record<string, Record<string, (value: unknown) => boolean>>} */
 const SERVER = {
   welcome: {
     v: isCount, member: isText, replica: isText, release: isText, heartbeat_ms: isCount,
-    limits: isLimits,
+    limits: isLimits, name: optional(isText), sender: optional(isText), account: optional(isAccount),
+    features: optional(isTexts),
   },
   joined: { room: isText, head: isId, status: isText, present: isCount, members: isMembers },
   message: {
     room: isText, id: isId, prev: isId, member: isText, name: isText, n: isCount, text: isText,
-    at: isCount,
+    at: isCount, sender: optional(isText), kind: optional(isText), of: optional(isId),
+    mark: optional(isText), removed: optional(isFlag),
   },
+  room: {
+    room: isText, topic: isText, access: isText, frozen: isFlag, archived: isFlag, slow_ms: isCount,
+    owner: optional(isText), you: isStanding,
+  },
+  read: { room: isText, id: isId },
   live: { room: isText, id: isId },
   gap: { room: isText, after: isId, resumes_at: isId, reason: isText },
   ack: { room: isText, n: isCount, id: optional(isId), duplicate: isFlag },
@@ -93,11 +112,13 @@ function place(room, after) {
  * @param {string} name
  * @param {Why} why
  * @param {Iterable<[string, string | null]>} rooms with their cursors
+ * @param {string | null} [token] of the account's session
  * @returns {Frame}
  */
-export function hello(client, name, why, rooms) {
+export function hello(client, name, why, rooms, token = null) {
   const places = Array.from(rooms, ([room, after]) => place(room, after));
-  return { type: "hello", v: VERSION, client, name, why, moves: true, rooms: places };
+  const signed = token === null ? {} : { token };
+  return { type: "hello", v: VERSION, client, name, why, moves: true, rooms: places, ...signed };
 }
 
 /** What a server allows as long as it has not said otherwise. @type {Limits} */
@@ -119,9 +140,9 @@ export function fitting(hello, limits) {
   return { ...hello, rooms: over < 0 ? rooms : rooms.slice(0, over) };
 }
 
-/** @param {string} room @param {string | null} after @returns {Frame} */
-export function join(room, after) {
-  return { type: "join", ...place(room, after) };
+/** @param {string} room @param {string | null} after @param {string} [invite] @returns {Frame} */
+export function join(room, after, invite) {
+  return { type: "join", ...place(room, after), ...(invite === undefined ? {} : { invite }) };
 }
 
 /** @param {string} room @returns {Frame} */
@@ -129,9 +150,15 @@ export function leave(room) {
   return { type: "leave", room };
 }
 
-/** @param {string} room @param {number} n @param {string} text @returns {Frame} */
-export function send(room, n, text) {
-  return { type: "send", room, n, text };
+/** @param {string} room @param {number} n @param {string} text @param {About} [about] @returns {Frame} */
+export function send(room, n, text, { edit, remove } = {}) {
+  const about = edit !== undefined ? { edit } : remove !== undefined ? { remove } : {};
+  return { type: "send", room, n, text, ...about };
+}
+
+/** @param {string} room @param {string} id @returns {Frame} */
+export function read(room, id) {
+  return { type: "read", room, id };
 }
 
 /** @param {string} room @returns {Frame} */

@@ -1,8 +1,12 @@
 // @ts-check
 import { pageClock } from "./clock.js";
+import { AccountDialog } from "./account/dialog.js";
+import { Identity } from "./account/identity.js";
+import { Api } from "./api.js";
 import { find } from "./element.js";
 import { Page } from "./page.js";
 import * as session from "./session.js";
+import { browser } from "./storage.js";
 import { cleanName } from "./words.js";
 
 /**
@@ -10,21 +14,36 @@ import { cleanName } from "./words.js";
  * @param {import("./frame.js").Why} why
  */
 function enter(participant, why) {
-  find("join").hidden = true;
+  find("entry").hidden = true;
+  // The one of the entry is not the page's.
+  find("dialogs").replaceChildren();
   find("chat").hidden = false;
-  void new Page(participant, pageClock()).start(why);
+  new Page(participant, pageClock()).start(why);
 }
 
+/** Asks for a name, or for an account. */
 function ask() {
-  const [form, input] = [find("join"), find("name")];
+  const [form, input, error] = [find("join"), find("name"), find("name-error")];
+  const identity = new Identity(browser);
+  if (identity.signed) return enter(session.create(identity.signed.name), "fresh");
+  const account = new AccountDialog({
+    api: new Api(() => null), identity, name: () => cleanName(input.value), isSigned: () => false, signsOut: () => {},
+    changed: () => identity.signed && enter(session.create(identity.signed.name), "fresh"),
+  });
   input.value = session.lastName();
-  form.hidden = false;
+  find("entry").hidden = form.hidden = false;
   input.focus();
+  find("join-account").addEventListener("click", () => account.open());
   form.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     const name = cleanName(input.value);
-    if (name) enter(session.create(name), "fresh");
-    else input.focus();
+    error.textContent = name ? "" : "Type a name of at least one letter";
+    if (name) {
+      form.hidden = true;
+      return enter(session.create(name), "fresh");
+    }
+    input.setAttribute("aria-invalid", "true");
+    input.focus();
   });
 }
 

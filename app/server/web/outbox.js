@@ -3,8 +3,10 @@ import { Window } from "./window.js";
 import { wellFormed } from "./words.js";
 
 /**
- * @typedef {{ n: number, text: string, trace: Trace, onItsWay: boolean }} Item one message of ours
- *   that has no ack yet; its `n` changes when one before it is dropped, its identity stays
+ * @typedef {{ n: number, text: string, trace: Trace, onItsWay: boolean, edit?: string,
+ *   remove?: string }} Item one message of ours that has no ack yet; its `n` changes when one before
+ *   it is dropped, its identity stays. `edit`, `remove`: the message that it is about
+ * @typedef {import("./frame.js").About} About
  * @typedef {"" | "sent" | "skipped" | "seen"} Trace what is known of a message without an answer:
  *   no connection was lost with it; one was, so it may be in the log; and we could not see the
  *   place of the log where it would be; it is in the log
@@ -26,12 +28,13 @@ const STUBBORN_MS = 100;
  * that was on its way is answered too: only then is it certain which number the log waits for.
  */
 export class Outbox {
-  /** @param {{ next?: number, pending?: { n: number, text: string, trace?: Trace }[], seen?: number }} [saved] */
+  /** @param {{ next?: number, pending?: ({ n: number, text: string, trace?: Trace } & About)[],
+   *   seen?: number }} [saved] */
   constructor({ next = 1, pending = [], seen = 0 } = {}) {
     this.next = next;
     /** @type {Item[]} what an older page saved has no trace: it may have been sent */
-    this.pending = pending.map(({ n, text, trace = "sent" }) =>
-      ({ n, text: wellFormed(text), trace, onItsWay: false }));
+    this.pending = pending.map(({ n, text, trace = "sent", ...about }) =>
+      ({ n, text: wellFormed(text), trace, onItsWay: false, ...subject(about) }));
     /** Our highest number that was seen in the log. */
     this.seen = seen;
     this.reset();
@@ -52,10 +55,10 @@ export class Outbox {
     return waits && this.notBefore > 0 ? this.notBefore : null;
   }
 
-  /** @param {string} text @returns {Item} */
-  add(text) {
+  /** @param {string} text @param {About} [about] @returns {Item} */
+  add(text, about = {}) {
     /** @type {Item} */
-    const item = { n: this.next, text: wellFormed(text), trace: "", onItsWay: false };
+    const item = { n: this.next, text: wellFormed(text), trace: "", onItsWay: false, ...subject(about) };
     this.next += 1;
     this.pending.push(item);
     return item;
@@ -166,8 +169,8 @@ export class Outbox {
   }
 
   toJSON() {
-    const pending = this.pending.map(({ n, text, trace, onItsWay }) =>
-      ({ n, text, trace: trace || (onItsWay ? "sent" : "") }));
+    const pending = this.pending.map(({ n, text, trace, onItsWay, ...about }) =>
+      ({ n, text, trace: trace || (onItsWay ? "sent" : ""), ...about }));
     return { next: this.next, pending, seen: this.seen };
   }
 
@@ -224,3 +227,8 @@ export class Outbox {
 
 /** Refusals that are about the number: the message goes again. */
 const NUMBERING = new Set(["out_of_order", "number_taken"]);
+
+/** Nothing else of it than what it is about. @param {About} about @returns {About} */
+function subject({ edit, remove }) {
+  return edit !== undefined ? { edit } : remove !== undefined ? { remove } : {};
+}

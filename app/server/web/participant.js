@@ -12,15 +12,22 @@ export class Participant {
     this.name = name;
     /** Our public ID, once a server told it. @type {string | null} */
     this.member = null;
+    /** This device's public ID: the member's, unless that is an account's. @type {string | null} */
+    this.sender = null;
+    /** Whether we speak as an account; what of that is kept belongs to the whole browser, not here. */
+    this.isSigned = false;
+    /** Of the account's session; null if the browser's cookie tells. @type {string | null} */
+    this.token = null;
     /** Where we are, or were refused, and so do not ask again; the numbers stay with the key.
-     * @type {Map<string, { cursor: string | null, outbox: Outbox, refused: boolean }>} */
+     * `read`: up to where the person has read.
+     * @type {Map<string, { cursor: string | null, outbox: Outbox, refused: boolean, read: string | null }>} */
     this.rooms = new Map();
   }
 
   /** @param {string} room */
   room(room) {
     let place = this.rooms.get(room);
-    if (!place) this.rooms.set(room, (place = { cursor: null, outbox: new Outbox(), refused: false }));
+    if (!place) this.rooms.set(room, (place = { cursor: null, outbox: new Outbox(), refused: false, read: null }));
     return place;
   }
 
@@ -30,22 +37,28 @@ export class Participant {
     return rooms.map(([room, { cursor }]) => [room, cursor]);
   }
 
+  /** Whether a message has a number of ours. @param {import("./frame.js").Message} message */
+  sent({ sender, member }) {
+    return (sender ?? member) === (this.sender ?? this.member);
+  }
+
   /** How many messages wait for their ack. */
   get kept() {
     return Array.from(this.rooms.values()).reduce((sum, { outbox }) => sum + outbox.pending.length, 0);
   }
 
   toJSON() {
-    const { key, name, member } = this;
-    return { key, name, member, rooms: Object.fromEntries(this.rooms) };
+    const { key, name, member, sender } = this;
+    return { key, name, member, sender, rooms: Object.fromEntries(this.rooms) };
   }
 
   /** @param {any} saved */
   static from(saved) {
     const participant = new Participant(saved.key, saved.name);
     participant.member = saved.member;
-    for (const [room, { cursor, outbox, refused = false }] of Object.entries(saved.rooms)) {
-      participant.rooms.set(room, { cursor, outbox: new Outbox(outbox), refused });
+    participant.sender = saved.sender ?? null;
+    for (const [room, { cursor, outbox, refused = false, read = null }] of Object.entries(saved.rooms)) {
+      participant.rooms.set(room, { cursor, outbox: new Outbox(outbox), refused, read });
     }
     return participant;
   }

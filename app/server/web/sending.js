@@ -2,7 +2,7 @@
 import * as frames from "./frame.js";
 
 /**
- * @typedef {import("./client.js").Listener} Listener
+ * @typedef {import("./listener.js").Listener} Listener
  * @typedef {import("./connection.js").Clock} Clock
  * @typedef {import("./connection.js").Connection} Connection
  * @typedef {import("./outbox.js").Item} Item
@@ -23,11 +23,16 @@ export class Sending {
     this.cancelWake = () => {};
   }
 
-  /** @param {string} room @param {string} text @returns {Item | null} null: too much is waiting */
-  send(room, text) {
+  /**
+   * @param {string} room
+   * @param {string} text
+   * @param {import("./frame.js").About} [about]
+   * @returns {Item | null} null: too much is waiting
+   */
+  send(room, text, about) {
     const { outbox, refused } = this.participant.room(room);
     if (refused || outbox.isFull) return null;
-    const item = outbox.add(text);
+    const item = outbox.add(text, about);
     const due = this.#due();
     this.on().changed();
     this.#put(due);
@@ -61,6 +66,7 @@ export class Sending {
     const dropped = this.participant.room(reject.room).outbox.reject(reject, this.clock.now());
     this.on().changed();
     if (dropped) this.on().refused(reject.room, dropped, reject.detail);
+    else this.on().held(reject);
     this.flush();
   }
 
@@ -105,6 +111,6 @@ export class Sending {
 
   /** @param {{ room: string, item: Item }[]} due */
   #put(due) {
-    for (const { room, item } of due) this.carrier()?.send(frames.send(room, item.n, item.text));
+    for (const { room, item } of due) this.carrier()?.send(frames.send(room, item.n, item.text, item));
   }
 }

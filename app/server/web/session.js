@@ -11,7 +11,6 @@ import { cleanName } from "./words.js";
 
 const STORE = "rollcall";
 const NAME = "rollcall.name";
-const DRAFT = "rollcall.draft";
 
 /** Called when another page has taken our key. */
 let lost = () => {};
@@ -50,16 +49,6 @@ export function save(participant) {
 
 export function forget() {
   tab.set(STORE, null);
-  tab.set(DRAFT, null);
-}
-
-/** What was typed and not sent yet. @param {string} text */
-export function keepDraft(text) {
-  tab.set(DRAFT, text || null);
-}
-
-export function draft() {
-  return tab.get(DRAFT) ?? "";
 }
 
 /** The name that was used last in this browser. */

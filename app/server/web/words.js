@@ -51,12 +51,17 @@ export function cleanText(typed) {
 /** @param {string} hash of the page's address @returns {string} a room */
 export function roomOf(hash) {
   try {
-    const room = clean(decodeURIComponent(hash.slice(1)), ROOM_LENGTH);
-    // Dots are steps in an address, and so never a room in one.
-    return /^\.{0,2}$/.test(room) ? ROOMS[0] : room;
+    return cleanRoom(decodeURIComponent(hash.slice(1))) || ROOMS[0];
   } catch {
     return ROOMS[0];
   }
+}
+
+/** @param {string} typed @returns {string} a room's name, or empty */
+export function cleanRoom(typed) {
+  const room = clean(typed, ROOM_LENGTH);
+  // Dots are steps in an address, and so never a room in one.
+  return /^\.{0,2}$/.test(room) ? "" : room;
 }
 
 /** @param {string} text */
@@ -72,6 +77,7 @@ const ENDINGS = new Map([
   [1009, "This page sent more than the server takes at once."],
   [4400, "The server could not read what this page sent."],
   [4401, "The server did not let you in."],
+  [4403, "You were signed out of everything, or are not welcome here."],
   [4408, "The server waited too long for this page to introduce itself."],
 ]);
 
@@ -101,7 +107,24 @@ export function keptLine(kept) {
   return `The log is away: ${kept} messages are kept and go out when it is back.`;
 }
 
+/** @param {number} kept how many messages wait */
+export function interruptedLine(kept) {
+  if (kept === 0) return "No connection: what you write is kept";
+  return kept === 1 ? "No connection: 1 message is kept" : `No connection: ${kept} messages are kept`;
+}
+
 /** @param {number | null} seconds until the next try; null: it is under way */
 export function waitingLine(seconds) {
-  return seconds === null || seconds < 1 ? "connecting…" : `no connection; next try in ${seconds} s`;
+  return seconds === null || seconds < 1 ? "connecting…" : `next try in ${seconds} s`;
+}
+
+/** @param {number} sending how many messages are on their way for longer than one notices */
+export function sendingLine(sending) {
+  if (sending === 0) return "";
+  return sending === 1 ? "Sending…" : `Sending ${sending} messages…`;
+}
+
+/** @param {number} every seconds @param {number} left seconds */
+export function slowLine(every, left) {
+  return left > 0 ? `Slow mode: the next message goes out in ${left} s` : `Slow mode: one message in ${every} s`;
 }

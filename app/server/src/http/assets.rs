@@ -13,24 +13,25 @@ use super::{api::envelope::Failure, file};
 use crate::app::App;
 
 /// `connect-src` names the WebSocket schemes, since older browsers do not count them as `'self'`.
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-                   connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; \
-                   form-action 'none'; frame-ancestors 'none'";
+/// The page has one script and one style in it (`build.rs`), which it names.
+const CSP: &str = concat!(
+    "default-src 'none'; script-src 'self' 'sha256-",
+    env!("WEB_SCRIPT"),
+    "'; style-src 'self' 'sha256-",
+    env!("WEB_STYLE"),
+    "'; connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'"
+);
 
 #[derive(Embed)]
-#[folder = "web/"]
-#[include = "*.html"]
-#[include = "*.js"]
-#[include = "*.css"]
-#[include = "*.svg"]
-#[exclude = "*/*"]
+#[folder = "$OUT_DIR/web/"]
 struct Web;
 
 /// The page's own release, so that it can tell when another one serves it.
 const RELEASE: &str = r#"<meta name="release" content="">"#;
 
 /// What no page of this origin may do.
-const POLICIES: [(HeaderName, &str); 5] = [
+const POLICIES: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CSP),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -39,6 +40,8 @@ const POLICIES: [(HeaderName, &str); 5] = [
         HeaderName::from_static("permissions-policy"),
         "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     ),
+    // The page's service worker lies below `/web/`, and is for all of it.
+    (HeaderName::from_static("service-worker-allowed"), "/"),
 ];
 
 /// `/`

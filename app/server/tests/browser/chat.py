@@ -9,8 +9,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 PATIENCE_S = 20
 
-# What a person could see of the connection's fate, from the first moment: states of the header,
-# the words beside it, and who serves. A look now and then would miss what comes and goes.
+# What a person could see of the connection's fate, from the first moment: its state and the words for it over
+# the form, and who serves. A look now and then would miss what comes and goes.
 RECORD = """
 const status = document.getElementById("status");
 const seen = (window.seen = { states: [], notices: [], served: [], people: [] });
@@ -25,7 +25,7 @@ const look = () => {
 };
 look();
 const all = { subtree: true, childList: true, characterData: true, attributes: true };
-new MutationObserver(look).observe(document.querySelector("header"), all);
+for (const id of ["status", "serving"]) new MutationObserver(look).observe(document.getElementById(id), all);
 new MutationObserver(look).observe(document.getElementById("people"), all);
 """
 

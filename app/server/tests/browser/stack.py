@@ -66,18 +66,20 @@ class Server:
 
 
 class Wire:
-    """A TCP relay in front of the server. Cutting it ends what is open without a close frame."""
+    """A TCP relay in front of the server. Cutting it ends what is open without a close frame. It may be one of those proxies
+    that know no upgrades, or that keep a stream back until it ends."""
 
-    def __init__(self, port):
+    def __init__(self, port, upgrades=True, streams=True):
         wire = self
 
         class Relay(socketserver.BaseRequestHandler):
             def handle(self):
                 with socket.create_connection(("127.0.0.1", port)) as upstream:
                     wire.open |= {self.request, upstream}
-                    back = threading.Thread(target=_pump, args=(upstream, self.request))
+                    keep = None if streams else b"text/event-stream"
+                    back = threading.Thread(target=_pump, args=(upstream, self.request), kwargs={"keep": keep})
                     back.start()
-                    _pump(self.request, upstream)
+                    _pump(self.request, upstream, refuse=None if upgrades else b"upgrade: websocket")
                     back.join()
                     wire.open -= {self.request, upstream}
 
@@ -99,13 +101,23 @@ class Wire:
         self.thread.join()
 
 
-def _pump(source, sink):
+def _pump(source, sink, refuse=None, keep=None):
+    """Until the end of it, or until it says what is refused; from what is to be kept on it is held back to the end."""
+    kept = b""
     try:
         while chunk := source.recv(65536):
-            sink.sendall(chunk)
+            if refuse and refuse in chunk.lower():
+                break
+            if kept or (keep and keep in chunk.lower()):
+                kept += chunk
+            else:
+                sink.sendall(chunk)
+        sink.sendall(kept)
     except OSError:
         pass
     _shut(sink)
+    if refuse:
+        _shut(source)
 
 
 def _shut(end):

@@ -1,6 +1,9 @@
 """The page against one server with an in-memory log."""
 
+import gzip
 import secrets
+import urllib.error
+import urllib.request
 
 from selenium.webdriver.common.keys import Keys
 
@@ -129,14 +132,42 @@ def test_a_lost_log_is_told_calmly(browser, server):
     assert chat.texts() == ["lost with the server", "said to nobody"]
 
 
-def test_modules_that_do_not_fit_together_are_loaded_again(browser, server):
-    chat = Chat(browser(), server.url)
-    chat.driver.execute_cdp_cmd("Network.enable", {})
-    chat.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/web/outbox.js"]})
-    chat.open()
-    tries = "return Number(sessionStorage.getItem('rollcall.tries'))"
-    chat.until(lambda: chat.driver.execute_script(tries) == 2, "it was tried again")
-    chat.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+def test_p11_one_request_brings_the_page(browser, server):
+    chat = Chat(browser(), server.url).open()
+    chat.asked()
+    asked = "return performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)"
+    assert [it for it in chat.driver.execute_script(asked) if it != "/web/icon.svg"] == []
+    chat.join("Ada")
+    assert chat.console_errors() == []
+
+
+def test_p11_the_page_is_small_and_a_browser_that_has_it_is_told_so(server):
+    def ask(**headers):
+        request = urllib.request.Request(server.url, headers={name.replace("_", "-"): it for name, it in headers.items()})
+        return urllib.request.urlopen(request, timeout=10)
+
+    with ask(accept_encoding="gzip") as answer:
+        body = answer.read()
+        assert len(body) < 40_000
+        assert b"<!doctype html>" in gzip.decompress(body)
+        tag = answer.headers["etag"]
+    with ask(accept_encoding="br") as answer:
+        assert answer.headers["content-encoding"] == "br"
+        assert len(answer.read()) < 40_000
+    try:
+        ask(accept_encoding="gzip", if_none_match=tag)
+        raise AssertionError("it came once more")
+    except urllib.error.HTTPError as error:
+        assert error.code == 304
+
+
+def test_a_page_of_the_release_before_loads_the_new_one(browser, server):
+    """Its document came from a replica that is not rolled yet; its modules are asked of one that is."""
+    chat = Chat(browser(), server.url).open()
+    chat.asked()
+    chat.driver.execute_script("window.isOld = true; const script = document.createElement('script');"
+                               "script.type = 'module'; script.src = '/web/boot.js'; document.body.append(script);")
+    chat.until(lambda: not chat.driver.execute_script("return window.isOld ?? false"), "it is loaded anew")
     chat.join("Ada")
 
 
@@ -144,11 +175,13 @@ def test_rooms_are_a_click_apart_and_count_what_is_new(browser, server):
     chat = Chat(browser(), server.url).open().join("Ada")
     Room(server.url, "the-van").post(secrets.token_hex(16), "Slate", 1, "Engine on.")
     tab = "#rooms a[href='#the-van']"
-    chat.until(lambda: "1" in chat.driver.find_element("css selector", tab).text, "one is new")
+    badge = lambda: chat.driver.find_element("css selector", f"{tab} .badge").text
+    chat.until(lambda: badge() == "1", "one is new")
+    assert "Slate: Engine on." in chat.driver.find_element("css selector", tab).text
     assert chat.texts() == []
     chat.driver.find_element("css selector", tab).click()
     chat.until_shown("Engine on.")
-    assert chat.driver.find_element("css selector", tab).text == "the-van"
+    chat.until(lambda: badge() == "", "it is read")
     chat.driver.execute_script("location.hash = '#a room of our own'")
     chat.until(lambda: "a room of our own" in chat.driver.title, "the room is entered")
     chat.until(lambda: chat.find("people-count").text == "1 here", "we are in it")

@@ -3,7 +3,7 @@ import test from "node:test";
 import { backoff } from "../backoff.js";
 import { isFinal } from "../close.js";
 import { newKey, Participant } from "../participant.js";
-import { Roster } from "../roster.js";
+import { Roster } from "../people/roster.js";
 
 test("backoff has full jitter under a bound that doubles up to ten seconds", () => {
   const bounds = [0, 1, 2, 3, 4, 5, 6, 7, 60, 5000].map((attempt) => backoff(attempt, () => 1));

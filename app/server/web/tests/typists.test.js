@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Typists } from "../typists.js";
+import { Typists } from "../compose/typists.js";
 import { FakeClock } from "./fake_clock.js";
 
 const plum = { room: "vault", member: "p", name: "Plum" };

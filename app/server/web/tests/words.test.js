@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import { hueOf } from "../colour.js";
-import { isComposing } from "../composer.js";
+import { hueOf } from "../people/colour.js";
+import { isComposing } from "../compose/composer.js";
 import {
-  bytesOf, cleanName, cleanText, ending, keptLine, roomOf, ROOMS, typingLine, waitingLine, wellFormed,
+  bytesOf, cleanName, cleanText, ending, interruptedLine, keptLine, roomOf, ROOMS, typingLine, waitingLine, wellFormed,
 } from "../words.js";
 
 const NAMES = JSON.parse(readFileSync(new URL("../../../protocol/fixtures/names.json", import.meta.url), "utf8"));
@@ -55,8 +55,9 @@ test("P15: Enter that ends a composition is the input method's", () => {
 test("P4, P5: what one waits for is a sentence", () => {
   assert.match(keptLine(0), /what you write is kept/);
   assert.match(keptLine(1), /1 message is kept and goes out/);
+  assert.match(interruptedLine(2), /No connection: 2 messages are kept/);
   assert.match(keptLine(7), /7 messages are kept and go out when it is back/);
-  assert.deepEqual([null, 0, 4].map(waitingLine), ["connecting…", "connecting…", "no connection; next try in 4 s"]);
+  assert.deepEqual([null, 0, 4].map(waitingLine), ["connecting…", "connecting…", "next try in 4 s"]);
 });
 
 test("a name is what the protocol takes", () => {
@@ -83,7 +84,7 @@ test("text is measured as the server measures it", () => {
 });
 
 test("every ending is one plain sentence", () => {
-  for (const code of [1000, 1003, 1007, 1008, 1009, 4400, 4401, 4408, 4499]) {
+  for (const code of [1000, 1003, 1007, 1008, 1009, 4400, 4401, 4403, 4408, 4499]) {
     assert.match(ending(code, ""), /^[A-Z][^.]*\.$/);
   }
   assert.equal(ending(4401, "too long"), "The server did not let you in: too long.");

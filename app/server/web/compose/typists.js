@@ -1,5 +1,5 @@
 // @ts-check
-/** @typedef {import("./connection.js").Clock} Clock */
+/** @typedef {import("../connection.js").Clock} Clock */
 
 /** Who types says so again within this time, or has stopped. */
 const FADE_MS = 5_000;

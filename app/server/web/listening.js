@@ -1,0 +1,134 @@
+// @ts-check
+import { DISMISSED } from "./close.js";
+import { compare } from "./id.js";
+import { find } from "./element.js";
+import * as session from "./session.js";
+import { ending } from "./words.js";
+
+/**
+ * @typedef {import("./listener.js").Listener} Listener
+ * @typedef {import("./page.js").Page} Page
+ */
+
+/** The release that this page is of, as the server wrote it into the page. */
+const RELEASE = /** @type {HTMLMetaElement} */ (document.querySelector("meta[name=release]")).content;
+
+/** What the client tells, into the views. */
+export class Listening {
+  /** @param {Page} page */
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** @returns {Listener} */
+  listener() {
+    const { page } = this;
+    const room = (/** @type {string} */ name) => page.rooms.get(name);
+    return {
+      message: (message) => this.#message(message),
+      gap: ({ room: name, resumes_at: resumes, reason }) => {
+        if (reason === "rewound") room(name).recent.rewind(resumes);
+        room(name).conversation.note("Some messages could not be recovered");
+      },
+      acked: (name, item) => {
+        room(name).conversation.acked(item);
+        page.status.show();
+      },
+      refused: (name, item, detail) => {
+        const was = room(name).recent.find(item.edit ?? item.remove ?? "");
+        room(name).conversation.refused(item, detail, was);
+        page.status.show();
+      },
+      held: ({ room: name, code, retry_ms: ms }) => {
+        if (code === "slow_mode" && ms) room(name).slowUntil = page.clock.now() + ms;
+        page.status.show();
+      },
+      unknown: (name, item) => room(name).conversation.unknown(item),
+      shut: (name, detail) => {
+        room(name).shut = detail;
+        room(name).conversation.note(`This room cannot be entered: ${detail}`);
+        page.showState(room(name));
+      },
+      entered: (name) => {
+        const { place } = room(name);
+        place.read ??= place.cursor;
+        if (place.cursor !== null) void room(name).load(place.cursor).then(() => this.#loaded());
+      },
+      people: (name, roster) => {
+        room(name).roster = roster;
+        if (room(name) === page.rooms.current) page.people.show(roster);
+        if (room(name).state?.access === "direct") page.showState(room(name));
+      },
+      state: (state) => {
+        room(state.room).state = state;
+        page.showState(room(state.room));
+      },
+      read: (name, id) => {
+        const { place } = room(name);
+        if (place.read === null || compare(id, place.read) > 0) place.read = id;
+        page.list.show();
+      },
+      typing: (typing) => typing.member !== page.me.member && page.typists.typing(typing),
+      serving: (welcome) => this.#serving(welcome),
+      interrupted: () => page.status.interrupted(),
+      waiting: (retryAt) => page.status.waiting(retryAt),
+      log: (away) => page.status.log(away),
+      signedOut: (detail) => {
+        page.me.identity.forget();
+        if (!page.client.signsOut) page.word.say(`You are signed out: ${detail}. You go on as a guest.`, "Sign in", () => page.account.open());
+        // A cookie of that session would be refused at the next connection, too.
+        void page.api.call("DELETE", "sessions/current");
+      },
+      ended: (code, detail) => {
+        session.forget();
+        if (code === DISMISSED) page.me.identity.forget();
+        page.end(ending(code, detail));
+      },
+      broken: ({ room: name, id, prev }, cursor) =>
+        console.error(`${name}: ${id} follows ${prev}, and ${cursor} was the last one here`),
+      changed: () => session.save(page.participant),
+    };
+  }
+
+  /** @param {import("./frame.js").Message} message */
+  #message(message) {
+    const { page } = this;
+    const room = page.rooms.get(message.room);
+    page.marks.set(message.member, message.mark);
+    room.message(message);
+    page.typists.stopped(message.room, message.member);
+    if (document.hidden && room === page.rooms.current) room.conversation.newFrom(room.unread.first);
+    page.list.show();
+    page.saveSoon();
+  }
+
+  /** @param {import("./frame.js").Welcome} welcome */
+  #serving(welcome) {
+    const { page } = this;
+    page.composer.limit = welcome.limits.text_bytes;
+    page.status.serving(welcome);
+    const why = page.me.welcomed(welcome);
+    if (why) page.word.say(why, page.me.can("accounts") ? "It is mine" : "Close", () => page.me.can("accounts") && page.account.open());
+    page.people.show(page.room.roster);
+    find("renewed").hidden = RELEASE === "" || welcome.release === RELEASE;
+    void page.mine.look();
+    // Only once it serves: nothing is to delay that.
+    navigator.serviceWorker?.register("/web/offline.js", { scope: "/" }).catch(console.warn);
+  }
+
+  /** One more room's history is here. */
+  #loaded() {
+    this.page.list.show();
+    this.#findPeople();
+  }
+
+  /** Brings a newcomer to where people talk, unless they do here, or one writes already. */
+  #findPeople() {
+    const { page } = this;
+    const isKnown = [...page.rooms].every(({ conversation }) => conversation.element.classList.contains("loaded"));
+    if (!page.isNewcomer || !isKnown) return;
+    page.isNewcomer = false;
+    const room = page.rooms.liveliest(Date.now());
+    if (room && !page.composer.draft) page.go(room.name);
+  }
+}
