@@ -204,8 +204,10 @@ impl Stage {
 
     fn config(&self, name: String, rooms: &[String]) -> Config {
         let room = |room: &String| RoomCursor { room: room.clone(), after: None };
-        let rooms = rooms.iter().map(room).collect();
-        Config { rooms, tls: self.tls.clone(), ..Config::new(&self.url, &name, &[]) }
+        let mut config = Config::new(&self.url, &name, &[]);
+        config.rooms = rooms.iter().map(room).collect();
+        config.tls.clone_from(&self.tls);
+        config
     }
 
     /// Connects everybody, some at a time, and returns their voices by name.

@@ -159,7 +159,7 @@ impl Checker {
             clients.find_unseen_then(book, logs, entries, snapshot, healed);
         }
         clients.find_wrong_views(book, healed);
-        self.screens.find_unseen(book, logs, clients, healed);
+        self.screens.find_unseen(book, (logs, entries), clients, healed);
         for (place, room, replica, present) in &self.observed {
             let expected = clients.expected(*room, healed);
             let present = present.iter().copied().collect();

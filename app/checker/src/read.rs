@@ -37,6 +37,7 @@ impl Checker {
             What::Listed { members } => self.book.listed = Some(*members),
             What::Incomplete { why } => self.malformed(why),
             What::Shown { .. }
+            | What::Changed { .. }
             | What::Noted { .. }
             | What::Banner { .. }
             | What::Reading { .. }
@@ -47,6 +48,11 @@ impl Checker {
             }
             What::Invoke { .. } | What::Ok { .. } | What::Fail { .. } | What::Info { .. } => {
                 self.operation(what);
+            }
+            What::Change { op } => {
+                if !self.book.operations.is_change(*op) {
+                    self.malformed(&format!("op {op} changes something, and never was"));
+                }
             }
             What::Connected { .. }
             | What::Lost { .. }

@@ -2,14 +2,14 @@
 //! when to speak, come and go, and writes down what happens.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use rollcall_client::{Client, Config, Event, Events, Handle, SendError, new_key};
-use rollcall_protocol::RoomCursor;
+use rollcall_client::{Change, Client, Config, Event, Events, Handle, SendError, new_key};
+use rollcall_protocol::{EntryId, RoomCursor};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until, timeout},
@@ -27,6 +27,10 @@ const HAUNTING: Duration = Duration::from_secs(90);
 const SLOWNESS: Duration = Duration::from_millis(200);
 /// How long it is slow, and how long it is fast.
 const TURN: Duration = Duration::from_secs(8);
+/// Of what a talker does, one in so many changes something that it said.
+const CHANGES_IN: u32 = 10;
+/// Messages of its own that a client could change.
+const REMEMBERED: usize = 16;
 /// How long the last goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -41,6 +45,8 @@ pub struct Participant {
     phase: watch::Receiver<Phase>,
     /// Operations by room and ticket.
     pending: HashMap<(String, u64), Op>,
+    /// What it said last and can change still: by room, with its entry.
+    own: VecDeque<(String, EntryId)>,
     /// A room it has left, until it enters it again.
     left: Option<String>,
     /// A ghost's own way to the service, which can fall silent without a FIN.
@@ -66,6 +72,7 @@ impl Participant {
             key: new_key(),
             rng: StdRng::seed_from_u64(seed),
             pending: HashMap::new(),
+            own: VecDeque::new(),
             left: None,
             link: None,
             is_serving: false,
@@ -105,6 +112,7 @@ impl Participant {
                 return;
             }
             self.name = format!("{}.{}", self.character.name, life + 1);
+            self.own.clear();
             self.key = new_key();
         }
     }
@@ -246,6 +254,9 @@ impl Participant {
 
     async fn act(&mut self, handle: &Handle) {
         match self.character.role {
+            Role::Talker if self.rng.random_ratio(1, CHANGES_IN) && !self.own.is_empty() => {
+                self.change(handle, 40).await;
+            }
             Role::Talker | Role::Ghost | Role::Visitor | Role::Crowd => {
                 self.speak(handle, 40).await
             }
@@ -263,20 +274,42 @@ impl Participant {
         };
         let Some(room) = rooms.choose(&mut self.rng).cloned() else { return };
         let (op, text) = self.shared.invoke(&self.name, &room, length);
-        match handle.send(&room, text).await {
+        let queued = handle.send(&room, text).await;
+        self.invoked(op, room, queued);
+    }
+
+    /// Edits something that it has said, or takes it away; then it is left alone, since what was removed once cannot be again.
+    async fn change(&mut self, handle: &Handle, length: usize) {
+        let which = self.rng.random_range(0..self.own.len());
+        let Some((room, of)) = self.own.remove(which) else { return };
+        let change = match self.rng.random_ratio(1, 3) {
+            true => Change::Remove(of),
+            false => Change::Edit(of),
+        };
+        let (op, text) = self.shared.invoke_change(&self.name, &room, change, length);
+        let queued = match change {
+            Change::Remove(of) => handle.remove(&room, of).await,
+            Change::Edit(of) => handle.edit(&room, of, text).await,
+        };
+        self.invoked(op, room, queued);
+    }
+
+    /// What the library said to an operation.
+    fn invoked(&mut self, op: Op, room: String, queued: Result<u64, SendError>) {
+        match queued {
             Ok(ticket) => {
                 self.pending.insert((room, ticket), op);
                 self.count_pending();
-            }
-            // It never left this process.
-            Err(SendError::Full | SendError::NotInRoom | SendError::TooLong) => {
-                self.shared.recorder.record(What::Fail { op, code: "not-queued".to_owned() });
-                self.shared.live.fail.fetch_add(1, Relaxed);
             }
             Err(SendError::Ended) => {
                 let why = "the client has ended".to_owned();
                 self.shared.recorder.record(What::Info { op, why });
                 self.shared.live.info.fetch_add(1, Relaxed);
+            }
+            // It never left this process.
+            Err(_) => {
+                self.shared.recorder.record(What::Fail { op, code: "not-queued".to_owned() });
+                self.shared.live.fail.fetch_add(1, Relaxed);
             }
         }
     }
@@ -327,7 +360,11 @@ impl Participant {
                 live.lost.fetch_add(1, Relaxed);
                 self.serving(false);
             }
-            Event::Acked { room, ticket, id: entry, duplicate, .. } => {
+            Event::Acked { room, ticket, id: entry, duplicate, change, .. } => {
+                if let (Some(id), None) = (entry, change) {
+                    self.own.push_back((room.clone(), *id));
+                    self.own.truncate(REMEMBERED);
+                }
                 if let Some(op) = self.pending.remove(&(room.clone(), *ticket)) {
                     live.ok.fetch_add(1, Relaxed);
                     let (id, duplicate) = (entry.map(Into::into), *duplicate);

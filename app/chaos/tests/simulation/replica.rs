@@ -143,7 +143,7 @@ impl Replica {
     fn open(&mut self, name: &str, log: &SimLog) -> Arc<Room<Listener>> {
         let opened = || {
             let room = Room::new(name.to_owned(), ROOM_LIMITS, &self.rings);
-            let newest = log.entries(name).cloned().collect::<Vec<_>>();
+            let newest = log.shown(name).collect::<Vec<_>>();
             room.fill(newest[newest.len().saturating_sub(PAGE)..].to_vec(), log.last(name));
             Arc::new(room)
         };
@@ -233,7 +233,10 @@ impl Conn {
                 Effect::Reply(frame) => self.down.tell(frame),
                 Effect::Enter(cursor) => self.entering.push(Entering { cursor, start: None }),
                 Effect::Exit(room) => self.exit(&room),
-                Effect::Append(entry) => {
+                Effect::Append(mut entry) => {
+                    if let Some(account) = account_of(self.client) {
+                        entry.extra.sender = Some(std::mem::replace(&mut entry.member, account));
+                    }
                     if log.wrong == Wrong::AckBeforeAppend {
                         let (room, n) = (entry.room.clone(), entry.n);
                         let ack = ServerFrame::Ack { room, n, id: None, duplicate: false };
@@ -259,7 +262,7 @@ impl Conn {
         let Some((entry, unknown)) = self.appending.take() else { return false };
         match rng.random_range(0..8) {
             0 => {
-                log.append(&entry); // and the answer is lost
+                let _lost = log.append(&entry);
                 if log.wrong == Wrong::TimeoutIsFailure {
                     self.appended(&Err(LogError::Unknown("lost".to_owned())), log);
                 } else {
@@ -272,7 +275,7 @@ impl Conn {
             }
             _ => {
                 let outcome = log.append(&entry);
-                self.appended(&Ok(outcome), log);
+                self.appended(&outcome, log);
             }
         }
         true
@@ -281,7 +284,7 @@ impl Conn {
     fn append_once(&mut self, log: &mut SimLog) -> bool {
         let Some((entry, _)) = self.appending.take() else { return false };
         let outcome = log.append(&entry);
-        self.appended(&Ok(outcome), log);
+        self.appended(&outcome, log);
         true
     }
 
@@ -340,6 +343,11 @@ impl Conn {
             joined.visit.end();
         }
     }
+}
+
+/// The first two clients are devices of one person.
+pub fn account_of(client: usize) -> Option<String> {
+    (client < 2).then(|| "account".to_owned())
 }
 
 /// What a client reads of an effect.

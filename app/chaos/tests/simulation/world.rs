@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use rollcall_chaos::history::{Loss, Record, What};
 use rollcall_client::{
-    Loss as ConnectionLoss,
+    Change, Loss as ConnectionLoss, feature,
     sim::{DialError, Effect, Welcome},
 };
 use rollcall_protocol::ServerFrame;
 
 use crate::{
     log::SimLog,
-    person::Person,
-    replica::{Conn, Replica},
+    person::{Person, hash_of_removal},
+    replica::{Conn, Replica, account_of},
     wire::Down,
     wrong::Wrong,
 };
@@ -140,14 +140,31 @@ impl World {
         if !self.people[who].rooms.contains(&room) {
             return;
         }
+        let change = if self.chance(6) { self.some_change(who, &room) } else { None };
         self.ops += 1;
-        let (op, text, client) =
-            (self.ops, format!("t{}", self.ops), self.people[who].name.clone());
-        self.tell(What::Invoke { op, client, room: room.clone(), hash: text.clone() });
-        let person = &mut self.people[who];
-        let ticket = person.session.send(&room, text, now).expect("room in the outbox");
-        person.said.insert((room, ticket), op);
+        let (op, client) = (self.ops, self.people[who].name.clone());
+        let (text, hash) = match change {
+            Some(Change::Remove(of)) => (String::new(), hash_of_removal(of)),
+            _ => (format!("t{op}"), format!("t{op}")),
+        };
+        self.tell(What::Invoke { op, client, room: room.clone(), hash });
+        let session = &mut self.people[who].session;
+        let ticket = match change {
+            Some(change) => session.change(&room, change, text, now),
+            None => session.send(&room, text, now),
+        };
+        let ticket = ticket.expect("room in the outbox, and a server that knows edits");
+        self.people[who].said.insert((room, ticket), op);
         self.carry_out(who);
+    }
+
+    /// An edit of something that they said in this room, or a removal, which happens to a message once at most.
+    fn some_change(&mut self, who: usize, room: &str) -> Option<Change> {
+        let of = self.people[who].own.iter().position(|(it, _)| it == room)?;
+        if self.chance(2) {
+            return Some(Change::Edit(self.people[who].own[of].1));
+        }
+        Some(Change::Remove(self.people[who].own.remove(of).1))
     }
 
     fn somebody_wanders(&mut self) {
@@ -236,19 +253,13 @@ impl World {
         let mut conn = Conn::new(self.last_conn, who, replica, &self.replicas[replica].name);
         conn.up.push_back(hello);
         conn.hear(&mut self.log);
-        let Some(Down::Frame(ServerFrame::Welcome {
-            member,
-            replica: name,
-            release,
-            heartbeat_ms,
-            limits,
-            ..
-        })) = conn.down.read()
-        else {
-            panic!("not welcome");
-        };
-        let heartbeat = Duration::from_millis(heartbeat_ms);
-        let welcome = Welcome { member, replica: name, release, heartbeat, limits };
+        let Some(Down::Frame(frame)) = conn.down.read() else { panic!("not welcome") };
+        let mut welcome = Welcome::of(frame).expect("a welcome");
+        welcome.features = vec![feature::EDIT.to_owned()];
+        if let Some(account) = account_of(who) {
+            let device = std::mem::replace(&mut welcome.member, account);
+            welcome.sender = Some(device);
+        }
         conn.link = self.people[who].session.dialed(Ok(welcome), now);
         self.conns.push(conn);
         self.carry_out(who);

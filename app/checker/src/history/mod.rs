@@ -19,7 +19,7 @@ pub use id::Id;
 pub use read::{read, records};
 pub use recorder::Recorder;
 pub use what::What;
-pub use words::{Entered, Gone, Loss, Op, Phase};
+pub use words::{EDITED, Entered, Gone, Loss, Op, Phase, UNSAID};
 
 /// One line of a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -103,6 +103,11 @@ pub enum What {
         /// Of the text, which no other operation has.
         hash: String,
     },
+    /// The operation edits or removes a message. It is an entry of the log like any other, but no line of its own on a page.
+    Change {
+        /// The operation.
+        op: Op,
+    },
     /// Acknowledged.
     Ok {
         /// The operation.
@@ -177,7 +182,7 @@ pub enum What {
         member: String,
         /// Its number.
         n: u64,
-        /// Of its text.
+        /// Of its text; or [`UNSAID`](super::UNSAID), or one that begins with [`EDITED`](super::EDITED).
         hash: String,
     },
     /// Told that messages cannot be had.
@@ -226,6 +231,17 @@ pub enum What {
         /// Its entry.
         id: Id,
         /// Of its text.
+        hash: String,
+    },
+    /// A message that the page has shown has another text there now.
+    Changed {
+        /// Whose page.
+        client: String,
+        /// Where.
+        room: String,
+        /// Its entry.
+        id: Id,
+        /// Of the text; [`UNSAID`](super::UNSAID) if it was taken away.
         hash: String,
     },
     /// The page says, at this place of a room, that messages are missing.
