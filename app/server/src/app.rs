@@ -9,8 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     budget::Budget, config::Config, delivery::Rooms, health::Health, lifecycle::Lifecycle,
-    memberships::Memberships,
-    metrics::Metrics, rates::Rates, session::Greeting,
+    memberships::Memberships, metrics::Metrics, rates::Rates, session::Greeting,
 };
 
 /// What every connection and request shares. Clones share it.

@@ -75,7 +75,8 @@ impl Directory {
     #[must_use]
     pub fn latest(&self, since: u64, after: Option<&str>, count: usize) -> Vec<(String, u64)> {
         let rooms = self.rooms();
-        let from = after.and_then(|name| Some((Reverse(*rooms.by_name.get(name)?), name.to_owned())));
+        let from =
+            after.and_then(|name| Some((Reverse(*rooms.by_name.get(name)?), name.to_owned())));
         let start = from.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let range = rooms.by_time.range((start, std::ops::Bound::Unbounded));
         let recent = range.take_while(|(Reverse(at), _)| *at >= since).take(count);

@@ -41,7 +41,7 @@ use crate::{
     health::Health,
     lifecycle::{Lifecycle, Phase, Standing},
     log::{Link, Log, MemoryLog, RedisLog},
-    memberships::{MemoryMemberships, Memberships, RedisMemberships},
+    memberships::{Memberships, MemoryMemberships, RedisMemberships},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, RedisPresence, Store},
     supervise::Supervisor,

@@ -211,8 +211,11 @@ mod tests {
 
     #[test]
     fn spans_are_told_as_people_say_them() {
-        let minutes = |count| words(Some(Duration::from_secs(60 * count)));
-        assert_eq!([minutes(1), minutes(10), minutes(180)], ["for a minute", "for 10 minutes", "for 3 hours"]);
+        let minutes = |count: u64| words(Some(Duration::from_secs(60 * count)));
+        assert_eq!(
+            [minutes(1), minutes(10), minutes(180)],
+            ["for a minute", "for 10 minutes", "for 3 hours"]
+        );
         assert_eq!(words(None), "for good");
     }
 

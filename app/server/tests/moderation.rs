@@ -102,7 +102,9 @@ async fn who_is_banned_leaves_the_room_wherever_they_are_and_cannot_come_back() 
     changed(&log, owner().ban(ROOM, &who, None, 1)).await;
     plum.until(|frame| is_error(frame, ErrorCode::Banned)).await;
     let left = teal.until(is_leave).await;
-    assert!(matches!(left.last(), Some(ServerFrame::Presence { member, .. }) if *member == who.member));
+    assert!(
+        matches!(left.last(), Some(ServerFrame::Presence { member, .. }) if *member == who.member)
+    );
     // The connection goes on: other rooms are not concerned.
     plum.say(&json!({ "type": "join", "room": "hall" })).await;
     plum.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
@@ -170,13 +172,19 @@ async fn an_edit_and_a_removal_reach_everybody_as_entries_of_their_own() {
     let edit = json!({ "type": "send", "room": ROOM, "n": 2, "text": "hello world", "edit": id });
     teal.say(&edit).await;
     let told = plum.messages(1).await.remove(0);
-    assert_eq!((told.text.as_str(), told.extra.kind, told.extra.of), ("hello world", Some(Kind::Edit), Some(id)));
+    assert_eq!(
+        (told.text.as_str(), told.extra.kind, told.extra.of),
+        ("hello world", Some(Kind::Edit), Some(id))
+    );
     plum.say(&json!({ "type": "send", "room": ROOM, "n": 1, "text": "", "remove": id })).await;
     let frames = plum.until(|frame| matches!(frame, ServerFrame::Reject { .. })).await;
     assert!(matches!(frames.last(), Some(ServerFrame::Reject { code: RejectCode::NotYours, .. })));
     teal.say(&json!({ "type": "send", "room": ROOM, "n": 3, "text": "", "remove": id })).await;
     let told = plum.messages(1).await.remove(0);
-    assert_eq!((told.text.as_str(), told.extra.kind, told.extra.of), ("", Some(Kind::Remove), Some(id)));
+    assert_eq!(
+        (told.text.as_str(), told.extra.kind, told.extra.of),
+        ("", Some(Kind::Remove), Some(id))
+    );
     // A refused number is free: what is said next has it.
     plum.send_acked(ROOM, 1, "well").await;
 }

@@ -123,7 +123,15 @@ pub(super) async fn greet(url: &str, key: &str, name: &str, room: &str) -> Optio
     let mut socket = open(url).await?;
     let rooms = vec![RoomCursor { room: room.to_owned(), after: None }];
     let (client, name) = (key.to_owned(), name.to_owned());
-    let hello = ClientFrame::Hello { v: 1, client, name, why: Why::Fresh, rooms, moves: false, token: None };
+    let hello = ClientFrame::Hello {
+        v: 1,
+        client,
+        name,
+        why: Why::Fresh,
+        rooms,
+        moves: false,
+        token: None,
+    };
     socket.send(frame(&hello)).await.ok()?;
     Some(socket)
 }

@@ -68,7 +68,7 @@ fn presence_of_a_member_that_comes_while_another_enters() {
             start.wait();
             room.attach(1, entering.clone(), None).0
         });
-        let told_later = entering.place().needs_members();
+        let told_later = entering.place().has_to_tell();
         let all = usize::try_from(COMING).expect("a few");
         assert!(listed == all || told_later, "round {round}: {listed} of {all}, and no more");
     }
@@ -80,7 +80,17 @@ fn at(ms: u64) -> EntryId {
 
 fn message(prev: u64, id: u64) -> Message {
     let (room, member, name, text) = Default::default();
-    Message { room, id: at(id), prev: at(prev), member, name, n: 1, text, at: id, extra: Extra::default() }
+    Message {
+        room,
+        id: at(id),
+        prev: at(prev),
+        member,
+        name,
+        n: 1,
+        text,
+        at: id,
+        extra: Extra::default(),
+    }
 }
 
 /// What a place does until it wants nothing more: the IDs it writes, what it tells, the page it wants.
@@ -94,6 +104,7 @@ fn go_on(place: &mut Place, room: &Room<Listener>) -> (Vec<u64>, Vec<&'static st
             Next::Do(Effect::Gap { .. }) => told.push("gap"),
             Next::Do(Effect::Live(_)) => told.push("live"),
             Next::Do(Effect::Members) => told.push("members"),
+            Next::Do(Effect::State) => told.push("state"),
             Next::Read(cursor) => return (written, told, Some(cursor.ms)),
             Next::Nothing => return (written, told, None),
         }

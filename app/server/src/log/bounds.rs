@@ -53,11 +53,7 @@ impl LogBounds {
 
     /// How long this room may be silent.
     pub(super) fn expiry_of(&self, room: &str) -> Duration {
-        if is_probe(room) {
-            self.probe_expiry.min(self.room_expiry)
-        } else {
-            self.room_expiry
-        }
+        if is_probe(room) { self.probe_expiry.min(self.room_expiry) } else { self.room_expiry }
     }
 
     /// Between two rounds of the janitor while there is memory enough.

@@ -1,7 +1,11 @@
 //! Entries of room logs and feeds, as Redis gives them.
 
 use redis::streams::StreamId;
-use rollcall_protocol::{Extra, EntryId, Message, PresenceEvent};
+use rollcall_protocol::{EntryId, Extra, Message, PresenceEvent};
+use serde::de::{
+    DeserializeOwned, IntoDeserializer,
+    value::{Error, StringDeserializer},
+};
 
 use super::model::FeedEvent;
 

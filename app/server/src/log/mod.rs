@@ -23,7 +23,6 @@ use tokio::sync::mpsc;
 
 use crate::mutants::{self, Mutant};
 
-pub(crate) use self::{bounds::is_probe, clock::unix_ms};
 pub use self::{
     about::{About, Change, Changed, FOR_EVER, Field, KICK_MS, Needs},
     link::{Library, Link, feed_key, room_key},
@@ -31,6 +30,7 @@ pub use self::{
     model::{Appended, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
     redis::RedisLog,
 };
+pub(crate) use self::{bounds::is_probe, clock::unix_ms};
 
 /// The room logs, in Redis or, for a single replica, in memory.
 #[derive(Clone)]

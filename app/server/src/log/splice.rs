@@ -68,7 +68,17 @@ mod tests {
 
     fn entry(prev: u64, id: u64) -> Message {
         let (room, member, name, text) = Default::default();
-        Message { room, id: at(id), prev: at(prev), member, name, n: 1, text, at: id, extra: Extra::default() }
+        Message {
+            room,
+            id: at(id),
+            prev: at(prev),
+            member,
+            name,
+            n: 1,
+            text,
+            at: id,
+            extra: Extra::default(),
+        }
     }
 
     /// How an entry of a log is when it is read.

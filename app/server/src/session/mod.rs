@@ -14,8 +14,8 @@ use std::{
 };
 
 use rollcall_protocol::{
-    ClientFrame, CloseCode, ErrorCode, Extra, Kind, Limits, Member, RejectCode, RoomCursor, ServerFrame,
-    VERSION, Why,
+    ClientFrame, CloseCode, ErrorCode, Extra, Kind, Limits, Member, RejectCode, RoomCursor,
+    ServerFrame, VERSION, Why,
 };
 use sha2::{Digest, Sha256};
 

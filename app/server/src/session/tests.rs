@@ -25,6 +25,7 @@ fn hello(rooms: &[&str]) -> ClientFrame {
         why: Why::Fresh,
         rooms: rooms.iter().map(|room| cursor(room)).collect(),
         moves: false,
+        token: None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     health::Health,
     http::ws::{outlet::Outlet, voice::Voice},
     log::{Log, MemoryLog},
-    memberships::{MemoryMemberships, Memberships},
+    memberships::{Memberships, MemoryMemberships},
     metrics::Metrics,
     presence::{MemoryPresence, Presence, Seat, Store},
     supervise::Supervisor,
