@@ -223,7 +223,8 @@ pub enum Event {
         code: ErrorCode,
         /// For people.
         detail: String,
-        /// The room it concerns. A room refused for good is left out from then on.
+        /// The room it concerns. A room refused for good is left out from then on, and messages that had not gone out there are
+        /// [`Event::Rejected`].
         room: Option<String>,
     },
     /// The serving replica asked the client to move.

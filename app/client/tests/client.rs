@@ -6,7 +6,7 @@ mod script;
 
 use std::time::Duration;
 
-use rollcall_client::{Client, Config, Event, Final, Loss, SendError};
+use rollcall_client::{Client, Event, Final, Loss, SendError};
 use rollcall_protocol::{ClientFrame, ErrorCode, GapReason, RejectCode, ServerFrame, Why};
 use script::{ROOM, Script, ack, entry, goaway, id, live_at, messages, moved, seen, soon, told};
 use serde_json::json;

@@ -262,6 +262,7 @@ impl Session {
                         link.stages.remove(name);
                         if let Some(room) = self.rooms.get_mut(name) {
                             room.wanted = false;
+                            room.put_out = Some((RejectCode::NotJoined, detail.clone()));
                         }
                     }
                     _ => {}

@@ -7,7 +7,7 @@ use crate::{outbox::Outbox, resume::Cursor};
 pub struct Room {
     /// False after a `leave`: only the numbering is kept.
     pub wanted: bool,
-    /// Why the server put the client out, until it enters again.
+    /// Why the server does not have the client there, until it asks to enter again: what had not gone out never will.
     pub put_out: Option<(RejectCode, String)>,
     pub cursor: Cursor,
     pub outbox: Outbox,
