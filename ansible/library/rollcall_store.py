@@ -92,6 +92,8 @@ class Stores:
                 replication, memory = store.info("replication"), store.info("memory")
                 server, persistence = store.info("server"), store.info("persistence")
                 keeps_users = keeps(store)
+                if "role" not in replication:
+                    raise StoreError(f"what answers at {address} is no Redis")
         except StoreError as error:
             return {"role": "locked" if isinstance(error, LockedError) else "away", "why": str(error)}
         return {

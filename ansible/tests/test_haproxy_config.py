@@ -13,6 +13,8 @@ import pytest
 from ansible.module_utils.rollcall_haproxy import Runtime
 from conftest import ROOT, Toy, free_port, wait_until
 
+# As a browser asks for an event stream.
+EVENT_SOURCE = {"Accept": "text/event-stream"}
 SLOTS = ["r1-blue", "r1-green", "r2-blue", "r2-green", "r3-blue", "r3-green"]
 
 
@@ -146,9 +148,31 @@ def test_with_no_replica_there_is_a_page_that_says_so(stack):
         answer = b"".join(iter(lambda: raw.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     assert f"content-length: {len(body)}".encode() in head.lower()
+    # Fault H: programs got that page, too, and an EventSource an answer that ended it for good.
+    status, told = stack.request("GET", "/api/v1/rooms/x/messages")
+    assert (status, json.loads(told)["error"]["code"]) == (503, "unavailable")
+    status, told = stack.request("GET", "/api/v1/rooms/x/events", headers=EVENT_SOURCE)
+    assert (status, told.splitlines()[0]) == (200, b"retry: 2000")
     for toy in stack.toys.values():
         toy.start()
     wait_until(lambda: stack.request("GET", "/")[0] == 200)
+
+
+def test_an_event_source_that_nobody_takes_is_told_when_to_come_back(stack):
+    """Fault H: one 503 ended it for good."""
+    for toy in stack.toys.values():
+        toy.refuse.add("/events")
+    answers = [stack.request("GET", "/events", headers=headers) for headers in (EVENT_SOURCE, {"Accept": "*/*"})]
+    for toy in stack.toys.values():
+        toy.refuse.clear()
+    (status, told), (plain, _) = answers
+    assert (status, told.splitlines()[0], plain) == (200, b"retry: 2000", 503)
+
+
+def test_a_connection_that_says_nothing_is_told_nothing(stack):
+    """Fault H: it got a 408 that nobody had asked for."""
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=30) as raw:
+        assert raw.recv(1) == b""
 
 
 @pytest.mark.parametrize(("path", "last"), [("/events", True), ("/", False)])

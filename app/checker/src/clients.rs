@@ -54,7 +54,7 @@ pub(super) struct Client {
     /// It neither reads slowly, nor drops connections or vanishes on purpose: what happens to its connections is the
     /// service's doing.
     pub is_steady: bool,
-    /// It follows an event stream.
+    /// It follows an event stream, or polls: it opens nothing beside what it has.
     pub is_stream: bool,
     /// Where its newest connection is, and the one beside which a move opened that.
     pub served: Option<Served>,
@@ -76,7 +76,7 @@ impl Client {
         self.role = role.into();
         let is_restless = ["ghost", "burster"].contains(&role);
         self.is_steady = self.role == Role::Usual && !is_restless;
-        self.is_stream = role == "stream";
+        self.is_stream = ["stream", "poller"].contains(&role);
         self.gone = None;
     }
 

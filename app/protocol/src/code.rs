@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Why a log does not continue from a cursor.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {

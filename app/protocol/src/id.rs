@@ -73,6 +73,21 @@ impl<'de> Deserialize<'de> for EntryId {
     }
 }
 
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for EntryId {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::String)
+            .pattern(Some("^[0-9]{1,19}-[0-9]{1,19}$"))
+            .description(Some("An entry of a room log: two decimal numbers. Compare them as numbers, the first one first."))
+            .examples(["1790000000000-12"])
+            .into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for EntryId {}
+
 #[cfg(test)]
 mod tests {
     use super::EntryId;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::EntryId;
 
 /// One entry of a room log.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The room's name.
@@ -37,6 +38,7 @@ impl Message {
 }
 
 /// What an entry of a room log says beside who said what; most have nothing of it.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extra {
     /// The device whose number it has: the public hash of its client key. Absent where it is the member.
@@ -60,6 +62,7 @@ pub struct Extra {
 }
 
 /// What an entry is that is no message by itself.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -75,6 +78,7 @@ pub enum Kind {
 }
 
 /// What is known of somebody.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::message::Mark;
 
 /// Who may enter a room.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
@@ -21,6 +22,7 @@ pub enum Access {
 }
 
 /// An account, as its owner sees it.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The name that it reserves.
@@ -30,6 +32,7 @@ pub struct Account {
 }
 
 /// What is true of a room beside what was said there.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomState {
     /// What it is about; empty if nobody said so.
@@ -53,6 +56,7 @@ pub struct RoomState {
 }
 
 /// What a room's state means for one person.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// They moderate it.

@@ -32,6 +32,9 @@ pub struct Config {
     /// Origins, separated by commas, whose pages may open a WebSocket, besides this server's own.
     #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',')]
     pub allowed_origins: Vec<String>,
+    /// Origins, separated by commas, whose pages may use the API (CORS), and open a WebSocket.
+    #[arg(long, env = "CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
     /// On SIGTERM: connections are told to move at moments spread over this many ms.
     #[arg(long = "drain-spread-ms", env = "DRAIN_SPREAD_MS", default_value = "3000", value_parser = millis)]
     pub drain_spread: Duration,

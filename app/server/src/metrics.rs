@@ -20,7 +20,7 @@ type Reading = Box<dyn Fn() -> f64 + Send>;
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
-    /// Open connections, by `transport`: `websocket` or `sse`.
+    /// Open connections, by `transport`: `websocket`, `sse` or `longpoll`.
     pub connections: IntGaugeVec,
     /// Messages from clients over WebSockets, by `outcome`: `taken`, `duplicate`, `rejected` (the client's doing) or
     /// `failed` (ours, or the log's).
@@ -60,7 +60,7 @@ pub struct Metrics {
 /// The outcomes of a message from a client.
 const OUTCOMES: &[&str] = &["taken", "duplicate", "rejected", "failed"];
 /// What connections are.
-const TRANSPORTS: &[&str] = &["websocket", "sse"];
+const TRANSPORTS: &[&str] = &["websocket", "sse", "longpoll"];
 /// Why a client says hello.
 const WHYS: &[&str] = &["fresh", "resume", "move"];
 /// Why a gap is told.

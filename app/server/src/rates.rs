@@ -14,6 +14,7 @@
 //! made to grow without end. Two keys that share a place share a quota, on this replica and until it ends.
 
 mod bucket;
+mod left;
 mod share;
 
 use std::{
@@ -26,6 +27,7 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use self::left::{Counted, Left};
 use self::{
     bucket::{Bucket, Quota},
     share::Share,
@@ -246,12 +248,12 @@ impl Rates {
     }
 
     /// Who takes a share of a room.
-    fn sender(&self, address: IpAddr, member: &str, settled: bool) -> u16 {
+    fn sender(&self, address: IpAddr, member: &str, settled: bool) -> u32 {
         let place = match settled {
             true => self.0.hasher.hash_one((true, member)),
             false => self.0.hasher.hash_one((false, network(address))),
         };
-        (place % u64::from(share::PLACES)) as u16
+        (place % u64::from(share::PLACES)) as u32
     }
 
     fn place(&self, key: impl Hash) -> u32 {
@@ -358,14 +360,14 @@ struct Shares {
 }
 
 impl Shares {
-    fn wait(&self, room: u32, sender: u16, ahead: u32) -> Duration {
+    fn wait(&self, room: u32, sender: u32, ahead: u32) -> Duration {
         let now = Instant::now();
         let mut rooms = locked(&self.rooms);
         let share = rooms.entry(room).or_insert_with(|| Share::new(now));
         share.wait(self.quota, sender, ahead, now)
     }
 
-    fn take(&self, room: u32, sender: u16) {
+    fn take(&self, room: u32, sender: u32) {
         let now = Instant::now();
         let mut rooms = locked(&self.rooms);
         rooms.entry(room).or_insert_with(|| Share::new(now)).take(self.quota, sender, now);

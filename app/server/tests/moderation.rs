@@ -135,9 +135,8 @@ async fn who_is_banned_leaves_the_room_wherever_they_are_and_cannot_come_back() 
 async fn who_is_asked_to_leave_is_told_so() {
     let (_redis, one, _two, log) = stack().await;
     let (mut plum, frames) = Socket::join(one.public, &key(), ROOM, None).await;
-    changed(&log, owner().make(ROOM, Access::Open, "", 1)).await;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
-    let kick = owner().kick(ROOM, &member_in(&frames), now.as_millis() as u64);
+    let made = changed(&log, owner().make(ROOM, Access::Open, "", 1)).await;
+    let kick = owner().kick(ROOM, &member_in(&frames), made.ms);
     changed(&log, kick).await;
     plum.until(|frame| is_error(frame, ErrorCode::Kicked)).await;
 }

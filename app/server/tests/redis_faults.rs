@@ -7,7 +7,7 @@ use std::time::Duration;
 use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
 use rollcall_server::log::{feed_key, room_key};
 use serde_json::json;
-use support::{Redis, Replica, Socket, assert_chain, http, is_leave, key};
+use support::{Redis, Replica, Socket, ask::history, assert_chain, http, is_leave, key};
 
 const QUICK: [&str; 2] = ["--redis-timeout-ms", "300"];
 
@@ -76,8 +76,7 @@ async fn a_timeout_is_settled_before_the_next_send() {
         })
         .collect();
     assert_eq!(acked, [2, 3, 4]);
-    let (_, history) = http(replica.public, "GET", "/api/v1/rooms/vault/messages", None).await;
-    assert_eq!(history.matches("\"text\"").count(), 4, "{history}");
+    assert_eq!(history(replica.public, "vault").await.len(), 4);
 }
 
 #[tokio::test]

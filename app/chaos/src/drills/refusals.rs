@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::ensure;
 
 use super::Scene;
-use crate::cluster::REPLICAS;
+use crate::cluster::{REPLICAS, docker::docker};
 
 pub async fn bad_image(scene: &Scene) -> anyhow::Result<String> {
     let before = scene.containers().await?;
@@ -38,7 +38,31 @@ pub async fn check_mode(scene: &Scene) -> anyhow::Result<String> {
     }
     ensure!(journal.steps()?.is_empty(), "a check is no deploy, but the journal has one");
     scene.expect_as_before(&before).await?;
+    check_of_nothing(scene).await?;
     ended.line("r1: ")
+}
+
+/// The same where nothing is there yet: it says what would be made, to its end, and makes nothing.
+async fn check_of_nothing(scene: &Scene) -> anyhow::Result<()> {
+    let project = format!("{}-next", scene.stack.place.project);
+    let site = scene.stack.playbook("site").set("rollcall_project", &project);
+    // An address that no other has: nothing is bound for a check.
+    let site =
+        site.set("rollcall_network_prefix", "10.213.77").set("rollcall_address", "127.0.0.9");
+    let run_dir = scene.file("drill-nothing");
+    let site = site.set("rollcall_run_dir", &run_dir.to_string_lossy());
+    let ended = site.arg("--check").arg("--diff").run().await?;
+    ended.expect_success()?;
+    for replica in REPLICAS {
+        ensure!(ended.line(&format!("{replica} ")).is_ok(), "nothing is said of {replica}");
+    }
+    let label = format!("name=^/?{project}-");
+    let made = docker(&["ps", "--all", "--quiet", "--filter", &label]).await?;
+    let volumes = docker(&["volume", "ls", "--quiet", "--filter", &label]).await?;
+    let networks = docker(&["network", "ls", "--quiet", "--filter", &label]).await?;
+    let left = [made, volumes, networks].concat();
+    ensure!(left.is_empty() && !run_dir.exists(), "a check made something: {left}");
+    Ok(())
 }
 
 /// A `pre-deploy` that refuses, and says so only to what calls itself this.

@@ -52,6 +52,8 @@ pub enum Role {
     Repeater,
     /// Listens to an event stream.
     Stream,
+    /// Listens by long-polling.
+    Poller,
 }
 
 /// A client, before it starts.
@@ -84,11 +86,12 @@ impl Role {
             Self::Page => "page",
             Self::Poster | Self::Repeater => "poster",
             Self::Stream => "stream",
+            Self::Poller => "poller",
         }
     }
 }
 
-/// The clients of a run: 45 in all of [`ROOMS`], one of them at the page, and two in [`FLOODED`].
+/// The clients of a run: 47 in all of [`ROOMS`], one of them at the page, and two in [`FLOODED`].
 pub fn cast(rng: &mut impl Rng) -> Vec<Character> {
     let mut cast = Vec::new();
     for (role, count) in [
@@ -103,6 +106,7 @@ pub fn cast(rng: &mut impl Rng) -> Vec<Character> {
         (Role::Stream, 3),
         (Role::Historian, 1),
         (Role::Page, 1),
+        (Role::Poller, 2),
     ] {
         cast.extend((1..=count).map(|number| character(rng, role, number)));
     }
@@ -123,7 +127,7 @@ fn character(rng: &mut impl Rng, role: Role, number: usize) -> Character {
     };
     let rooms = match role {
         Role::Talker => [pick(&ROOMS[..LIVELY], 2, rng), pick(&ROOMS[LIVELY..], 1, rng)].concat(),
-        Role::Poster | Role::Repeater | Role::Stream => pick(&ROOMS, 1, rng),
+        Role::Poster | Role::Repeater | Role::Stream | Role::Poller => pick(&ROOMS, 1, rng),
         Role::Page => pick(&ROOMS[..LIVELY], 1, rng),
         Role::Historian => pick(&ROOMS, ROOMS.len(), rng),
         Role::Ghost | Role::Visitor => pick(&ROOMS[..LIVELY], 2, rng),

@@ -3,8 +3,10 @@
 
 mod at_page;
 mod cast;
+mod ear;
 mod live;
 mod participant;
+mod polls;
 mod reader;
 mod rest;
 
@@ -179,6 +181,7 @@ impl Workload {
             Role::Historian => clients.tasks.spawn(reader::read(shared, character, seed)),
             Role::Page => clients.tasks.spawn(at_page::sit(shared, character, place, seed)),
             Role::Stream => clients.tasks.spawn(rest::follow(shared, character, place)),
+            Role::Poller => clients.tasks.spawn(polls::follow(shared, character, place)),
             _ => clients.tasks.spawn(Participant::new(shared, character, place, seed).run()),
         };
     }

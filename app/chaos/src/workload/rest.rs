@@ -9,11 +9,11 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::{Client, Response, StatusCode};
 use rollcall_client::new_key;
-use rollcall_protocol::{Message, ServerFrame};
+use rollcall_protocol::ServerFrame;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use super::{ARCHIVE, Character, Phase, Place, Shared, hash};
+use super::{ARCHIVE, Character, Phase, Place, Shared, ear::Ear};
 use crate::history::{Entered, Gone, Id, Op, What};
 
 /// How long a request may take; past it nobody knows what became of it.
@@ -172,36 +172,34 @@ pub async fn follow(shared: Arc<Shared>, character: Character, place: Arc<Place>
     let room = character.rooms[0].clone();
     let (client, role) = (character.name.clone(), character.role.name().to_owned());
     shared.recorder.record(What::Began { client: client.clone(), role, rooms: character.rooms });
-    let stream = Stream { http: Client::new(), shared, place, name: client.clone(), room };
-    if stream.room.starts_with(ARCHIVE) {
-        stream.place.lock().insert(stream.room.clone(), Id::default());
+    let stream =
+        Stream { http: Client::new(), ear: Ear { shared, place, name: client.clone(), room } };
+    if stream.ear.room.starts_with(ARCHIVE) {
+        stream.ear.moves_to(Id::default());
     }
     tokio::select! {
         () = stream.follow() => {}
         _ = phase.wait_for(|phase| *phase == Phase::Over) => {}
     }
-    stream.shared.recorder.record(What::Gone { client, how: Gone::Dismissed });
+    stream.ear.shared.recorder.record(What::Gone { client, how: Gone::Dismissed });
 }
 
 struct Stream {
     http: Client,
-    shared: Arc<Shared>,
-    place: Arc<Place>,
-    name: String,
-    room: String,
+    ear: Ear,
 }
 
 impl Stream {
     async fn follow(&self) {
         let mut down_since = None;
         loop {
-            let cursor = self.place.lock().get(&self.room).copied();
+            let cursor = self.ear.cursor();
             if let Some(response) = self.open(cursor).await {
                 if let Some(since) = down_since.take() {
-                    self.back_after(Instant::elapsed(&since));
+                    self.ear.back_after(Instant::elapsed(&since));
                 }
                 if let Some(cursor) = cursor {
-                    self.entered(Entered::Resumed, cursor);
+                    self.ear.entered(Entered::Resumed, cursor);
                 }
                 let heard = self.read(response).await;
                 down_since = Some(if heard.elapsed() > DEAF { heard } else { Instant::now() });
@@ -212,25 +210,13 @@ impl Stream {
     }
 
     async fn open(&self, cursor: Option<Id>) -> Option<Response> {
-        let url = format!("{}/api/v1/rooms/{}/events", self.shared.url, self.room);
+        let url = format!("{}/api/v1/rooms/{}/events", self.ear.shared.url, self.ear.room);
         let mut request = self.http.get(url);
         if let Some(cursor) = cursor {
             request = request.header("Last-Event-ID", cursor.to_string());
         }
         let response = timeout(LIMIT, request.send()).await.ok()?.ok()?;
         (response.status() == StatusCode::OK).then_some(response)
-    }
-
-    fn entered(&self, how: Entered, cursor: Id) {
-        let (client, room) = (self.name.clone(), self.room.clone());
-        let present = Vec::new();
-        self.shared.recorder.record(What::Joined { client, room, how, cursor, present });
-    }
-
-    fn back_after(&self, silence: Duration) {
-        self.shared.live.silent(silence);
-        let ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
-        self.shared.recorder.record(What::Silence { client: self.name.clone(), ms });
     }
 
     /// To its end. When it last said something.
@@ -243,11 +229,11 @@ impl Stream {
                 // As a replica that drains ends it.
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => {
-                    self.cut(error.to_string());
+                    self.ear.cut(error.to_string());
                     break;
                 }
                 Err(_) => {
-                    self.cut(format!("silent for {GIVEN_UP:?}"));
+                    self.ear.cut(format!("silent for {GIVEN_UP:?}"));
                     break;
                 }
             };
@@ -261,12 +247,6 @@ impl Stream {
         heard
     }
 
-    /// It ended in the middle of something, as no drain may end it.
-    fn cut(&self, how: String) {
-        let (client, replica) = (self.name.clone(), "a stream's replica".to_owned());
-        self.shared.recorder.record(What::Lost { client, replica, how, abrupt: true });
-    }
-
     fn saw(&self, event: &str) {
         let fields: HashMap<&str, &str> =
             event.lines().filter_map(|line| line.split_once(": ")).collect();
@@ -274,27 +254,18 @@ impl Stream {
         let frame = serde_json::from_str(data).ok();
         // Of any event, as a browser keeps it: where the next request begins.
         if let Some(cursor) = fields.get("id").and_then(|id| id.parse().ok()) {
-            let before = self.place.lock().insert(self.room.clone(), cursor);
+            let before = self.ear.moves_to(cursor);
             if before.is_none() {
-                self.entered(Entered::Fresh, began_at(frame.as_ref(), cursor));
+                self.ear.entered(Entered::Fresh, began_at(frame.as_ref(), cursor));
             }
         }
         match frame {
-            Some(ServerFrame::Message(message)) => self.message(message),
-            Some(ServerFrame::Gap { room, after, resumes_at, reason }) => {
-                self.shared.live.gaps.fetch_add(1, Relaxed);
-                let gap = rollcall_client::Event::Gap { room, after, resumes_at, reason };
-                rollcall_witness::record(&self.shared.recorder, &self.name, &gap);
+            Some(ServerFrame::Message(message)) => self.ear.message(message),
+            Some(ServerFrame::Gap { after, resumes_at, reason, .. }) => {
+                self.ear.gap(after, resumes_at, reason);
             }
             _ => {}
         }
-    }
-
-    fn message(&self, message: Message) {
-        let received = Instant::now();
-        self.shared.live.delivered(&hash(&message.text), Some(received));
-        let event = rollcall_client::Event::Message { message, received };
-        rollcall_witness::record(&self.shared.recorder, &self.name, &event);
     }
 }
 

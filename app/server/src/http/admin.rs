@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::{State, rejection::JsonRejection},
+    extract::State,
     http::{StatusCode, header},
+    middleware::from_fn,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -13,7 +14,11 @@ use rollcall_protocol::ErrorCode;
 use serde::Deserialize;
 use tracing::info;
 
-use super::{error::Refusal, livez, readyz};
+use super::{
+    answer,
+    api::{about, envelope::Failure, extract::Body},
+    livez, outermost, readyz,
+};
 use crate::{
     app::App,
     lifecycle::{NudgeStatus, Status},
@@ -26,13 +31,15 @@ const REASON_BYTES: usize = 200;
 
 /// Everything that operators reach.
 pub fn admin(app: App) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/drain", get(status).post(drain).delete(undrain))
         .route("/nudge", get(nudges).post(nudge))
+        .route("/api/v1/", get(about))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
-        .with_state(app)
+        .with_state(app);
+    outermost(router).layer(from_fn(answer::complete))
 }
 
 #[derive(Deserialize)]
@@ -41,11 +48,8 @@ struct DrainRequest {
     deadline_ms: Option<u64>,
 }
 
-/// What came as the body of a request, if it could be read.
-type Body<T> = Result<Json<T>, JsonRejection>;
-
 /// A time that an operator gave, or the one that is set.
-fn time(name: &str, ms: Option<u64>, set: Duration) -> Result<Duration, Refusal> {
+fn time(name: &str, ms: Option<u64>, set: Duration) -> Result<Duration, Failure> {
     let asked = ms.map_or(set, Duration::from_millis);
     if asked > LONGEST {
         return Err(bad(format!("{name} is at most {}", LONGEST.as_millis())));
@@ -53,15 +57,14 @@ fn time(name: &str, ms: Option<u64>, set: Duration) -> Result<Duration, Refusal>
     Ok(asked)
 }
 
-fn bad(detail: String) -> Refusal {
-    Refusal::error(StatusCode::BAD_REQUEST, ErrorCode::BadFrame, detail)
+fn bad(detail: String) -> Failure {
+    Failure::error(StatusCode::BAD_REQUEST, ErrorCode::BadFrame, detail)
 }
 
 async fn drain(
     State(app): State<App>,
-    request: Body<DrainRequest>,
-) -> Result<Json<Status>, Refusal> {
-    let Json(request) = request?;
+    Body(request): Body<DrainRequest>,
+) -> Result<Json<Status>, Failure> {
     let spread = time("spread_ms", request.spread_ms, app.config.drain_spread)?;
     let deadline = time("deadline_ms", request.deadline_ms, app.config.drain_deadline)?;
     app.lifecycle.drain(spread.min(deadline), deadline);
@@ -82,9 +85,8 @@ struct NudgeRequest {
 
 async fn nudge(
     State(app): State<App>,
-    request: Body<NudgeRequest>,
-) -> Result<Json<NudgeStatus>, Refusal> {
-    let Json(request) = request?;
+    Body(request): Body<NudgeRequest>,
+) -> Result<Json<NudgeStatus>, Failure> {
     let spread = time("spread_ms", request.spread_ms, app.config.drain_spread)?;
     let age = time("older_than_ms", request.older_than_ms, Duration::ZERO)?;
     let reason = request.reason.unwrap_or_default();
@@ -94,7 +96,7 @@ async fn nudge(
     let most = request.connections.unwrap_or(usize::MAX);
     if !app.lifecycle.nudge(spread, age, most) {
         let detail = format!("this replica is {}, not ready", app.lifecycle.status().phase);
-        return Err(Refusal::error(StatusCode::CONFLICT, ErrorCode::Unavailable, detail));
+        return Err(Failure::error(StatusCode::CONFLICT, ErrorCode::Unavailable, detail));
     }
     info!(
         ?spread,

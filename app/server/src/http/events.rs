@@ -3,37 +3,37 @@
 use std::{cell::Cell, collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{
-        ConnectInfo, Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
-    http::{HeaderMap, StatusCode},
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
-use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
+use rollcall_protocol::{EntryId, ServerFrame};
 use serde::Deserialize;
-use tokio::{
-    sync::{
-        Notify,
-        mpsc::{self, error::SendTimeoutError},
-        watch,
-    },
-    time::Instant,
+use tokio::sync::{
+    Notify,
+    mpsc::{self, error::SendTimeoutError},
+    watch,
 };
-
 use tokio_stream::wrappers::ReceiverStream;
+use utoipa::IntoParams;
 
-use super::{Admission, admit, error::Refusal};
+use super::{
+    Admission, admit,
+    api::{
+        envelope::{Failure, Refused},
+        extract::{Params, RoomParam, RoomPath},
+    },
+    leave::Leave,
+};
 use crate::{
     app::App,
     delivery::{Effect, Entry, Start, Visit},
-    lifecycle::{Asked, Gone, ISOLATED_SPREAD, Nudge, Phase, Reason, Standing},
+    lifecycle::{Phase, Reason, Standing},
     mutants::{self, Mutant},
     room::Frame,
-    session::check_room,
     wire,
 };
 
@@ -44,28 +44,67 @@ const RETRY: Duration = Duration::from_millis(500);
 /// What a browser waits before it connects again; its own default is some seconds.
 const RECONNECT: Duration = Duration::from_millis(200);
 
-#[derive(Deserialize)]
+/// Where to begin.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct EventsQuery {
+    /// The cursor to go on from; without it, and without `Last-Event-ID`, the stream begins at the head.
+    #[param(inline)]
     after: Option<EntryId>,
 }
 
-/// `GET /api/v1/rooms/{room}/events`
+/// A room as a stream of events: `message`, `live` and `gap`, each with the frame of that type as `data` and your cursor after
+/// it as `id`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rooms/{room}/events",
+    tag = "messages",
+    params(
+        RoomParam,
+        EventsQuery,
+        ("Last-Event-ID" = inline(Option<EntryId>), Header,
+            description = "The cursor to go on from; goes before `after`. Empty, it says nothing.")
+    ),
+    responses(
+        (status = 200, description = "The events, until the replica is replaced: then connect again.",
+            body = String, content_type = "text/event-stream"),
+        Refused
+    )
+)]
 pub async fn events(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    room: Result<Path<String>, PathRejection>,
-    query: Result<Query<EventsQuery>, QueryRejection>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let (Path(room), Query(query)) = (room?, query?);
-    let bad = |code, detail| Refusal::error(StatusCode::BAD_REQUEST, code, detail);
-    check_room(&room).map_err(|detail| bad(ErrorCode::BadRoom, detail))?;
-    let after = match headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default()) {
-        None => query.after,
-        Some(id) => Some(id.parse().map_err(|e| bad(ErrorCode::BadFrame, format!("{e}")))?),
+    room: Result<RoomPath, Failure>,
+    query: Result<Params<EventsQuery>, Failure>,
+) -> Response {
+    let opened = async {
+        let (RoomPath(room), Params(query)) = (room?, query?);
+        open(&app, peer, &headers, &room, query.after).await
     };
-    let guard = admit(&app, peer, &headers)?;
-    let Entry { room, start, .. } = app.rooms.join(&room, None, false, after).await?;
+    match opened.await {
+        Ok(stream) => stream,
+        Err(failure) => refuse(&app, &headers, failure),
+    }
+}
+
+async fn open(
+    app: &App,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    room: &str,
+    after: Option<EntryId>,
+) -> Result<Response, Failure> {
+    let after = match headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?").trim()) {
+        None | Some("") => after,
+        Some(id) => {
+            let bad = |error| Failure::bad("bad_cursor", format!("Last-Event-ID: {error}"));
+            Some(id.parse().map_err(bad)?)
+        }
+    };
+    let guard = admit(app, peer, headers)?;
+    let Entry { room, start, .. } = app.rooms.join(room, None, false, after).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
     // A task of its own, because a body is only asked for more while its reader reads: a stream that
@@ -78,18 +117,35 @@ pub async fn events(
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat).into_response())
 }
 
+/// A browser's `EventSource` gives up for good on anything but 200. Where trying again helps it gets a stream that ends at
+/// once, and says when to come back. Behind a proxy a 503 stays one: the proxy asks another replica, and if none is left
+/// says the same as is said here (`haproxy.cfg.j2`).
+fn refuse(app: &App, headers: &HeaderMap, failure: Failure) -> Response {
+    let accepts = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let is_event_source = accepts.contains("text/event-stream");
+    let is_behind_proxy = app.config.trust_forwarded && headers.contains_key("x-forwarded-for");
+    let may_end_well = match failure.status() {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::SERVICE_UNAVAILABLE => !is_behind_proxy,
+        _ => false,
+    };
+    let (detail, Some(retry_ms)) = failure.told() else { return failure.into_response() };
+    if !is_event_source || !may_end_well {
+        return failure.into_response();
+    }
+    // Not all at once.
+    let retry_ms = retry_ms + rand::random_range(0..=retry_ms);
+    let body = format!("retry: {retry_ms}\n: {detail}\n\n");
+    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
 /// One event stream: it reads the ring when its room wakes it.
 struct Follower {
     app: App,
     _guard: Admission,
     visit: Visit,
     wake: Arc<Notify>,
-    standing: watch::Receiver<Standing>,
-    opened: Instant,
-    leaves_at: Option<Instant>,
-    asked: Asked,
-    /// Its moment, if a nudge has asked it to go.
-    nudged_at: Option<Instant>,
+    leave: Leave,
     queue: VecDeque<Event>,
 }
 
@@ -122,18 +178,7 @@ impl Follower {
         let mut queue: VecDeque<_> =
             gap.map(|gap| event("gap", cursor, &wire::json(&gap))).collect();
         queue.push_front(Event::default().retry(RECONNECT));
-        Self {
-            standing: app.lifecycle.standing(),
-            app,
-            _guard: guard,
-            visit,
-            wake,
-            opened: Instant::now(),
-            leaves_at: None,
-            asked: Asked::default(),
-            nudged_at: None,
-            queue,
-        }
+        Self { leave: Leave::new(&app), app, _guard: guard, visit, wake, queue }
     }
 
     async fn run(mut self, body: mpsc::Sender<io::Result<Event>>) {
@@ -152,7 +197,7 @@ impl Follower {
                     SendTimeoutError::Timeout(_) => Ended::Stalled,
                     SendTimeoutError::Closed(_) => Ended::Left,
                 }),
-                () = deadline_passed(self.standing.clone()) => Err(Ended::Cut),
+                () = deadline_passed(self.leave.standing()) => Err(Ended::Cut),
             };
             if let Err(ended) = sent {
                 break ended;
@@ -165,25 +210,19 @@ impl Follower {
         self.count(ended);
     }
 
-    fn count(&self, ended: Ended) {
+    fn count(&mut self, ended: Ended) {
         match ended {
-            Ended::Moved(reason) => {
-                self.app.metrics.moved.with_label_values(&[reason.name()]).inc();
-                if reason == Reason::Drain {
-                    self.app.lifecycle.count_moved();
-                }
-            }
+            Ended::Moved(reason) => self.leave.moved(reason),
             Ended::Cut => {
                 self.app.lifecycle.count_forced();
                 self.app.metrics.forced_closes.inc();
+                self.leave.otherwise();
             }
-            Ended::Stalled => self.app.metrics.stalled_closes.inc(),
+            Ended::Stalled => {
+                self.app.metrics.stalled_closes.inc();
+                self.leave.otherwise();
+            }
             Ended::Left => {}
-        }
-        if self.asked.is_asked() {
-            let moved = matches!(ended, Ended::Moved(_) | Ended::Left);
-            let how = if moved { Gone::Moved } else { Gone::Otherwise };
-            self.app.lifecycle.count_nudged(how);
         }
     }
 
@@ -229,49 +268,7 @@ impl Follower {
 
     /// Until there may be something new, or it is this stream's moment to end.
     async fn wait(&mut self) -> Result<(), Ended> {
-        let standing = *self.standing.borrow_and_update();
-        match standing.phase {
-            Phase::Draining(drain) if self.leaves_at.is_none() => {
-                self.leaves_at = Some(Instant::now() + self.app.lifecycle.moment(drain.spread));
-            }
-            Phase::Draining(_) => {}
-            Phase::Stopped => return Err(Ended::Moved(Reason::Drain)),
-            Phase::Starting | Phase::Ready => {
-                self.leaves_at = self.leaves_at.filter(|_| standing.others_serve);
-                if standing.others_serve && self.leaves_at.is_none() {
-                    self.leaves_at =
-                        Some(Instant::now() + self.app.lifecycle.moment(ISOLATED_SPREAD));
-                }
-                self.nudge(standing);
-            }
-        }
-        let why = if standing.others_serve { Reason::Isolated } else { Reason::Drain };
-        let moments = [(self.leaves_at, why), (self.nudged_at, Reason::Rebalance)];
-        let first = moments.into_iter().filter_map(|(at, why)| Some((at?, why)));
-        let first = first.min_by_key(|(at, _)| *at);
-        let moment = async {
-            match first {
-                Some((at, why)) => {
-                    tokio::time::sleep_until(at).await;
-                    why
-                }
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = self.wake.notified() => Ok(()),
-            _ = self.standing.changed() => Ok(()),
-            why = moment => Err(Ended::Moved(why)),
-        }
-    }
-
-    /// Finds out whether a nudge asks this stream to go, and when.
-    fn nudge(&mut self, standing: Standing) {
-        let lifecycle = &self.app.lifecycle;
-        let moment = |nudge: &Nudge| lifecycle.nudge_moment(nudge);
-        if let Some(moment) = self.asked.ask(standing.nudge, self.opened, moment) {
-            self.nudged_at = Some(Instant::now() + moment);
-        }
+        self.leave.wait(&self.wake).await.map_err(Ended::Moved)
     }
 }
 

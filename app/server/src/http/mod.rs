@@ -1,32 +1,40 @@
 //! The public listener and the admin listener.
 
 mod admin;
+mod answer;
+mod api;
 mod assets;
-mod error;
+mod cors;
+mod docs;
 mod events;
+mod file;
+mod leave;
+mod longpoll;
+mod messages;
 mod origin;
-mod rest;
 mod serve;
 mod upgrade;
 mod ws;
 
 use std::{
     net::{IpAddr, SocketAddr},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
     Json, Router,
     extract::{ConnectInfo, DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
+use rollcall_protocol::ErrorCode;
 use serde_json::json;
 use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::error::{NotAdmitted, Refusal};
+use self::api::envelope::Failure;
 use crate::{app::App, lifecycle::ConnectionGuard, mutants, rates::Held};
 
 pub use self::{admin::admin, serve::serve};
@@ -35,20 +43,39 @@ pub use self::{admin::admin, serve::serve};
 pub fn public(app: App) -> Router {
     let max_body = app.config.limits.frame_bytes;
     let nosniff = HeaderValue::from_static("nosniff");
-    Router::new()
+    let (api, description) = OpenApiRouter::with_openapi(docs::outline())
+        .merge(api::routes())
+        .merge(messages::routes())
+        .routes(routes!(events::events))
+        .split_for_parts();
+    let files = Router::new()
         .route("/", get(assets::page))
         .route("/web/{*path}", get(assets::asset))
-        .route_layer(from_fn_with_state(app.clone(), throttle_files))
-        .route("/api/v1/rooms/{room}/messages", get(rest::history).post(rest::send))
-        .route("/api/v1/rooms/{room}/events", get(events::events))
+        .merge(docs::routes(description))
+        .route_layer(from_fn_with_state(app.clone(), throttle_files));
+    let router = files
+        .merge(api)
+        .route("/api/v1", get(api::about))
         .route_layer(from_fn_with_state(app.clone(), measure))
         // Not measured: upgrades have metrics of their own, and probes are not what clients ask for.
         .route("/api/v1/ws", get(upgrade::websocket))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .layer(DefaultBodyLimit::max(max_body))
-        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff))
-        .with_state(app)
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, nosniff));
+    let cors = cors::layer(&app.config);
+    let router = outermost(router.with_state(app));
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+    .layer(from_fn(answer::complete))
+}
+
+/// Layers of a router are around each of its routes, and it says which methods there are outside of them: those of this one
+/// are around all of it.
+fn outermost(router: Router) -> Router {
+    Router::new().fallback_service(router)
 }
 
 /// Counts a request, and the time to the head of its response: the body of an event stream has no end.
@@ -56,7 +83,9 @@ async fn measure(State(app): State<App>, request: Request, next: Next) -> Respon
     let began = Instant::now();
     let response = match mutants::trouble().await {
         Ok(()) => next.run(request).await,
-        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, why).into_response(),
+        Err(why) => {
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", why).into_response()
+        }
     };
     app.metrics.http_request(response.status().as_u16(), began.elapsed());
     response
@@ -87,9 +116,12 @@ async fn throttle_files(
 ) -> Response {
     match app.rates.allow_file(client_address(&app, peer, request.headers())) {
         Ok(()) => next.run(request).await,
-        Err(_) => Refusal::too_many_requests().into_response(),
+        Err(wait) => Failure::too_many(wait, "too many requests from your address").into_response(),
     }
 }
+
+/// When an address that has as many connections as it may is to try again.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a long-lived connection has for as long as it lives: it counts here, and for its address.
 struct Admission {
@@ -98,14 +130,21 @@ struct Admission {
 }
 
 /// Whether one more long-lived connection is welcome here.
-fn admit(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Admission, NotAdmitted> {
+///
+/// # Errors
+/// 429 if its address has too many, or opens them too fast. 503 if this replica is full, drains, or has no log: a proxy asks
+/// another one.
+fn admit(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Result<Admission, Failure> {
     let address = client_address(app, peer, headers);
-    app.rates.allow_connection(address).map_err(|_| NotAdmitted::TooFast)?;
+    let too_fast = |wait| Failure::too_many(wait, "too many new connections from your address");
+    app.rates.allow_connection(address).map_err(too_fast)?;
     let full = app.lifecycle.status().connections >= app.config.limits.connections;
     if full || !app.lifecycle.is_ready() {
-        return Err(NotAdmitted::NotHere);
+        let (status, detail) = (StatusCode::SERVICE_UNAVAILABLE, "not here, not now");
+        return Err(Failure::error(status, ErrorCode::Unavailable, detail));
     }
-    let held = app.rates.hold(address).ok_or(NotAdmitted::TooMany)?;
+    let too_many = || Failure::too_many(PATIENCE, "too many connections from your address");
+    let held = app.rates.hold(address).ok_or_else(too_many)?;
     Ok(Admission { guard: app.lifecycle.connection(), held })
 }
 

@@ -13,11 +13,21 @@ pub fn is_allowed(config: &Config, headers: &HeaderMap) -> bool {
     let Some(origin) = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok()) else {
         return false;
     };
-    // An origin without a host, such as `null`, is the same as no other.
-    let is_origin = |url: &str| Url::parse(url).is_ok_and(|url| url.origin() == origin.origin());
+    let is_origin = |url: &str| is_same(url, &origin);
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let mut own = schemes(config, headers).into_iter().map(|scheme| format!("{scheme}://{host}"));
-    own.any(|own| is_origin(&own)) || config.allowed_origins.iter().any(|listed| is_origin(listed))
+    let mut listed = config.allowed_origins.iter().chain(&config.cors_origins);
+    own.any(|own| is_origin(&own)) || listed.any(|listed| is_origin(listed))
+}
+
+/// Whether a list has an origin, however either is written.
+pub fn is_listed(list: &[String], origin: &str) -> bool {
+    Url::parse(origin).is_ok_and(|origin| list.iter().any(|listed| is_same(listed, &origin)))
+}
+
+/// An origin without a host, such as `null`, is the same as no other.
+fn is_same(url: &str, origin: &Url) -> bool {
+    Url::parse(url).is_ok_and(|url| url.origin() == origin.origin())
 }
 
 /// How the client came to whatever it named as the host: as the trusted proxy in front says. Where
@@ -97,9 +107,12 @@ mod tests {
 
     #[test]
     fn s23_a_listed_origin_may_be_written_in_several_ways() {
-        let listed = ["--allowed-origins", "https://Other.example:443/,http://[::1]:80"];
-        for origin in ["https://other.example", "http://[::1]"] {
-            assert!(allows(&listed, &[("origin", origin), ("host", "chat.example")]), "{origin}");
+        for list in ["--allowed-origins", "--cors-origins"] {
+            let listed = [list, "https://Other.example:443/,http://[::1]:80"];
+            for origin in ["https://other.example", "http://[::1]"] {
+                let request = [("origin", origin), ("host", "chat.example")];
+                assert!(allows(&listed, &request), "{origin}");
+            }
         }
     }
 }

@@ -25,11 +25,14 @@ use tracing::{debug, warn};
 const IDLE: Duration = Duration::from_secs(60);
 /// Connections that are being told that there is no place for them; more are closed without a word.
 const REFUSALS: usize = 8;
+/// Most bytes of a request's line and headers; beyond that hyper answers 431.
+const HEAD_BYTES: usize = 64 * 1024;
 /// Time for one of them to read that.
 const REFUSAL_TIME: Duration = Duration::from_millis(500);
 const REFUSAL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
-    content-type: text/plain\r\ncontent-length: 18\r\n\r\nnot here, not now\n";
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncache-control: no-store\r\n\
+    content-type: application/json\r\ncontent-length: 61\r\n\r\n\
+    {\"error\":{\"code\":\"unavailable\",\"detail\":\"not here, not now\"}}";
 /// After an accept that failed for want of something.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -88,7 +91,7 @@ async fn connection(
         router.clone().call(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(HEAD_BYTES);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(tcp), service);
     if let Err(error) = watcher.watch(connection).await {
         debug!(%error, "a connection ended early");

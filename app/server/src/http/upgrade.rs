@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::debug;
 
-use super::{Admission, admit, client_address, error::Refusal, origin, serve::Place, ws};
+use super::{Admission, admit, api::envelope::Failure, client_address, origin, serve::Place, ws};
 use crate::app::App;
 
 /// `GET /api/v1/ws`
@@ -27,15 +27,20 @@ pub async fn websocket(
     mut request: Request,
 ) -> Response {
     let Some(accept) = accept_key(&request) else {
-        return (StatusCode::UPGRADE_REQUIRED, [(header::UPGRADE, "websocket")], "a WebSocket\n")
+        let upgrade = HeaderValue::from_static("websocket");
+        let detail = "this is for a WebSocket, version 13";
+        return Failure::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
+            .header(header::UPGRADE, upgrade)
+            .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
             .into_response();
     };
     if !origin::is_allowed(&app.config, request.headers()) {
-        return (StatusCode::FORBIDDEN, "this origin may not connect\n").into_response();
+        let detail = "this origin may not connect";
+        return Failure::new(StatusCode::FORBIDDEN, "foreign_origin", detail).into_response();
     }
     let admission = match admit(&app, peer, request.headers()) {
         Ok(admission) => admission,
-        Err(refused) => return Refusal::from(refused).into_response(),
+        Err(refused) => return refused.into_response(),
     };
     let address = client_address(&app, peer, request.headers());
     let place = request.extensions().get::<Place>().cloned();

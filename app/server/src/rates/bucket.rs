@@ -42,6 +42,11 @@ impl Bucket {
         self.full_at = Some(from + quota.every.saturating_mul(count));
     }
 
+    /// How long until it is full.
+    pub fn full_in(&self, now: Instant) -> Duration {
+        self.full_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+    }
+
     /// Whether it is as good as new.
     pub fn is_full(&self, now: Instant) -> bool {
         self.full_at.is_none_or(|at| at <= now)

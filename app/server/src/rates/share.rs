@@ -13,8 +13,9 @@ use super::bucket::{Bucket, Quota};
 const WINDOW: Duration = Duration::from_secs(4);
 /// Messages above the mean that still count as quiet: the difference between two who speak equally often.
 const SLACK: u32 = 2;
-/// Senders that a room tells apart; more than these share places.
-pub const PLACES: u16 = 1024;
+/// Senders that a room tells apart; more than these share places. So many that a quiet one hardly ever shares a loud one's:
+/// with a thousand, one flood took the share of somebody in every hundredth room of ten.
+pub const PLACES: u32 = 1 << 16;
 
 /// One room's bucket, and who has taken how much of it.
 #[derive(Debug)]
@@ -22,19 +23,21 @@ pub struct Share {
     bucket: Bucket,
     window_began: Instant,
     /// Sender → messages taken in the window before and in this one. A sender who was refused is listed, with nothing.
-    taken: HashMap<u16, [u32; 2]>,
+    taken: HashMap<u32, [u32; 2]>,
+    /// All of these together.
+    all: u64,
 }
 
 impl Share {
     /// A room in which nobody has spoken.
     pub fn new(now: Instant) -> Self {
-        Self { bucket: Bucket::default(), window_began: now, taken: HashMap::new() }
+        Self { bucket: Bucket::default(), window_began: now, taken: HashMap::new(), all: 0 }
     }
 
     /// How long until a message of `sender` can pass, if `ahead` others of that sender go first. The sender counts as one
     /// who speaks here from now on, also if this is refused: a share that only messages taken could earn
     /// would never begin for a newcomer in a room that is full.
-    pub fn wait(&mut self, quota: Quota, sender: u16, ahead: u32, now: Instant) -> Duration {
+    pub fn wait(&mut self, quota: Quota, sender: u32, ahead: u32, now: Instant) -> Duration {
         self.turn(now);
         self.taken.entry(sender).or_default();
         let keep = if self.is_quiet(sender) { 0 } else { quota.burst / 2 };
@@ -44,15 +47,16 @@ impl Share {
         match (until_next.is_zero(), ahead) {
             (true, 0) => Duration::ZERO,
             // Those who are refused at once must not all come back at once.
-            (_, 0) if keep > 0 => until_next + turn * u32::from(sender) / u32::from(PLACES),
+            (_, 0) if keep > 0 => until_next + turn.mul_f64(f64::from(sender) / f64::from(PLACES)),
             _ => until_next + turn.saturating_mul(ahead),
         }
     }
 
     /// Takes a message of `sender`, for which [`Self::wait`] said zero.
-    pub fn take(&mut self, quota: Quota, sender: u16, now: Instant) {
+    pub fn take(&mut self, quota: Quota, sender: u32, now: Instant) {
         self.bucket.take(quota, 1, now);
         self.taken.entry(sender).or_default()[1] += 1;
+        self.all += 1;
     }
 
     /// Whether nothing of what was said here counts any more.
@@ -62,12 +66,11 @@ impl Share {
     }
 
     /// Whether `sender` has said no more than the mean of those who speak here.
-    fn is_quiet(&self, sender: u16) -> bool {
+    fn is_quiet(&self, sender: u32) -> bool {
         let sum = |counts: &[u32; 2]| u64::from(counts[0]) + u64::from(counts[1]);
         let senders = self.taken.len() as u64;
-        let all: u64 = self.taken.values().map(sum).sum();
         let own = self.taken.get(&sender).map_or(0, sum);
-        own * senders <= all + u64::from(SLACK) * senders
+        own * senders <= self.all + u64::from(SLACK) * senders
     }
 
     /// Begins a new window if this one is over, or two if both are.
@@ -81,6 +84,7 @@ impl Share {
             *counts = [if keeps_last { counts[1] } else { 0 }, 0];
             counts[0] > 0
         });
+        self.all = self.taken.values().map(|counts| u64::from(counts[0])).sum();
         self.window_began = now;
     }
 }
@@ -91,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    const LOUD: u16 = 700;
+    const LOUD: u32 = 700;
 
     fn quota() -> Quota {
         Quota::new(NonZeroU32::new(50).expect("not zero"), 25)
@@ -109,9 +113,9 @@ mod tests {
         for at in (0..60_000).map(Duration::from_millis) {
             let now = start + at;
             for quiet in (0..10).filter(|quiet| due[*quiet] <= at).collect::<Vec<_>>() {
-                let wait = share.wait(quota(), quiet as u16, 0, now);
+                let wait = share.wait(quota(), quiet as u32, 0, now);
                 if wait.is_zero() {
-                    share.take(quota(), quiet as u16, now);
+                    share.take(quota(), quiet as u32, now);
                     delays.push(at - since[quiet]);
                     since[quiet] += Duration::from_secs(1);
                     due[quiet] = since[quiet];

@@ -3,11 +3,13 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod ask;
 pub mod events;
 pub mod logs;
 pub mod process;
 mod redis;
 pub mod stage;
+pub mod ways;
 
 use std::{
     collections::VecDeque,
@@ -238,6 +240,11 @@ impl Socket {
 
     pub async fn say(&mut self, frame: &Value) {
         self.say_raw(tungstenite::Message::text(frame.to_string())).await;
+    }
+
+    /// As [`Self::say`], on a socket that may be gone.
+    pub async fn try_say(&mut self, frame: &Value) -> Option<()> {
+        self.stream.send(tungstenite::Message::text(frame.to_string())).await.ok()
     }
 
     pub async fn say_raw(&mut self, message: tungstenite::Message) {
