@@ -5,11 +5,22 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use rollcall_protocol::EntryId;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    budget::Budget, config::Config, delivery::Rooms, health::Health, lifecycle::Lifecycle,
-    memberships::Memberships, metrics::Metrics, rates::Rates, session::Greeting,
+    accounts::{Accounts, Arriving, Identity, NotIdentified, Seen},
+    budget::Budget,
+    config::{ApiKey, Config},
+    delivery::Rooms,
+    health::Health,
+    lifecycle::Lifecycle,
+    log::LogError,
+    memberships::Memberships,
+    metrics::Metrics,
+    people::{Dismissal, People, ReadUpTo, Stay, TRIES},
+    rates::Rates,
+    session::Greeting,
 };
 
 /// What every connection and request shares. Clones share it.
@@ -19,6 +30,10 @@ pub struct App {
     pub config: Arc<Config>,
     /// The rooms, and behind them the logs.
     pub rooms: Rooms,
+    /// Accounts, sessions and bans.
+    pub accounts: Accounts,
+    /// What an operator's programs show; none if there is no key.
+    pub key: Option<ApiKey>,
     /// Which rooms people with an account are in, and how far they have read.
     pub memberships: Memberships,
     /// The phase and the count of connections.
@@ -42,6 +57,7 @@ impl App {
     pub fn new(
         config: Config,
         rooms: Rooms,
+        accounts: Accounts,
         memberships: Memberships,
         health: Health,
         metrics: Metrics,
@@ -52,6 +68,8 @@ impl App {
             outlets: Budget::new(config.limits.outlets_bytes),
             config: Arc::new(config),
             rooms,
+            accounts,
+            key: None,
             memberships,
             health,
             lifecycle: Lifecycle::new(),
@@ -60,6 +78,57 @@ impl App {
             tasks,
             connections: Arc::default(),
         }
+    }
+
+    /// Looks up who comes, and notes that they are here: again, if somebody was dismissed meanwhile.
+    pub async fn arrive(
+        &self,
+        arriving: &Arriving,
+    ) -> (Result<Identity, NotIdentified>, Option<Stay>) {
+        let mut tries = 1;
+        loop {
+            let changes = self.people().changes();
+            let who = self.accounts.identify(arriving).await;
+            let (seen, role) = match &who {
+                Err(_) => return (who, None),
+                Ok(Identity::Guest { .. }) => {
+                    (Seen { member: arriving.device.clone(), session: None }, None)
+                }
+                Ok(Identity::Person(person)) => (person.seen(), Some(person.role)),
+            };
+            // After some tries the next look at all who are here has to do.
+            let since = if tries < TRIES { changes } else { self.people().changes() };
+            if let Some(stay) = self.people().arrive(since, &seen, role) {
+                return (who, Some(stay));
+            }
+            tries += 1;
+        }
+    }
+
+    /// Ends connections of a member on all replicas. Those that are not told notice when they look up who is there.
+    pub async fn dismiss(&self, member: &str, dismissal: &Dismissal) {
+        if let Err(error) = self.people().dismiss(self.rooms.log(), member, dismissal).await {
+            error.note("telling replicas that somebody has to go");
+        }
+    }
+
+    /// A member has read a room up to `id`; their other devices are told.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn has_read(&self, member: &str, room: &str, id: EntryId) -> Result<(), LogError> {
+        if self.memberships.read(member, room, id).await? {
+            let control = ReadUpTo { room: room.to_owned(), id }.control(member);
+            self.people().hear(&control);
+            self.rooms.log().tell_control(&control).await?;
+        }
+        Ok(())
+    }
+
+    /// Whose the connections here are.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        self.rooms.people()
     }
 
     /// A number for a new connection, unique on this replica.

@@ -1,8 +1,12 @@
 //! Everything that can be set, from flags or the environment. The only reader of either.
 
+mod accounts;
+
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, ValueEnum};
+
+pub use self::accounts::{AccountSettings, ApiKey};
 
 /// Rollcall's chat server: one replica.
 #[derive(Debug, Clone, Parser)]
@@ -70,6 +74,9 @@ pub struct Config {
     #[cfg(feature = "mutants")]
     #[arg(long, env = "ROLLCALL_MUTANT_DOSE", default_value_t = 0)]
     pub mutant_dose: u64,
+    /// Accounts, and the operator's key.
+    #[command(flatten)]
+    pub accounts: AccountSettings,
     /// Bounds.
     #[command(flatten)]
     pub limits: Limits,
@@ -235,6 +242,9 @@ pub struct Limits {
     /// as many.
     #[arg(long, env = "RATE_READS", default_value = "200")]
     pub rate_reads: std::num::NonZeroU32,
+    /// Sign-ins and new accounts per second from one address; four times that at once.
+    #[arg(long, env = "RATE_SIGN_INS", default_value = "5")]
+    pub rate_sign_ins: std::num::NonZeroU32,
     /// A connection that took no byte of what waits for it for this long is closed, ms.
     #[arg(long = "stall-ms", env = "STALL_MS", default_value = "10000", value_parser = some_millis)]
     pub stall: Duration,

@@ -1,5 +1,6 @@
 //! Rollcall's chat server: one replica, as a function.
 
+pub mod accounts;
 pub mod app;
 pub mod budget;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod memberships;
 pub mod metrics;
 pub mod moderation;
 pub mod mutants;
+pub mod people;
 pub mod presence;
 pub mod rates;
 pub mod room;
@@ -33,6 +35,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
+    accounts::{Accounts, MemoryAccounts, RedisAccounts},
     app::App,
     budget::Budget,
     config::Config,
@@ -43,6 +46,7 @@ use crate::{
     log::{Link, Log, MemoryLog, RedisLog},
     memberships::{Memberships, MemoryMemberships, RedisMemberships},
     metrics::Metrics,
+    people::People,
     presence::{MemoryPresence, Presence, RedisPresence, Store},
     supervise::Supervisor,
 };
@@ -122,6 +126,7 @@ pub async fn run(
         &config.limits,
         Parts {
             directory,
+            people: People::default(),
             log: stores.log,
             presence: stores.presence,
             rings: rings.clone(),
@@ -132,7 +137,10 @@ pub async fn run(
     );
     let spread = config.drain_spread;
     let deadline = config.drain_deadline;
-    let app = App::new(config, rooms, stores.memberships, health, metrics, tasks.clone());
+    let key = config.accounts.key().map_err(anyhow::Error::msg)?;
+    let Stores { accounts, memberships, .. } = stores;
+    let mut app = App::new(config, rooms, accounts, memberships, health, metrics, tasks.clone());
+    app.key = key;
     watch(&app, rings);
     spawn_keepers(&app, &supervisor);
 
@@ -165,6 +173,7 @@ pub async fn run(
 struct Stores {
     log: Log,
     presence: Presence,
+    accounts: Accounts,
     memberships: Memberships,
 }
 
@@ -172,20 +181,25 @@ impl Stores {
     fn open(config: &Config, metrics: &Metrics) -> anyhow::Result<Self> {
         let limits = &config.limits;
         let presence = |store| Presence::new(store, &config.replica, config.lease);
+        let accounts = |store| Accounts::new(store, config.accounts.session());
         if config.redis.url.is_none() {
             info!("no REDIS_URL: the log is in memory, for this replica alone");
             let log = MemoryLog::new(limits.log.clone());
             let store = Store::Memory(MemoryPresence::new(config.lease, log.feed()));
             let memberships = Memberships::Memory(MemoryMemberships::default());
-            return Ok(Self { log: Log::Memory(log), presence: presence(store), memberships });
+            let accounts = accounts(accounts::Store::Memory(MemoryAccounts::default()));
+            let (log, presence) = (Log::Memory(log), presence(store));
+            return Ok(Self { log, presence, accounts, memberships });
         }
         let link = Link::new(&config.redis, limits.log.feed_entries, metrics.clone()).context(
             "REDIS_URL, or a file beside it, is not what it should be, such as redis://127.0.0.1:6379",
         )?;
         let store = Store::Redis(RedisPresence::new(link.clone(), config.lease));
         let memberships = Memberships::Redis(RedisMemberships::new(link.clone()));
+        let kept = RedisAccounts::new(link.clone(), limits.log.new_rooms_below());
+        let accounts = accounts(accounts::Store::Redis(kept));
         let log = Log::Redis(RedisLog::new(link, limits.log.clone()));
-        Ok(Self { log, presence: presence(store), memberships })
+        Ok(Self { log, presence: presence(store), accounts, memberships })
     }
 }
 
@@ -247,6 +261,10 @@ fn spawn_keepers(app: &App, supervisor: &Supervisor) {
     supervisor.keep("listing the rooms", {
         let rooms = rooms();
         async move { rooms.directory().keep(rooms.log()).await }
+    });
+    supervisor.keep("looking up the people who are here", {
+        let app = app.clone();
+        async move { app.people().keep(&app.accounts).await }
     });
     supervisor.keep("asking the log", {
         let app = app.clone();

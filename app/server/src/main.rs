@@ -85,6 +85,10 @@ async fn first_signal(mut terminate: Signal, mut interrupt: Signal) {
 
 fn start_logging(config: &Config) {
     let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What these tell beyond that has whole frames and requests in it, and so tokens and passwords.
+    let quiet = ["tungstenite=info", "tokio_tungstenite=info", "hyper=info"];
+    let quiet = quiet.into_iter().filter_map(|directive| directive.parse().ok());
+    let filter = quiet.fold(filter, EnvFilter::add_directive);
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     let json = match config.log_format {
         LogFormat::Auto => !std::io::stdout().is_terminal(),

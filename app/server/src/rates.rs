@@ -16,6 +16,7 @@
 mod bucket;
 mod left;
 mod share;
+mod sign_ins;
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
@@ -88,6 +89,8 @@ struct Inner {
     address_sends: Table,
     member_sends: Table,
     posts: Table,
+    sign_ins: Table,
+    wrong_passwords: Table,
     room_sends: Shares,
     held: Mutex<HashMap<IpAddr, usize>>,
     most_held: usize,
@@ -118,6 +121,11 @@ impl Rates {
                 burst_of(limits.rate_client, 2),
             )),
             posts: Table::new(Quota::new(limits.rate_posts, burst_of(limits.rate_posts, 4))),
+            sign_ins: Table::new(Quota::new(
+                limits.rate_sign_ins,
+                burst_of(limits.rate_sign_ins, 4),
+            )),
+            wrong_passwords: Table::new(sign_ins::WRONG_PASSWORDS),
             room_sends: Shares { quota: room, rooms: Mutex::default() },
             held: Mutex::default(),
             most_held: limits.connections_per_address,
@@ -273,6 +281,8 @@ impl Rates {
             &inner.address_sends,
             &inner.member_sends,
             &inner.posts,
+            &inner.sign_ins,
+            &inner.wrong_passwords,
         ] {
             locked(&table.buckets).retain(|_, bucket| !bucket.is_full(now));
         }

@@ -12,6 +12,7 @@ use rollcall_protocol::{
     ClientFrame, EntryId, GapReason, Limits, Message, RoomCursor, ServerFrame,
 };
 use rollcall_server::{
+    accounts::Identity,
     budget::Budget,
     delivery::{Effect as Told, Listener, PageRead, Sink, Start, Visit},
     log::{Appended, LogError, NewEntry, splice},
@@ -231,6 +232,12 @@ impl Conn {
         for effect in effects {
             match effect {
                 Effect::Reply(frame) => self.down.tell(frame),
+                // Whose a key is nobody need look up here: all are guests.
+                Effect::Identify(arriving) => {
+                    let who = Identity::Guest { name: arriving.name };
+                    let effects = self.session.identified(Ok(who));
+                    self.apply(effects, log);
+                }
                 Effect::Enter(cursor) => self.entering.push(Entering { cursor, start: None }),
                 Effect::Exit(room) => self.exit(&room),
                 Effect::Append(mut entry) => {

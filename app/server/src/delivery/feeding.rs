@@ -65,9 +65,11 @@ impl Rooms {
                     open.room.typing(member, name);
                 }
             }
+            FeedEvent::Control(control) => self.people().hear(&control),
             FeedEvent::Unread { room } => self.suspect(&room),
             FeedEvent::Missed => {
                 self.directory().forget_order();
+                self.people().doubt();
                 self.suspect_all();
             }
         }

@@ -20,6 +20,6 @@ pub use self::{
     page::PageRead,
     place::Effect,
     reads::Outcome,
-    rooms::{Entry, Parts, Rooms, Start},
+    rooms::{Entry, Parts, Rooms, Start, Visitor},
     visit::Visit,
 };

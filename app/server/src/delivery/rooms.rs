@@ -25,9 +25,10 @@ use crate::{
     directory::Directory,
     error::JoinError,
     health::Health,
-    log::{About, Log, LogError, splice, unix_ms},
+    log::{About, Forbidden, Log, LogError, splice, unix_ms},
     metrics::Metrics,
     mutants::{self, Mutant},
+    people::People,
     presence::{Presence, Seat},
     room::{RingLimits, Room, RoomLimits},
     supervise::Supervisor,
@@ -53,6 +54,8 @@ pub struct Parts {
     pub health: Health,
     /// All rooms, by when they were spoken in last.
     pub directory: Directory,
+    /// Whose the connections here are.
+    pub people: People,
     /// Runs the rooms' tasks.
     pub supervisor: Supervisor,
 }
@@ -78,6 +81,31 @@ pub(super) struct OpenRoom {
     /// Its state is another than the one known here.
     pub about_is_stale: AtomicBool,
     closed: CancellationToken,
+}
+
+/// Who comes to a room.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Visitor<'a> {
+    /// Their public ID; empty for somebody that is not known.
+    pub member: &'a str,
+    /// Whether they moderate everywhere.
+    pub has_power: bool,
+    /// As whom they are seen there; nobody sees one who only reads.
+    pub seat: Option<&'a Member>,
+}
+
+impl<'a> Visitor<'a> {
+    /// One who is seen.
+    #[must_use]
+    pub fn seated(member: &'a Member, has_power: bool) -> Self {
+        Self { member: &member.member, has_power, seat: Some(member) }
+    }
+
+    /// Why a room is not for them; none if it is.
+    #[must_use]
+    pub fn barred_from(&self, about: &About) -> Option<Forbidden> {
+        about.bars(self.member, self.has_power, unix_ms())
+    }
 }
 
 /// What a listener needs to enter a room.
@@ -170,6 +198,12 @@ impl Rooms {
         &self.inner.parts.log
     }
 
+    /// Whose the connections here are.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.inner.parts.people
+    }
+
     /// All rooms, by when they were spoken in last.
     #[must_use]
     pub fn directory(&self) -> &Directory {
@@ -215,25 +249,22 @@ impl Rooms {
         }
     }
 
-    /// Opens `name`, seats `member` there, and finds where `after` stands in its log. `has_power` says whether the member
-    /// moderates everywhere; a reader that is no member is where everybody may be.
+    /// Opens `name`, seats the visitor there, and finds where `after` stands in its log.
     ///
     /// # Errors
-    /// If there are too many rooms, the log does not answer, or the room is not for this member.
+    /// If there are too many rooms, the log does not answer, or the room is not for this visitor.
     pub async fn join(
         &self,
         name: &str,
-        member: Option<&Member>,
-        has_power: bool,
+        visitor: Visitor<'_>,
         after: Option<EntryId>,
     ) -> Result<Entry, JoinError> {
         let open = self.open(name)?;
         open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
-        let who = member.map_or("", |member| &member.member);
-        if let Some(why) = open.room.about().bars(who, has_power, unix_ms()) {
+        if let Some(why) = visitor.barred_from(&open.room.about()) {
             return Err(JoinError::Barred(why));
         }
-        let seat = match member {
+        let seat = match visitor.seat {
             Some(member) => {
                 if after.is_some() && mutants::active(Mutant::LeaveJoinOnMove) {
                     self.presence().expel(name, &member.member).await;

@@ -23,16 +23,20 @@ use utoipa::IntoParams;
 use super::{
     Admission, admit,
     api::{
+        auth,
         envelope::{Failure, Refused},
         extract::{Params, RoomParam, RoomPath},
     },
     leave::Leave,
+    reader::Reader,
 };
 use crate::{
+    accounts::Arriving,
     app::App,
     delivery::{Effect, Entry, Start, Visit},
     lifecycle::{Phase, Reason, Standing},
     mutants::{self, Mutant},
+    people::{self, Stay},
     room::Frame,
     wire,
 };
@@ -104,14 +108,15 @@ async fn open(
         }
     };
     let guard = admit(app, peer, headers)?;
-    let Entry { room, start, .. } = app.rooms.join(room, None, false, after).await?;
+    let (reader, stay) = arrive(app, headers).await?;
+    let Entry { room, start, .. } = app.rooms.join(room, reader.visitor(), after).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
     // A task of its own, because a body is only asked for more while its reader reads: a stream that
     // nobody reads must still end with its drain, or when it stalls.
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let follower = Follower::new(app.clone(), guard, visit, wake, start, told);
-    app.tasks.spawn(follower.run(sender));
+    let follower = Follower::new(app.clone(), guard, reader, (visit, wake), (start, told));
+    app.tasks.spawn(follower.run(sender, stay));
     // What says nothing for 2.5 of these is given up by HAProxy, since a browser never would.
     let heartbeat = KeepAlive::new().interval(app.config.heartbeat);
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat).into_response())
@@ -139,10 +144,21 @@ fn refuse(app: &App, headers: &HeaderMap, failure: Failure) -> Response {
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
+/// Who reads. Somebody with an account is noted as being here: their stream ends with their session.
+async fn arrive(app: &App, headers: &HeaderMap) -> Result<(Reader, Option<Stay>), Failure> {
+    let Some(token) = auth::token(&app.config, headers) else {
+        return Ok((Reader::default(), None));
+    };
+    let arriving = Arriving { name: String::new(), device: String::new(), token: Some(token) };
+    let (who, stay) = app.arrive(&arriving).await;
+    Ok((Reader::from(who?), stay))
+}
+
 /// One event stream: it reads the ring when its room wakes it.
 struct Follower {
     app: App,
     _guard: Admission,
+    reader: Reader,
     visit: Visit,
     wake: Arc<Notify>,
     leave: Leave,
@@ -160,16 +176,17 @@ enum Ended {
     Stalled,
     /// Its reader went.
     Left,
+    /// Its reader's session is over, or they may not be here.
+    Dismissed,
 }
 
 impl Follower {
     fn new(
         app: App,
         guard: Admission,
-        visit: Visit,
-        wake: Arc<Notify>,
-        start: Start,
-        told: Vec<ServerFrame>,
+        reader: Reader,
+        (visit, wake): (Visit, Arc<Notify>),
+        (start, told): (Start, Vec<ServerFrame>),
     ) -> Self {
         app.metrics.connections.with_label_values(&["sse"]).inc();
         // An event stream has no `joined`; it begins with how soon to come back, and perhaps a gap.
@@ -178,14 +195,15 @@ impl Follower {
         let mut queue: VecDeque<_> =
             gap.map(|gap| event("gap", cursor, &wire::json(&gap))).collect();
         queue.push_front(Event::default().retry(RECONNECT));
-        Self { leave: Leave::new(&app), app, _guard: guard, visit, wake, queue }
+        Self { leave: Leave::new(&app), app, _guard: guard, reader, visit, wake, queue }
     }
 
-    async fn run(mut self, body: mpsc::Sender<io::Result<Event>>) {
+    async fn run(mut self, body: mpsc::Sender<io::Result<Event>>, mut stay: Option<Stay>) {
         let ended = loop {
             let event = tokio::select! {
                 event = self.next() => event,
                 () = body.closed() => Err(Ended::Left),
+                _ = people::dismissed(&mut stay) => Err(Ended::Dismissed),
             };
             let event = match event {
                 Ok(event) => event,
@@ -198,6 +216,7 @@ impl Follower {
                     SendTimeoutError::Closed(_) => Ended::Left,
                 }),
                 () = deadline_passed(self.leave.standing()) => Err(Ended::Cut),
+                _ = people::dismissed(&mut stay) => Err(Ended::Dismissed),
             };
             if let Err(ended) = sent {
                 break ended;
@@ -222,7 +241,7 @@ impl Follower {
                 self.app.metrics.stalled_closes.inc();
                 self.leave.otherwise();
             }
-            Ended::Left => {}
+            Ended::Left | Ended::Dismissed => {}
         }
     }
 
@@ -231,6 +250,10 @@ impl Follower {
         loop {
             if let Some(event) = self.queue.pop_front() {
                 return Ok(event);
+            }
+            // The room may be another by now, and the reader no one of it.
+            if self.reader.visitor().barred_from(&self.visit.room().about()).is_some() {
+                return Err(Ended::Dismissed);
             }
             match self.advance() {
                 Some(cursor) => self.read_page(cursor).await?,

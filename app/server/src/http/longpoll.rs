@@ -12,7 +12,7 @@ use tokio::{
 };
 use utoipa::ToSchema;
 
-use super::{Admission, admit, api::envelope::Failure, leave::Leave};
+use super::{Admission, admit, api::envelope::Failure, leave::Leave, reader::Reader};
 use crate::{
     app::App,
     delivery::{Effect, Entry, Visit},
@@ -77,17 +77,24 @@ pub async fn poll(
     peer: SocketAddr,
     headers: &HeaderMap,
     room: &str,
+    reader: &Reader,
     poll: Poll,
 ) -> Result<Polled, Failure> {
     let admission = admit(app, peer, headers)?;
     let until = Instant::now() + poll.wait;
-    let Entry { room, start, .. } = app.rooms.join(room, None, false, Some(poll.after)).await?;
+    let Entry { room, start, .. } =
+        app.rooms.join(room, reader.visitor(), Some(poll.after)).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
     let mut taken = Taken::new(poll);
     told.into_iter().for_each(|frame| taken.told(frame));
-    let poller = Poller::new(app, admission, visit, wake);
-    poller.run(taken, until).await
+    let entered = visit.room().clone();
+    let polled = Poller::new(app, admission, visit, wake).run(taken, until).await?;
+    // The room may be another by now.
+    match reader.visitor().barred_from(&entered.about()) {
+        Some(why) => Err(JoinError::Barred(why).into()),
+        None => Ok(polled),
+    }
 }
 
 /// One poll, for as long as it lasts. Whoever asked may go at any time: then this is dropped, and leaves the room.

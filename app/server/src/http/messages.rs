@@ -7,23 +7,26 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use rollcall_protocol::{EntryId, ErrorCode, Extra, Kind, Message, RejectCode};
+use rollcall_protocol::{EntryId, ErrorCode, Extra, Kind, Member, Message, RejectCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api::{
+        auth::{self, Maybe},
         envelope::{Both, Data, Envelope, Failure, Refused},
         extract::{Body, Params, RoomParam, RoomPath},
     },
     client_address,
     longpoll::{self, Gap, Poll},
+    reader::Reader,
 };
 use crate::{
+    accounts::{Arriving, Identity},
     app::App,
     error::JoinError,
-    log::{Appended, LogError, NewEntry, unix_ms},
+    log::{Appended, LogError, NewEntry},
     rates::Counted,
     session::{
         ack, check_name, check_text, is_client_key, is_number, member_of, number_taken,
@@ -96,17 +99,20 @@ pub async fn read(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     method: Method,
+    Maybe(actor): Maybe,
     RoomPath(room): RoomPath,
     Params(query): Params<PageQuery>,
 ) -> Result<Response, Failure> {
     let (limit, span) = spanned(query)?;
+    let reader = Reader::from(actor);
     match span {
         Span::After(after, wait) => {
             // Whoever asks for the head of an answer does not wait for its body.
             let wait = if method == Method::HEAD { Duration::ZERO } else { wait };
-            forward(&app, peer, &headers, &room, Poll { after, limit, wait }).await
+            let poll = Poll { after, limit, wait };
+            forward(&app, peer, &headers, &room, &reader, poll).await
         }
-        span => backward(&app, peer, &headers, &room, span, limit).await,
+        span => backward(&app, peer, &headers, &room, &reader, (span, limit)).await,
     }
 }
 
@@ -148,9 +154,10 @@ async fn forward(
     peer: SocketAddr,
     headers: &HeaderMap,
     room: &str,
+    reader: &Reader,
     poll: Poll,
 ) -> Result<Response, Failure> {
-    let polled = longpoll::poll(app, peer, headers, room, poll).await?;
+    let polled = longpoll::poll(app, peer, headers, room, reader, poll).await?;
     let left = app.rates.left(Counted::Connections, client_address(app, peer, headers));
     let page = Page {
         messages: polled.messages,
@@ -174,8 +181,8 @@ async fn backward(
     peer: SocketAddr,
     headers: &HeaderMap,
     room: &str,
-    span: Span,
-    limit: usize,
+    reader: &Reader,
+    (span, limit): (Span, usize),
 ) -> Result<Response, Failure> {
     #[derive(Serialize)]
     struct Old {
@@ -189,7 +196,7 @@ async fn backward(
         return Err(Failure::too_many(wait, "too many requests from your address").left(&left));
     }
     let about = app.rooms.about(room).await.map_err(JoinError::from)?;
-    if let Some(why) = about.bars("", false, unix_ms()) {
+    if let Some(why) = reader.visitor().barred_from(&about) {
         return Err(JoinError::Barred(why).into());
     }
     let log = app.rooms.log();
@@ -211,9 +218,10 @@ pub struct SendRequest {
     /// The client key: a secret.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     client: String,
-    /// The name that others see.
+    /// The name that others see; not with a token, as an account has one.
+    #[serde(default)]
     #[schema(min_length = 1, max_length = 32, format = "display-name")]
-    name: String,
+    name: Option<String>,
     /// Its number in this room: 1, 2, 3 …; the same number again is a retry.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     n: u64,
@@ -281,7 +289,11 @@ pub async fn send(
     let (checked, extra) = (request.check_text(app.config.limits.text_bytes), request.extra());
     let SendRequest { client, name, n, text, .. } = request;
     let bad = |code, detail| Failure::error(StatusCode::BAD_REQUEST, code, detail);
-    check_name(&name).map_err(|detail| bad(ErrorCode::BadName, detail))?;
+    let token = auth::token(&app.config, &headers);
+    let name = name.unwrap_or_default();
+    if token.is_none() {
+        check_name(&name).map_err(|detail| bad(ErrorCode::BadName, detail))?;
+    }
     if !is_number(n) {
         return Err(bad(ErrorCode::BadFrame, "n is from 1 to 2^53 - 1".to_owned()));
     }
@@ -293,7 +305,14 @@ pub async fn send(
         return Err(Failure::rejected(reject(room, n, RejectCode::BadText, detail, None)));
     }
     let address = client_address(&app, peer, &headers);
-    let member = member_of(&client);
+    let device = member_of(&client);
+    // Looking somebody up is bounded as a read is.
+    if let Err(wait) = app.rates.allow_read(address) {
+        return Err(Failure::too_many(wait, "too many requests from your address"));
+    }
+    let who = app.accounts.identify(&Arriving { name, device: device.clone(), token }).await?;
+    let has_power = matches!(&who, Identity::Person(person) if person.has_power());
+    let (Member { member, name }, extra) = speaker(who, device, extra);
     let allowed = app.rates.allow_post(address, &room, &member);
     let left = app.rates.left(Counted::Posts, address);
     if let Err(wait) = allowed {
@@ -301,20 +320,23 @@ pub async fn send(
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
         return Err(Failure::rejected(rejected).left(&left));
     }
-    let entry = NewEntry {
-        room: room.clone(),
-        member,
-        name,
-        n,
-        text,
-        extra,
-        has_power: false,
-        is_in_room: false,
-    };
+    let entry =
+        NewEntry { room: room.clone(), member, name, n, text, extra, has_power, is_in_room: false };
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended).map(|sent| (left, sent).into_response()),
         Err(error) => Err(not_appended(room, n, &error)),
+    }
+}
+
+/// Who says it, and what is known of them.
+fn speaker(who: Identity, device: String, extra: Extra) -> (Member, Extra) {
+    match who {
+        Identity::Guest { name } => (Member { member: device, name }, extra),
+        Identity::Person(person) => {
+            let extra = Extra { sender: Some(device), mark: Some(person.role), ..extra };
+            (Member { member: person.member, name: person.name }, extra)
+        }
     }
 }
 

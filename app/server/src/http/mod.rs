@@ -12,6 +12,7 @@ mod leave;
 mod longpoll;
 mod messages;
 mod origin;
+mod reader;
 mod serve;
 mod upgrade;
 mod ws;

@@ -1,11 +1,12 @@
 //! Whether a page of that origin may connect.
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
 use crate::config::Config;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Browsers name the page's origin: this server's own, or one on the list. Others name none.
 pub fn is_allowed(config: &Config, headers: &HeaderMap) -> bool {
@@ -28,6 +29,25 @@ pub fn is_listed(list: &[String], origin: &str) -> bool {
 /// An origin without a host, such as `null`, is the same as no other.
 fn is_same(url: &str, origin: &Url) -> bool {
     Url::parse(url).is_ok_and(|url| url.origin() == origin.origin())
+}
+
+/// Whether a browser says that the page that asks is this server's own: only then do cookies count. A browser names no origin
+/// where a page reads from its own server; then it says so otherwise.
+pub fn is_own(config: &Config, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if !headers.contains_key(header::ORIGIN) {
+        return text(FETCH_SITE) == Some("same-origin");
+    }
+    let origin = text(header::ORIGIN).and_then(|origin| Url::parse(origin).ok());
+    let host = text(header::HOST).unwrap_or_default();
+    let own = schemes(config, headers).into_iter();
+    let own = own.filter_map(|scheme| Url::parse(&format!("{scheme}://{host}")).ok());
+    origin.is_some_and(|origin| own.into_iter().any(|own| own.origin() == origin.origin()))
+}
+
+/// Whether the client came over TLS, as the trusted proxy in front says.
+pub fn is_tls(config: &Config, headers: &HeaderMap) -> bool {
+    schemes(config, headers) == ["https"]
 }
 
 /// How the client came to whatever it named as the host: as the trusted proxy in front says. Where

@@ -17,7 +17,13 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::debug;
 
-use super::{Admission, admit, api::envelope::Failure, client_address, origin, serve::Place, ws};
+use super::{
+    Admission, admit,
+    api::{auth, envelope::Failure},
+    client_address, origin,
+    serve::Place,
+    ws,
+};
 use crate::app::App;
 
 /// `GET /api/v1/ws`
@@ -43,6 +49,7 @@ pub async fn websocket(
         Err(refused) => return refused.into_response(),
     };
     let address = client_address(&app, peer, request.headers());
+    let token = auth::token(&app.config, request.headers());
     let place = request.extensions().get::<Place>().cloned();
     let upgrade = hyper::upgrade::on(&mut request);
     let tasks = app.tasks.clone();
@@ -51,7 +58,8 @@ pub async fn websocket(
         match upgrade.await.map(downcast::<TokioIo<TcpStream>>) {
             Ok(Ok(parts)) => {
                 let tcp = parts.io.into_inner();
-                ws::serve(app, guard, address, tcp, parts.read_buf).await;
+                let opening = ws::Opening { address, token, early: parts.read_buf };
+                ws::serve(app, guard, tcp, opening).await;
             }
             Ok(Err(Upgraded { .. })) => debug!("an upgraded connection was not plain TCP"),
             Err(error) => debug!(%error, "upgrade failed"),

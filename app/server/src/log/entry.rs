@@ -7,7 +7,7 @@ use serde::de::{
     value::{Error, StringDeserializer},
 };
 
-use super::model::FeedEvent;
+use super::model::{Control, FeedEvent};
 
 /// The message in an entry of a room log; none if this release cannot read it.
 pub(super) fn read_entry(room: &str, entry: &StreamId) -> Option<Message> {
@@ -24,6 +24,12 @@ pub(super) fn read_event(entry: &StreamId) -> Option<FeedEvent> {
             let message = id.and_then(|id| read_message(room.clone(), id, entry));
             Some(message.map_or(FeedEvent::Unread { room }, FeedEvent::Message))
         }
+        "control" => Some(FeedEvent::Control(Control {
+            room,
+            what: field(entry, "what")?,
+            member: field(entry, "member")?,
+            detail: field(entry, "detail")?,
+        })),
         "typing" => {
             let (member, name) = (field(entry, "member")?, field(entry, "name")?);
             Some(FeedEvent::Typing { room, member, name })

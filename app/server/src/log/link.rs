@@ -115,8 +115,22 @@ impl Link {
         keys: &[String],
         args: &[&str],
     ) -> Result<T, LogError> {
+        self.call_kept_in(&LOG, function, keys, args).await
+    }
+
+    /// As [`Self::call_in`], and waits as [`Self::call_kept`] does.
+    ///
+    /// # Errors
+    /// As [`LogError`] says; unknown if they do not have it in time.
+    pub async fn call_kept_in<T: FromRedisValue>(
+        &self,
+        library: &Library,
+        function: &'static str,
+        keys: &[String],
+        args: &[&str],
+    ) -> Result<T, LogError> {
         let timer = self.0.metrics.redis_seconds.start_timer();
-        let (value, store) = self.run(&LOG, function, keys, args).await.map_err(classify)?;
+        let (value, store) = self.run(library, function, keys, args).await.map_err(classify)?;
         if let Some(fence) = &store.fence
             && let Err(error) = fence.passed().await
         {

@@ -27,7 +27,7 @@ pub use self::{
     about::{About, Change, Changed, FOR_EVER, Field, KICK_MS, Needs},
     link::{Library, Link, feed_key, room_key},
     memory::MemoryLog,
-    model::{Appended, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
+    model::{Appended, Control, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
     redis::RedisLog,
 };
 pub(crate) use self::{bounds::is_probe, clock::unix_ms};
@@ -233,6 +233,20 @@ impl Log {
         match self {
             Self::Redis(log) => log.rooms(count).await,
             Self::Memory(log) => Ok(log.rooms()),
+        }
+    }
+
+    /// Tells all replicas something about people.
+    ///
+    /// # Errors
+    /// If it may not have been told: whoever it is about learns of it when they are looked up again.
+    pub async fn tell_control(&self, control: &Control) -> Result<(), LogError> {
+        match self {
+            Self::Redis(log) => log.tell_control(control).await,
+            Self::Memory(log) => {
+                log.tell_control(control);
+                Ok(())
+            }
         }
     }
 

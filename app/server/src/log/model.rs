@@ -203,9 +203,25 @@ impl Usage {
     }
 }
 
+/// Something that replicas tell each other about people. It is a hint: what is kept elsewhere is the truth, and looked at
+/// again where hints may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The room; empty for all.
+    pub room: String,
+    /// What, in one word.
+    pub what: String,
+    /// Whom it is about.
+    pub member: String,
+    /// More of it.
+    pub detail: String,
+}
+
 /// What a replica hears over the feeds.
 #[derive(Debug, Clone)]
 pub enum FeedEvent {
+    /// Something about people.
+    Control(Control),
     /// A new room log entry.
     Message(Message),
     /// Someone came or left; `at` is the place in the partition's feed.

@@ -14,7 +14,7 @@ use super::{
     feeds,
     janitor::Janitor,
     link::{Link, PARTITIONS, feed_key, room_key, rooms_key, rooms_of},
-    model::{Appended, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
+    model::{Appended, Control, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
     splice,
     usage::Watched,
 };
@@ -222,6 +222,15 @@ impl RedisLog {
         if let Err(error) = set.query_async::<()>(&mut self.link.connection()).await {
             warn!(%error, "Redis still waits for its disk");
         }
+    }
+
+    pub(super) async fn tell_control(&self, control: &Control) -> Result<(), LogError> {
+        let (nonce, entries) = (nonce(), self.bounds.feed_entries.to_string());
+        let Control { room, what, member, detail } = control;
+        let fields = ["kind", "control", "room", room, "what", what, "member", member];
+        let args = [&[&*nonce, &*entries], &fields[..], &["detail", detail]].concat();
+        let keys = [feed_key(room)];
+        self.link.call::<String>("rollcall_tell_v4", &keys, &args).await.map(drop)
     }
 
     /// Adds to the feed alone. What fails is not told.

@@ -1,6 +1,6 @@
 //! What may be a `hello`. Pure.
 
-use rollcall_protocol::{ErrorCode, Limits, VERSION};
+use rollcall_protocol::{ErrorCode, Limits, RoomCursor, VERSION, Why};
 
 use super::name::{check_name, is_client_key};
 
@@ -9,8 +9,20 @@ use super::name::{check_name, is_client_key};
 pub(super) const MAX_HELLO_ROOMS: usize = 1024;
 /// Longest room in JSON: 64 characters, each as two `\u` escapes; and its cursor, and what stands around them.
 const ROOM_BYTES: usize = 64 * 12 + 96;
-/// Longest rest of a `hello` in JSON: a name of 32 characters, the key, and what stands around them.
+/// Longest rest of a `hello` in JSON: a name of 32 characters, the key, a token, and what stands around them.
 const HELLO_BYTES: usize = 1024;
+
+/// A `hello` that waits until it is known whose it is.
+#[derive(Debug)]
+pub(super) struct Hello {
+    pub name: String,
+    pub why: Why,
+    pub rooms: Vec<RoomCursor>,
+    /// The client obeys `goaway`.
+    pub moves: bool,
+    /// The device's public ID.
+    pub device: String,
+}
 
 /// Longest `hello`, bytes: one that the limits allow fits, however long the rooms' names are.
 #[must_use]

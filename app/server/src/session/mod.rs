@@ -2,6 +2,7 @@
 
 mod due;
 mod hello;
+mod identity;
 mod name;
 mod reply;
 #[cfg(test)]
@@ -14,26 +15,29 @@ use std::{
 };
 
 use rollcall_protocol::{
-    ClientFrame, CloseCode, ErrorCode, Extra, Kind, Limits, Member, RejectCode, RoomCursor,
-    ServerFrame, VERSION, Why,
+    ClientFrame, CloseCode, EntryId, ErrorCode, Extra, Kind, Limits, Mark, Member, RejectCode,
+    RoomCursor, ServerFrame, Why,
 };
 use sha2::{Digest, Sha256};
 
 use self::{
     due::{Barred, Due},
-    hello::check_hello,
+    hello::Hello,
+    identity::Me,
     reply::{error, shortened},
 };
 use crate::{
-    log::{Appended, Forbidden, LogError, NewEntry, Refusal},
+    accounts::{Arriving, Token},
+    log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
     rates::Ask,
 };
 
 pub use self::{
     hello::hello_bytes,
+    identity::FEATURES,
     name::{check_name, check_room, check_text, is_client_key},
-    reply::{ack, gap_frame, number_taken, out_of_order, reject},
+    reply::{ack, gap_frame, number_taken, out_of_order, refused_as, reject},
 };
 
 /// Frames not understood before the connection ends.
@@ -46,6 +50,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub enum Effect {
     /// Tell the client.
     Reply(ServerFrame),
+    /// Find out who this is. Answered by [`Session::identified`]; until then no frame is read.
+    Identify(Arriving),
     /// The client is known now.
     Greet(Why),
     /// Enter a room.
@@ -58,6 +64,8 @@ pub enum Effect {
     Typing(String),
     /// Read no frame for so long.
     Pause(Duration),
+    /// Keep how far this person has read a room.
+    Read(String, EntryId),
     /// End the member's presence in every room now.
     Bye,
     /// End the connection.
@@ -72,7 +80,9 @@ pub struct Session {
     limits: Limits,
     throttle: Throttle,
     greeting: Greeting,
-    me: Option<Member>,
+    /// A hello that waits until it is known whose it is.
+    hello: Option<Hello>,
+    me: Option<Me>,
     /// The client obeys `goaway`.
     moves: bool,
     rooms: BTreeSet<String>,
@@ -102,6 +112,7 @@ impl Session {
             limits,
             throttle,
             greeting,
+            hello: None,
             me: None,
             moves: false,
             rooms: BTreeSet::new(),
@@ -114,7 +125,13 @@ impl Session {
     /// Who this is, after `hello`.
     #[must_use]
     pub fn me(&self) -> Option<&Member> {
-        self.me.as_ref()
+        self.me.as_ref().map(|me| &me.member)
+    }
+
+    /// Whether it waits to know who this is: no frame is to be read meanwhile.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.hello.is_some()
     }
 
     /// Longest frame that is read now, bytes.
@@ -135,7 +152,7 @@ impl Session {
     /// Whether they moderate everywhere.
     #[must_use]
     pub fn has_power(&self) -> bool {
-        false
+        self.me.as_ref().is_some_and(|me| me.mark == Some(Mark::Moderator))
     }
 
     /// How many sends wait for their answer.
@@ -155,9 +172,10 @@ impl Session {
             ClientFrame::Unknown => {
                 self.bad_frame(ErrorCode::UnknownType, "this server does not know that type".into())
             }
-            ClientFrame::Hello { v, client, name, why, rooms, moves, token: _ } => {
-                self.moves |= moves && self.me.is_none();
-                self.hello(v, &client, name, why, rooms)
+            ClientFrame::Hello { v, client, name, why, rooms, moves, token } => {
+                let token = token.as_deref().map(Token::claimed);
+                let hello = Hello { name, why, rooms, moves, device: member_of(&client) };
+                self.hello(v, &client, hello, token)
             }
             ClientFrame::Ping { t } => vec![Effect::Reply(ServerFrame::Pong { t })],
             _ if self.me.is_none() => {
@@ -177,7 +195,10 @@ impl Session {
                 self.send(room, n, text, Extra { kind, of, ..Extra::default() })
             }
             // What somebody has read is kept with their account.
-            ClientFrame::Read { .. } => Vec::new(),
+            ClientFrame::Read { room, id } => match self.has_account() && self.is_in(&room) {
+                true => vec![Effect::Read(room, id)],
+                false => Vec::new(),
+            },
             ClientFrame::Typing { room } => match self.rooms.contains(&room) {
                 true => vec![Effect::Typing(room)],
                 false => Vec::new(),
@@ -241,7 +262,8 @@ impl Session {
     fn told_barred(&mut self, room: String, n: u64, barred: Barred) -> ServerFrame {
         match (barred, &self.me) {
             (Barred::Later(ahead), Some(me)) => {
-                let wait = (self.throttle)(Ask::Later { room: &room, member: &me.member, ahead });
+                let wait =
+                    (self.throttle)(Ask::Later { room: &room, member: &me.member.member, ahead });
                 reject(room, n, RejectCode::RateLimited, "too fast".to_owned(), wait.err())
             }
             (Barred::Later(_), None) => out_of_order(room, n, n),
@@ -255,41 +277,6 @@ impl Session {
         if self.bad_frames >= MAX_BAD_FRAMES {
             effects.push(Effect::Close(CloseCode::BadFrames, "too many bad frames"));
         }
-        effects
-    }
-
-    fn hello(
-        &mut self,
-        version: u32,
-        key: &str,
-        name: String,
-        why: Why,
-        rooms: Vec<RoomCursor>,
-    ) -> Vec<Effect> {
-        if self.me.is_some() {
-            return self.bad_frame(ErrorCode::UnexpectedHello, "hello was said before".into());
-        }
-        if let Err((code, detail)) = check_hello(version, key, &name, rooms.len()) {
-            let refused = Effect::Close(CloseCode::BadHello, "hello refused");
-            return vec![Effect::Reply(error(code, detail, None)), refused];
-        }
-        let me = Member { member: member_of(key), name };
-        let welcome = Effect::Reply(ServerFrame::Welcome {
-            v: VERSION,
-            member: me.member.clone(),
-            replica: self.greeting.replica.clone(),
-            release: self.greeting.release.clone(),
-            heartbeat_ms: self.greeting.heartbeat.as_millis() as u64,
-            limits: self.limits.clone(),
-            name: None,
-            sender: None,
-            account: None,
-            features: Vec::new(),
-        });
-        self.me = Some(me);
-        let mut effects = vec![Effect::Greet(why), welcome];
-        effects.extend(rooms.into_iter().filter_map(|cursor| self.enter(cursor)));
-        effects.extend(self.count_rooms(self.rooms.len()));
         effects
     }
 
@@ -330,23 +317,25 @@ impl Session {
 
     /// Counts rooms that are entered or left.
     fn count_rooms(&mut self, count: usize) -> Option<Effect> {
-        let member = &self.me.as_ref()?.member;
+        let member = &self.me.as_ref()?.member.member;
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         (self.throttle)(Ask::Rooms { member, count }).err().map(Effect::Pause)
     }
 
     fn send(&mut self, room: String, n: u64, text: String, extra: Extra) -> Vec<Effect> {
-        let Some(me) = self.me.clone().filter(|_| self.rooms.contains(&room)) else {
+        let Some(me) = self.me.as_ref().filter(|_| self.rooms.contains(&room)) else {
             let detail = "join the room first".to_owned();
             let room = shortened(&room);
             return vec![Effect::Reply(reject(room, n, RejectCode::NotJoined, detail, None))];
         };
+        let Member { member, name } = me.member.clone();
+        let extra = Extra { sender: me.sender.clone(), mark: me.mark, ..extra };
         let barred = self.due.get_mut(&room).and_then(|due| due.bars(n, &text));
         if let Some(barred) = barred {
             return vec![Effect::Reply(self.told_barred(room, n, barred))];
         }
         self.due.remove(&room);
-        if let Err((code, detail, retry)) = self.check_send(&room, &me.member, &text, extra.kind) {
+        if let Err((code, detail, retry)) = self.check_send(&room, &member, &text, extra.kind) {
             let too_fast = code == RejectCode::RateLimited;
             let due = if too_fast { Due::too_fast(n) } else { Due::refused(n) };
             self.wait_for(&room, due);
@@ -354,12 +343,12 @@ impl Session {
         }
         let entry = NewEntry {
             room,
-            member: me.member,
-            name: me.name,
+            member,
+            name,
             n,
             text,
             extra,
-            has_power: false,
+            has_power: self.has_power(),
             is_in_room: true,
         };
         self.sends.push_back(entry.clone());
@@ -392,22 +381,6 @@ impl Session {
         };
         (self.throttle)(Ask::Send { room, member })
             .map_err(|wait| (code, "too fast".to_owned(), Some(wait)))
-    }
-}
-
-/// The code of an append that the log refused, and when to try again, if that can help.
-#[must_use]
-pub fn refused_as(error: &LogError) -> (RejectCode, Option<Duration>) {
-    let LogError::Refused(refusal) = error else { return (RejectCode::Unavailable, None) };
-    let Refusal::Forbidden(why) = refusal else { return (RejectCode::Unavailable, Some(RETRY)) };
-    match why {
-        Forbidden::Archived | Forbidden::Frozen => (RejectCode::ReadOnly, None),
-        Forbidden::Muted => (RejectCode::Muted, None),
-        Forbidden::Banned | Forbidden::Kicked => (RejectCode::Banned, None),
-        Forbidden::Private => (RejectCode::Private, None),
-        Forbidden::Slow(ms) => (RejectCode::SlowMode, Some(Duration::from_millis(*ms))),
-        Forbidden::NoMessage => (RejectCode::NoMessage, None),
-        Forbidden::NotYours => (RejectCode::NotYours, None),
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rollcall_protocol::{EntryId, ErrorCode, RejectCode, ServerFrame};
 
-use crate::log::splice::Gap;
+use super::RETRY;
+use crate::log::{Forbidden, LogError, Refusal, splice::Gap};
 
 /// An `error` frame.
 pub(super) fn error(code: ErrorCode, detail: String, room: Option<String>) -> ServerFrame {
@@ -57,4 +58,20 @@ pub fn reject(
 pub fn gap_frame(room: &str, after: EntryId, gap: Gap) -> ServerFrame {
     let Gap { resumes_at, reason } = gap;
     ServerFrame::Gap { room: room.to_owned(), after, resumes_at, reason }
+}
+
+/// The code of an append that the log refused, and when to try again, if that can help.
+#[must_use]
+pub fn refused_as(error: &LogError) -> (RejectCode, Option<Duration>) {
+    let LogError::Refused(refusal) = error else { return (RejectCode::Unavailable, None) };
+    let Refusal::Forbidden(why) = refusal else { return (RejectCode::Unavailable, Some(RETRY)) };
+    match why {
+        Forbidden::Archived | Forbidden::Frozen => (RejectCode::ReadOnly, None),
+        Forbidden::Muted => (RejectCode::Muted, None),
+        Forbidden::Banned | Forbidden::Kicked => (RejectCode::Banned, None),
+        Forbidden::Private => (RejectCode::Private, None),
+        Forbidden::Slow(ms) => (RejectCode::SlowMode, Some(Duration::from_millis(*ms))),
+        Forbidden::NoMessage => (RejectCode::NoMessage, None),
+        Forbidden::NotYours => (RejectCode::NotYours, None),
+    }
 }

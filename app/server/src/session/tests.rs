@@ -1,6 +1,7 @@
-use rollcall_protocol::EntryId;
+use rollcall_protocol::{EntryId, VERSION};
 
 use super::{hello::MAX_HELLO_ROOMS, *};
+use crate::accounts::{Dismissed, Identity, NotIdentified, Person};
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
@@ -29,9 +30,21 @@ fn hello(rooms: &[&str]) -> ClientFrame {
     }
 }
 
+/// Says hello, and is known for a guest at once.
+fn say_hello(session: &mut Session, frame: ClientFrame) -> Vec<Effect> {
+    let effects = session.frame(frame);
+    match &effects[..] {
+        [Effect::Identify(arriving)] => {
+            let name = arriving.name.clone();
+            session.identified(Ok(Identity::Guest { name }))
+        }
+        _ => effects,
+    }
+}
+
 fn greeted() -> Session {
     let mut session = session();
-    session.frame(hello(&["vault"]));
+    say_hello(&mut session, hello(&["vault"]));
     session
 }
 
@@ -69,7 +82,7 @@ fn a_member_is_a_digest_of_the_key() {
 
 #[test]
 fn hello_is_welcomed_and_enters_each_room_once() {
-    let effects = session().frame(hello(&["vault", "vault"]));
+    let effects = say_hello(&mut session(), hello(&["vault", "vault"]));
     let entered = effects.iter().filter(|effect| matches!(effect, Effect::Enter(_))).count();
     assert_eq!(entered, 1);
     assert!(matches!(effects[0], Effect::Greet(Why::Fresh)));
@@ -246,7 +259,8 @@ fn s29_each_of_a_refused_window_is_told_its_own_time() {
 #[test]
 fn s13_a_hello_enters_the_rooms_that_it_can() {
     let mut session = session();
-    let effects = session.frame(hello(&["vault", "a\nb", "lobby", "vault", "attic", "cellar"]));
+    let rooms = ["vault", "a\nb", "lobby", "vault", "attic", "cellar"];
+    let effects = say_hello(&mut session, hello(&rooms));
     let entered: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
@@ -360,7 +374,7 @@ fn s21_rooms_entered_and_left_are_counted() {
         Ok(())
     });
     let pause = Effect::Pause(Duration::from_millis(30));
-    assert_eq!(session.frame(hello(&["vault", "lobby"])).last(), Some(&pause));
+    assert_eq!(say_hello(&mut session, hello(&["vault", "lobby"])).last(), Some(&pause));
     let leave = ClientFrame::Leave { room: "vault".into() };
     assert_eq!(session.frame(leave), [Effect::Exit("vault".into()), pause.clone()]);
     let join = ClientFrame::Join { room: "vault".into(), after: None };
@@ -385,9 +399,81 @@ fn clients_that_say_that_they_obey_goaway_are_known() {
     let obedient = format!(
         r#"{{"type":"hello","v":1,"client":"{KEY}","name":"Teal","why":"fresh","moves":true}}"#
     );
-    session.frame(serde_json::from_str(&obedient).expect("a hello"));
+    say_hello(&mut session, serde_json::from_str(&obedient).expect("a hello"));
     assert!(session.moves());
     // A second hello is refused, and says nothing.
-    session.frame(hello(&[]));
+    say_hello(&mut session, hello(&[]));
     assert!(session.moves());
+}
+
+fn ada() -> Person {
+    Person {
+        member: "00000000000000ad".into(),
+        name: "Ada".into(),
+        folded: "ada".into(),
+        role: rollcall_protocol::Mark::Moderator,
+        session: "hash".into(),
+        left_ms: None,
+    }
+}
+
+#[test]
+fn nothing_is_answered_before_it_is_known_who_says_hello() {
+    let mut session = session();
+    let effects = session.frame(hello(&["vault"]));
+    assert!(matches!(&effects[..], [Effect::Identify(arriving)] if arriving.name == "Teal"));
+    assert!(session.is_asking() && session.me().is_none());
+    assert_eq!(error_code(&session.frame(hello(&[]))), Some(ErrorCode::UnexpectedHello));
+    let effects = session.identified(Ok(Identity::Guest { name: "Teal (guest)".into() }));
+    assert!(effects.iter().any(|effect| matches!(effect,
+        Effect::Reply(ServerFrame::Welcome { name: Some(name), account: None, .. })
+            if name == "Teal (guest)")));
+    assert_eq!(session.me().map(|me| &*me.name), Some("Teal (guest)"));
+    assert!(!session.is_asking());
+}
+
+#[test]
+fn somebody_with_an_account_speaks_as_its_member_and_counts_by_the_device() {
+    let mut session = session();
+    session.frame(hello(&["vault"]));
+    let effects = session.identified(Ok(Identity::Person(ada())));
+    assert!(effects.iter().any(|effect| matches!(effect,
+        Effect::Reply(ServerFrame::Welcome { member, sender: Some(sender), account: Some(_), .. })
+            if *member == ada().member && *sender == member_of(KEY))));
+    assert!(session.has_power());
+    let effects = session.frame(send(1));
+    let [Effect::Append(entry)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((&*entry.member, &*entry.name, entry.has_power), (&*ada().member, "Ada", true));
+    assert_eq!(entry.sender(), member_of(KEY));
+    assert_eq!(entry.extra.mark, Some(ada().role));
+}
+
+#[test]
+fn a_token_that_is_not_known_is_never_a_guests() {
+    for (why, code, close) in [
+        (NotIdentified::BadToken, ErrorCode::BadToken, CloseCode::BadHello),
+        (NotIdentified::Banned, ErrorCode::Banned, CloseCode::Dismissed),
+        (NotIdentified::Unavailable, ErrorCode::Unavailable, CloseCode::TryAgainLater),
+    ] {
+        let mut session = session();
+        session.frame(hello(&["vault"]));
+        let effects = session.identified(Err(why));
+        assert_eq!((error_code(&effects), closes(&effects)), (Some(code), Some(close)));
+        assert_eq!(session.me(), None);
+    }
+}
+
+#[test]
+fn whoever_is_dismissed_says_no_more() {
+    let mut session = greeted();
+    session.frame(send(1));
+    session.frame(send(2));
+    let effects = session.dismissed(Dismissed::Banned);
+    assert_eq!(error_code(&effects), Some(ErrorCode::Banned));
+    assert_eq!(closes(&effects), Some(CloseCode::Dismissed));
+    assert!(effects.contains(&Effect::Bye));
+    let effects = session.appended(&Ok(Appended::Taken(EntryId::new(5, 0))));
+    assert!(matches!(&effects[..], [Effect::Reply(ServerFrame::Ack { n: 1, .. })]));
+    let effects = greeted().dismissed(Dismissed::Changed);
+    assert_eq!(closes(&effects), Some(CloseCode::Restart), "it comes back, and nobody sees it go");
 }

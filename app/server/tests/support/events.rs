@@ -22,10 +22,19 @@ pub struct Events {
 impl Events {
     /// Asks for a room's events, after the last ID of the stream before if there was one.
     pub async fn open(address: SocketAddr, room: &str, last_id: Option<String>) -> Self {
-        let mut stream = TcpStream::connect(address).await.expect("the server listens");
         let after = last_id.iter().map(|id| format!("last-event-id: {id}\r\n")).collect::<String>();
+        Self::ask(address, room, last_id, &after).await
+    }
+
+    /// The same from now on, as whoever has a token.
+    pub async fn open_as(address: SocketAddr, room: &str, token: &str) -> Self {
+        Self::ask(address, room, None, &format!("authorization: Bearer {token}\r\n")).await
+    }
+
+    async fn ask(address: SocketAddr, room: &str, last_id: Option<String>, headers: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.expect("the server listens");
         let request = format!(
-            "GET /api/v1/rooms/{room}/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{after}\r\n"
+            "GET /api/v1/rooms/{room}/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
         );
         stream.write_all(request.as_bytes()).await.expect("the server reads");
         Self { lines: BufReader::new(stream).lines(), last_id, retry: None }

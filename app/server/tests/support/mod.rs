@@ -3,6 +3,7 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod accounts;
 pub mod ask;
 pub mod events;
 pub mod logs;
@@ -30,7 +31,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
-    tungstenite::{self, client::IntoClientRequest, protocol::CloseFrame},
+    tungstenite::{self, client::IntoClientRequest, http::HeaderName, protocol::CloseFrame},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -187,10 +188,20 @@ impl Socket {
         address: SocketAddr,
         origin: Option<&str>,
     ) -> Result<Self, tungstenite::Error> {
+        let origin: Vec<_> = origin.into_iter().map(|origin| ("origin", origin)).collect();
+        Self::try_open_with(address, &origin).await
+    }
+
+    /// The same with headers.
+    pub async fn try_open_with(
+        address: SocketAddr,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, tungstenite::Error> {
         let url = format!("ws://{address}/api/v1/ws");
         let mut request = url.into_client_request()?;
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().expect("a header value"));
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a header");
+            request.headers_mut().insert(name, value.parse().expect("a header value"));
         }
         let (stream, _) = tokio_tungstenite::connect_async(request).await?;
         Ok(Self { stream, passed: VecDeque::new() })

@@ -220,6 +220,9 @@ impl From<JoinError> for Failure {
         if let JoinError::Log(error) = &error {
             error.note("a read of a room's log");
         }
+        if !error.may_pass() {
+            return Self::error(StatusCode::FORBIDDEN, error.code(), error.to_string());
+        }
         let status = match error.may_pass() {
             true => StatusCode::SERVICE_UNAVAILABLE,
             false => StatusCode::FORBIDDEN,

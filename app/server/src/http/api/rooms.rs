@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    auth::{Maybe, Signed},
+    auth::{Maybe, Signed, not_signed_in},
     changes::{changed, checked_topic},
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
@@ -142,7 +142,7 @@ pub async fn list(
     let since = if query.active { unix_ms().saturating_sub(ACTIVE_MS) } else { 0 };
     let reads = match (&actor, query.mine) {
         (Some(actor), _) => reads_of(&app, actor).await?,
-        (None, true) => return Err(Failure::unsigned()),
+        (None, true) => return Err(not_signed_in()),
         (None, false) => HashMap::new(),
     };
     let (names, next) = match query.mine {

@@ -1,12 +1,13 @@
 //! The task of one connection: reads frames, asks the session, does what it says.
 
 mod ending;
+mod identity;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use rollcall_protocol::{ClientFrame, CloseCode, Member, ServerFrame, Why};
+use rollcall_protocol::{ClientFrame, CloseCode, Member, ServerFrame};
 use tokio::{net::TcpStream, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -25,11 +26,13 @@ use super::{
     voice::{SendTimes, Voice},
 };
 use crate::{
+    accounts::{Identity, NotIdentified, Token},
     app::App,
     error::JoinError,
     lifecycle::{ConnectionGuard, Gone},
     log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
+    people::{self, News, Stay},
     rates::FrameRate,
     session::{Effect, Session, ack, hello_bytes},
     wire,
@@ -44,14 +47,19 @@ const TYPING_EVERY: Duration = Duration::from_secs(1);
 /// With this many things under way for one connection, its next frames wait.
 const MAX_UNDER_WAY: usize = 128;
 
-/// Serves one upgraded connection to its end. `early` is what came with the handshake.
-pub async fn serve(
-    app: App,
-    guard: ConnectionGuard,
-    address: IpAddr,
-    tcp: TcpStream,
-    early: Bytes,
-) {
+/// What a connection came with.
+pub struct Opening {
+    /// From where.
+    pub address: IpAddr,
+    /// The session that its handshake named, for a `hello` that names none.
+    pub token: Option<Token>,
+    /// What came with the handshake.
+    pub early: Bytes,
+}
+
+/// Serves one upgraded connection to its end.
+pub async fn serve(app: App, guard: ConnectionGuard, tcp: TcpStream, opening: Opening) {
+    let Opening { address, token, early } = opening;
     let limit = Some(hello_bytes(&app.limits()));
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -63,13 +71,14 @@ pub async fn serve(
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
     let transport = app.metrics.connections.with_label_values(&["websocket"]);
     transport.inc();
-    Connection::new(app, outlet, address).run(socket).await;
+    Connection::new(app, outlet, address, token).run(socket).await;
     transport.dec();
     drop(guard);
 }
 
 /// What came of something a connection waited for.
 enum Done {
+    Identified(Result<Identity, NotIdentified>, Option<Stay>),
     Appended(Result<Appended, LogError>),
     Typed,
 }
@@ -79,6 +88,7 @@ enum Next {
     Done(Done),
     Visits(visits::Done),
     Standing,
+    News(News),
     Deadline,
     Look,
     Broken,
@@ -90,6 +100,10 @@ struct Connection {
     visits: Visits,
     under_way: FuturesUnordered<BoxFuture<'static, Done>>,
     session: Session,
+    /// The session that the handshake named.
+    token: Option<Token>,
+    /// Its place among the people who are here.
+    stay: Option<Stay>,
     send_times: SendTimes,
     opened: Instant,
     /// When the client last said anything.
@@ -108,7 +122,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(app: App, outlet: Arc<Outlet>, address: IpAddr) -> Self {
+    fn new(app: App, outlet: Arc<Outlet>, address: IpAddr, token: Option<Token>) -> Self {
         let throttle = Box::new(app.rates.throttle(address));
         let voice = Voice::new(outlet, app.metrics.clone());
         Self {
@@ -116,6 +130,8 @@ impl Connection {
             voice,
             under_way: FuturesUnordered::new(),
             session: Session::new(app.limits(), app.greeting(), throttle),
+            token,
+            stay: None,
             send_times: SendTimes::default(),
             opened: Instant::now(),
             heard: Instant::now(),
@@ -147,6 +163,7 @@ impl Connection {
                     if flushed.is_ok() { Next::Look } else { Next::Broken }
                 }
                 _ = standing.changed() => Next::Standing,
+                news = people::news(&mut self.stay) => Next::News(news),
                 () = tokio::time::sleep_until(deadline) => Next::Deadline,
                 _ = ticks.tick() => Next::Look,
             };
@@ -155,6 +172,7 @@ impl Connection {
                 Next::Done(done) => self.done(done),
                 Next::Visits(done) => self.visit_done(done),
                 Next::Standing => self.standing_changed(*standing.borrow_and_update()),
+                Next::News(news) => self.hear_news(news),
                 Next::Deadline => self.deadline_passed(),
                 Next::Look => self.is_alive(),
                 Next::Broken => false,
@@ -182,7 +200,7 @@ impl Connection {
 
     fn may_read(&self) -> bool {
         let under_way = self.under_way.len() + self.visits.under_way();
-        under_way < MAX_UNDER_WAY && self.read_from <= Instant::now()
+        !self.session.is_asking() && under_way < MAX_UNDER_WAY && self.read_from <= Instant::now()
     }
 
     /// Handles what the socket read. False if it will read no more.
@@ -198,22 +216,12 @@ impl Connection {
                 return self.refuse(CloseCode::TooBig, "frame too long");
             }
             Ok(Message::Text(text)) => {
-                let was_known = self.session.me().is_some();
                 let effects = match serde_json::from_str::<ClientFrame>(&text) {
                     Ok(frame) => self.session.frame(frame),
                     Err(error) => self.session.malformed(error.to_string()),
                 };
                 self.send_times.heard(self.session.pending(), self.heard);
-                let has_moved = effects.contains(&Effect::Greet(Why::Move));
                 self.apply(effects);
-                if has_moved && mutants::active(Mutant::GoawayTwice) {
-                    let reason = "drain".to_owned();
-                    let goaway = ServerFrame::Goaway { in_ms: 2_000, deadline_ms: 20_000, reason };
-                    self.voice.reply(&goaway);
-                }
-                if !was_known && self.session.me().is_some() {
-                    self.greeted();
-                }
             }
             Ok(Message::Binary(_)) => {
                 self.close = Some((CloseCode::Unsupported, "text frames only"))
@@ -251,6 +259,7 @@ impl Connection {
         for effect in effects {
             match (effect, &me) {
                 (Effect::Reply(frame), _) => self.voice.reply(&frame),
+                (Effect::Identify(arriving), _) => self.identify(arriving),
                 (Effect::Greet(why), _) => self.voice.count_hello(why),
                 (Effect::Enter(cursor), _) => self.visits.enter(cursor),
                 (Effect::Exit(room), Some(_)) => self.visits.exit(&room),
@@ -259,18 +268,13 @@ impl Connection {
                 (Effect::Pause(wait), _) => {
                     self.read_from = self.read_from.max(Instant::now() + wait);
                 }
+                (Effect::Read(room, id), Some(me)) => self.has_read(&me.member, room, id),
                 (Effect::Bye, Some(_)) => self.visits.exit_all(),
                 (Effect::Close(code, reason), _) => self.close = Some((code, reason)),
                 // Only a client that has said `hello` has rooms.
-                (Effect::Exit(_) | Effect::Typing(_) | Effect::Bye, None) => {}
+                (Effect::Exit(_) | Effect::Typing(_) | Effect::Read(..) | Effect::Bye, None) => {}
             }
         }
-    }
-
-    /// After `welcome`: what it was too early to tell.
-    fn greeted(&mut self) {
-        let standing = *self.app.lifecycle.standing().borrow();
-        self.standing_changed(standing);
     }
 
     fn append(&mut self, entry: NewEntry) {
@@ -296,18 +300,24 @@ impl Connection {
     }
 
     fn done(&mut self, done: Done) -> bool {
-        if let Done::Appended(outcome) = done {
-            if let Err(error) = &outcome {
-                error.note("a send");
-            }
-            let mut effects = self.session.appended(&outcome);
-            if mutants::active(Mutant::AckBeforeAppend) {
-                effects.remove(0);
-            }
-            self.send_times.answered(self.session.pending(), &outcome, &self.app.metrics);
-            self.apply(effects);
+        match done {
+            Done::Identified(who, stay) => self.identified(who, stay),
+            Done::Appended(outcome) => self.appended(&outcome),
+            Done::Typed => {}
         }
         true
+    }
+
+    fn appended(&mut self, outcome: &Result<Appended, LogError>) {
+        if let Err(error) = outcome {
+            error.note("a send");
+        }
+        let mut effects = self.session.appended(outcome);
+        if mutants::active(Mutant::AckBeforeAppend) {
+            effects.remove(0);
+        }
+        self.send_times.answered(self.session.pending(), outcome, &self.app.metrics);
+        self.apply(effects);
     }
 
     fn visit_done(&mut self, done: visits::Done) -> bool {

@@ -6,4 +6,4 @@ mod parting;
 mod visits;
 mod voice;
 
-pub use connection::serve;
+pub use connection::{Opening, serve};

@@ -15,7 +15,7 @@ use rollcall_protocol::{EntryId, Member, RoomCursor, ServerFrame};
 use super::voice::Voice;
 use crate::{
     app::App,
-    delivery::{Effect, Entry, Listener, Outcome, Visit},
+    delivery::{Effect, Entry, Listener, Outcome, Visit, Visitor},
     error::JoinError,
     log::{About, Forbidden, unix_ms},
     presence::Seat,
@@ -115,7 +115,8 @@ impl Visits {
             let rooms = self.app.rooms.clone();
             let me = me.clone();
             self.under_way.push(Box::pin(async move {
-                let entered = rooms.join(&cursor.room, Some(&me), has_power, cursor.after).await;
+                let visitor = Visitor::seated(&me, has_power);
+                let entered = rooms.join(&cursor.room, visitor, cursor.after).await;
                 Done::Entered(cursor, entered)
             }));
         }

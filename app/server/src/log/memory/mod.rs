@@ -22,7 +22,7 @@ use super::{
     about::{About, Change, Changed, Needs},
     bounds::{LOG_LEAST, Squeeze, allowed},
     clock::unix_ms,
-    model::{Appended, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
+    model::{Appended, Control, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
 };
 use crate::config::LogBounds;
 
@@ -172,6 +172,10 @@ impl MemoryLog {
     /// The rooms that were spoken in last, with when, Unix ms.
     pub(super) fn rooms(&self) -> Vec<(String, u64)> {
         self.state().logs.iter().map(|(room, log)| (room.clone(), log.last.ms)).collect()
+    }
+
+    pub(super) fn tell_control(&self, control: &Control) {
+        let _ = self.feed.send(FeedEvent::Control(control.clone()));
     }
 
     pub(super) async fn follow(&self, events: mpsc::Sender<FeedEvent>) {

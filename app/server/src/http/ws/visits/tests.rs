@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Visits;
 use crate::{
+    accounts::{self, Accounts, MemoryAccounts},
     app::App,
     budget::Budget,
     config::Config,
@@ -20,6 +21,7 @@ use crate::{
     log::{Log, MemoryLog},
     memberships::{Memberships, MemoryMemberships},
     metrics::Metrics,
+    people::People,
     presence::{MemoryPresence, Presence, Seat, Store},
     supervise::Supervisor,
 };
@@ -44,11 +46,14 @@ fn app() -> App {
         metrics: metrics.clone(),
         health: health.clone(),
         directory: Directory::new(config.limits.listed_rooms),
+        people: People::default(),
         supervisor,
     };
     let rooms = Rooms::new(&config.limits, parts);
     let memberships = Memberships::Memory(MemoryMemberships::default());
-    App::new(config, rooms, memberships, health, metrics, tasks)
+    let accounts = accounts::Store::Memory(MemoryAccounts::default());
+    let accounts = Accounts::new(accounts, config.accounts.session());
+    App::new(config, rooms, accounts, memberships, health, metrics, tasks)
 }
 
 fn member(number: usize) -> Member {

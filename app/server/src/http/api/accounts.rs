@@ -1,0 +1,82 @@
+//! Accounts: made by whoever wants the name, and given a role by an operator.
+
+use std::net::SocketAddr;
+
+use axum::{
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode},
+};
+use rollcall_protocol::Mark;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    auth::{Operator, check_origin, too_many_requests},
+    envelope::{Created, Data, Failure},
+    extract::{Body, Segments},
+};
+use crate::{app::App, http::client_address, people::Dismissal, session::check_name};
+
+/// A name and its password.
+#[derive(Deserialize)]
+pub struct Credentials {
+    /// The name, as others see it.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+/// An account.
+#[derive(Debug, Serialize)]
+pub struct AccountInfo {
+    /// Its name, as others see it.
+    pub name: String,
+    /// Its public ID.
+    pub member: String,
+    /// What is known of it.
+    pub role: Mark,
+}
+
+/// Which role.
+#[derive(Debug, Deserialize)]
+pub struct RoleWish {
+    role: Mark,
+}
+
+/// Refuses what cannot be a name.
+///
+/// # Errors
+/// 400, `bad_name`.
+pub fn checked_name(name: &str) -> Result<(), Failure> {
+    check_name(name).map_err(|detail| Failure::new(StatusCode::BAD_REQUEST, "bad_name", detail))
+}
+
+/// Makes an account: the name, and all that look like it, are its owner's from then on.
+pub async fn create(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Body(Credentials { name, password }): Body<Credentials>,
+) -> Result<Created<AccountInfo>, Failure> {
+    check_origin(&app.config, &headers)?;
+    checked_name(&name)?;
+    let address = client_address(&app, peer, &headers);
+    app.rates.allow_sign_in(address).map_err(too_many_requests)?;
+    let member = app.accounts.create(&name, password).await?;
+    Ok(Created(AccountInfo { name, member, role: Mark::Registered }))
+}
+
+/// Gives an account a role. Its connections come again with that.
+pub async fn set_role(
+    State(app): State<App>,
+    Operator: Operator,
+    Segments(name): Segments<String>,
+    Body(RoleWish { role }): Body<RoleWish>,
+) -> Result<Data<AccountInfo>, Failure> {
+    if !matches!(role, Mark::Registered | Mark::Moderator) {
+        let detail = "role: registered or moderator";
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_body", detail));
+    }
+    let (member, name) = app.accounts.set_role(&name, role).await?;
+    app.dismiss(&member, &Dismissal::Changed).await;
+    Ok(Data(AccountInfo { name, member, role }))
+}

@@ -1,0 +1,135 @@
+//! Signing in and out.
+
+use std::net::SocketAddr;
+
+use axum::{
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode},
+    response::{AppendHeaders, IntoResponse, Response},
+};
+use rollcall_protocol::Account;
+use serde::Serialize;
+
+use super::{
+    accounts::{Credentials, checked_name},
+    auth::{Holder, check_origin, cookie, set_cookie, token, too_many_requests},
+    envelope::{Created, Data, Failure},
+    extract::Body,
+};
+use crate::{
+    accounts::{AccountError, Accounts, NotIdentified, Opened, Person},
+    app::App,
+    http::client_address,
+    log::unix_ms,
+    people::Dismissal,
+};
+
+/// A session that has just begun.
+#[derive(Serialize)]
+struct SignedIn {
+    /// The token: it is told once.
+    token: String,
+    /// When it ends unless it is used, Unix ms.
+    expires_at: Option<u64>,
+    account: Account,
+    /// The account's public ID.
+    member: String,
+}
+
+/// A session.
+#[derive(Serialize)]
+struct SessionInfo {
+    account: Account,
+    member: String,
+    /// Absent for a bot, whose token does not end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+}
+
+/// Begins a session: always a new one, whatever the browser came with.
+pub async fn sign_in(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Body(Credentials { name, password }): Body<Credentials>,
+) -> Result<Response, Failure> {
+    check_origin(&app.config, &headers)?;
+    checked_name(&name)?;
+    let account = Accounts::folded(&name);
+    app.rates.allow_sign_in(client_address(&app, peer, &headers)).map_err(too_many_requests)?;
+    app.rates.allow_password(&account).map_err(too_many_requests)?;
+    let opened = app.accounts.sign_in(&name, password).await.inspect_err(|error| {
+        if matches!(error, AccountError::Wrong) {
+            app.rates.wrong_password(&account);
+        }
+    })?;
+    let Opened { token, person, ends, ended } = opened;
+    for session in ended {
+        app.dismiss(&person.member, &Dismissal::SignedOut(session)).await;
+    }
+    let seconds = app.config.accounts.session().as_secs();
+    let cookie = set_cookie(&app.config, &headers, token.reveal(), seconds);
+    let signed_in = SignedIn {
+        token: token.reveal().to_owned(),
+        expires_at: ends,
+        account: person.account(),
+        member: person.member,
+    };
+    Ok((AppendHeaders(cookie), Created(signed_in)).into_response())
+}
+
+/// The session that asks. A browser keeps its cookie for as long as it goes on.
+pub async fn current(
+    State(app): State<App>,
+    Holder(person): Holder,
+    headers: HeaderMap,
+) -> Response {
+    let left = person.left_ms;
+    let kept = cookie(&app.config, &headers).zip(left);
+    let kept = kept
+        .and_then(|(token, left)| set_cookie(&app.config, &headers, token.reveal(), left / 1000));
+    let info = SessionInfo {
+        account: person.account(),
+        member: person.member,
+        expires_at: left.map(|left| unix_ms() + left),
+    };
+    (AppendHeaders(kept), Data(info)).into_response()
+}
+
+/// Ends the session that asks, and its connections. One that is over already is over all the same.
+pub async fn sign_out(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    app.rates.allow_read(client_address(&app, peer, &headers)).map_err(too_many_requests)?;
+    if let Some(token) = token(&app.config, &headers) {
+        match app.accounts.person(&token).await {
+            Ok(person) => {
+                app.accounts.sign_out(&person).await.map_err(AccountError::from)?;
+                let dismissal = Dismissal::SignedOut(person.session.clone());
+                app.dismiss(&person.member, &dismissal).await;
+            }
+            Err(NotIdentified::BadToken | NotIdentified::Banned) => {}
+            Err(why @ NotIdentified::Unavailable) => return Err(why.into()),
+        }
+    }
+    Ok(gone(&app, &headers))
+}
+
+/// Ends all sessions of the account that asks, and their connections on all replicas.
+pub async fn sign_out_everywhere(
+    State(app): State<App>,
+    Holder(person): Holder,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    app.accounts.sign_out_everywhere(&person).await.map_err(AccountError::from)?;
+    let Person { member, .. } = person;
+    app.dismiss(&member, &Dismissal::SignedOutEverywhere).await;
+    Ok(gone(&app, &headers))
+}
+
+fn gone(app: &App, headers: &HeaderMap) -> Response {
+    let forgotten = set_cookie(&app.config, headers, "", 0);
+    (StatusCode::NO_CONTENT, AppendHeaders(forgotten)).into_response()
+}
