@@ -37,7 +37,7 @@ impl Checker {
             What::Listed { members } => self.book.listed = Some(*members),
             What::Incomplete { why } => self.malformed(why),
             What::Shown { .. }
-            | What::Changed { .. }
+            | What::Changed(_)
             | What::Noted { .. }
             | What::Banner { .. }
             | What::Reading { .. }

@@ -11,7 +11,7 @@ use super::{
     pages::judge_banner,
     view::Seat,
 };
-use crate::history::{EDITED, Entered, Id, UNSAID, What};
+use crate::history::{Changed, EDITED, Entered, Id, UNSAID, What};
 
 impl Checker {
     pub(super) fn told(&mut self, what: &What) {
@@ -75,7 +75,7 @@ impl Checker {
                 self.screens.show(&mut self.book, seat, Some(*id));
                 self.expect_said(hash, |_| format!("the page of {client} shows {id} in {room}"));
             }
-            What::Changed { client, room, id, hash } => {
+            What::Changed(Changed { client, room, id, hash }) => {
                 self.expect_said(hash, |_| format!("the page of {client} changes {id} in {room}"));
             }
             What::Noted { client, room } => {

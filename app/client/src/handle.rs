@@ -54,8 +54,8 @@ impl Handle {
         self.say(room, String::new(), Some(Change::Remove(id))).await
     }
 
-    /// This person has read a room up to an entry: their other devices are told. Nothing answers. Once in a while is
-    /// enough, since each call makes a frame.
+    /// This person has read a room up to an entry: their other devices are told, if the room is one of theirs (by
+    /// `PUT /rooms/{room}/membership`). Nothing answers. Once in a while is enough, since each call makes a frame.
     ///
     /// # Errors
     ///

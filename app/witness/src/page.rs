@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rollcall_checker::history::{Entered, Gone, Id, Op, Recorder, UNSAID, What};
+use rollcall_checker::history::{Changed, Entered, Gone, Id, Op, Recorder, UNSAID, What};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -261,8 +261,8 @@ impl<C: Company> Person<C> {
         let since = self.visit.rooms.get(room).copied().unwrap_or_default();
         if id > since {
             let (client, room) = (self.visit.name.clone(), room.to_owned());
-            let changed = What::Changed { client, room, id, hash: hash_of_row(row) };
-            self.company.recorder().record(changed);
+            let changed = Changed { client, room, id, hash: hash_of_row(row) };
+            self.company.recorder().record(What::Changed(changed));
         }
     }
 

@@ -28,6 +28,8 @@ impl Person {
         let mut config = Config::new("http://nowhere", &name, &rooms_named);
         config.key = format!("{number:032x}");
         config.seed = Some(number as u64);
+        // The first two are devices of one person.
+        config.token = (number < 2).then(|| "token".to_owned());
         let session = Session::new(&config, now);
         let (said, rooms) = (BTreeMap::new(), rooms.iter().cloned().collect());
         Self { name, session, dial: None, rooms, said, own: Vec::new(), ended: false }
@@ -43,12 +45,8 @@ impl Person {
                 What::Connected { client, member, replica, release, why }
             }
             Event::Joined { room, cursor, status, .. } => {
-                let how = match status {
-                    JoinStatus::Fresh => Entered::Fresh,
-                    JoinStatus::Resumed => Entered::Resumed,
-                    JoinStatus::Gap => Entered::Gap,
-                };
-                What::Joined { client, room, how, cursor: id(cursor), present: Vec::new() }
+                let (how, cursor) = (how(status), id(cursor));
+                What::Joined { client, room, how, cursor, present: Vec::new() }
             }
             Event::Live { room } => What::Live { client, room },
             Event::Message { message: it, .. } => What::Message {
@@ -113,6 +111,14 @@ pub fn hash_of_removal(of: EntryId) -> String {
 
 pub fn id(EntryId { ms, seq }: EntryId) -> Id {
     Id { ms, seq }
+}
+
+fn how(status: JoinStatus) -> Entered {
+    match status {
+        JoinStatus::Fresh => Entered::Fresh,
+        JoinStatus::Resumed => Entered::Resumed,
+        JoinStatus::Gap => Entered::Gap,
+    }
 }
 
 fn why_of(why: Why) -> &'static str {

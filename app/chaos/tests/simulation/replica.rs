@@ -9,10 +9,10 @@ use std::{
 use rand::{RngExt, rngs::StdRng};
 use rollcall_client::sim::LinkId;
 use rollcall_protocol::{
-    ClientFrame, EntryId, GapReason, Limits, Message, RoomCursor, ServerFrame,
+    ClientFrame, EntryId, GapReason, Limits, Mark, Message, RoomCursor, ServerFrame,
 };
 use rollcall_server::{
-    accounts::Identity,
+    accounts::{Arriving, Identity, Person},
     budget::Budget,
     delivery::{Effect as Told, Listener, PageRead, Sink, Start, Visit},
     log::{Appended, LogError, NewEntry, splice},
@@ -232,18 +232,13 @@ impl Conn {
         for effect in effects {
             match effect {
                 Effect::Reply(frame) => self.down.tell(frame),
-                // Whose a key is nobody need look up here: all are guests.
                 Effect::Identify(arriving) => {
-                    let who = Identity::Guest { name: arriving.name };
-                    let effects = self.session.identified(Ok(who));
+                    let effects = self.session.identified(Ok(identity(arriving)));
                     self.apply(effects, log);
                 }
                 Effect::Enter(cursor) => self.entering.push(Entering { cursor, start: None }),
                 Effect::Exit(room) => self.exit(&room),
-                Effect::Append(mut entry) => {
-                    if let Some(account) = account_of(self.client) {
-                        entry.extra.sender = Some(std::mem::replace(&mut entry.member, account));
-                    }
+                Effect::Append(entry) => {
                     if log.wrong == Wrong::AckBeforeAppend {
                         let (room, n) = (entry.room.clone(), entry.n);
                         let ack = ServerFrame::Ack { room, n, id: None, duplicate: false };
@@ -252,7 +247,11 @@ impl Conn {
                     self.appending = Some((entry, false));
                 }
                 Effect::Close(code, _) => self.down.push(Down::Close(code.code())),
-                Effect::Greet(_) | Effect::Typing(_) | Effect::Pause(_) | Effect::Bye => {}
+                Effect::Greet(_)
+                | Effect::Typing(_)
+                | Effect::Pause(_)
+                | Effect::Read(..)
+                | Effect::Bye => {}
             }
         }
     }
@@ -352,9 +351,20 @@ impl Conn {
     }
 }
 
-/// The first two clients are devices of one person.
-pub fn account_of(client: usize) -> Option<String> {
-    (client < 2).then(|| "account".to_owned())
+/// There is one account here: that of everybody who comes with a token.
+fn identity(Arriving { name, token, .. }: Arriving) -> Identity {
+    if token.is_none() {
+        return Identity::Guest { name };
+    }
+    let [member, name, folded, session] = ["account", "Ada", "ada", "s"].map(str::to_owned);
+    Identity::Person(Person {
+        member,
+        name,
+        folded,
+        role: Mark::Registered,
+        session,
+        left_ms: None,
+    })
 }
 
 /// What a client reads of an effect.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use rollcall_chaos::history::{Loss, Record, What};
 use rollcall_client::{
-    Change, Loss as ConnectionLoss, feature,
+    Change, Loss as ConnectionLoss,
     sim::{DialError, Effect, Welcome},
 };
 use rollcall_protocol::ServerFrame;
@@ -16,7 +16,7 @@ use rollcall_protocol::ServerFrame;
 use crate::{
     log::SimLog,
     person::{Person, hash_of_removal},
-    replica::{Conn, Replica, account_of},
+    replica::{Conn, Replica},
     wire::Down,
     wrong::Wrong,
 };
@@ -254,12 +254,7 @@ impl World {
         conn.up.push_back(hello);
         conn.hear(&mut self.log);
         let Some(Down::Frame(frame)) = conn.down.read() else { panic!("not welcome") };
-        let mut welcome = Welcome::of(frame).expect("a welcome");
-        welcome.features = vec![feature::EDIT.to_owned()];
-        if let Some(account) = account_of(who) {
-            let device = std::mem::replace(&mut welcome.member, account);
-            welcome.sender = Some(device);
-        }
+        let welcome = Welcome::of(frame).expect("a welcome");
         conn.link = self.people[who].session.dialed(Ok(welcome), now);
         self.conns.push(conn);
         self.carry_out(who);

@@ -14,7 +14,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use figures::{Resources, Turn};
+pub use figures::{Changed, Resources, Turn};
 pub use id::Id;
 pub use read::{read, records};
 pub use recorder::Recorder;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id,
-    figures::{Resources, Turn},
+    figures::{Changed, Resources, Turn},
     words::{Entered, Gone, Loss, Op, Phase},
 };
 
@@ -60,7 +60,6 @@ pub enum What {
     },
     /// Last line of a complete history.
     End,
-
     // --- what the clients do ---
     /// A client exists and means to be in these rooms.
     Began {
@@ -133,7 +132,6 @@ pub enum What {
         /// Why nobody knows.
         why: String,
     },
-
     // --- what the clients see ---
     /// A connection was welcomed.
     Connected {
@@ -234,16 +232,7 @@ pub enum What {
         hash: String,
     },
     /// A message that the page has shown has another text there now.
-    Changed {
-        /// Whose page.
-        client: String,
-        /// Where.
-        room: String,
-        /// Its entry.
-        id: Id,
-        /// Of the text; [`UNSAID`](super::UNSAID) if it was taken away.
-        hash: String,
-    },
+    Changed(Changed),
     /// The page says, at this place of a room, that messages are missing.
     Noted {
         /// Whose page.
@@ -320,7 +309,6 @@ pub enum What {
         /// For how long, milliseconds.
         ms: u64,
     },
-
     /// A client was told that this member has this name, for the first time in the run.
     Named {
         /// The client that was told first.
@@ -343,7 +331,6 @@ pub enum What {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         send: bool,
     },
-
     // --- what the nemesis does ---
     /// A fault begins.
     Fault {
@@ -372,18 +359,16 @@ pub enum What {
         /// The most that it may be.
         limit: u64,
     },
-    /// Data will be destroyed, so first the room logs are read: the entries up to `destroying` are
-    /// what they had. What is said meanwhile may be among them or not.
+    /// Data will be destroyed, so first the room logs are read: the entries up to `destroying` are what they had. What is said
+    /// meanwhile may be among them or not.
     Snapshot,
-    /// Data will really be lost from here on; until `destroyed` says it is over, or later, any
-    /// room may have a gap.
+    /// Data will really be lost from here on; until `destroyed` says it is over, or later, any room may have a gap.
     Destroying {
         /// How.
         loss: Loss,
     },
     /// The loss is over.
     Destroyed,
-
     // --- what lies there when all is over ---
     /// An entry of a room log, in the log's order: at the end of the run, or of a snapshot.
     Entry {

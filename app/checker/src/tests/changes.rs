@@ -4,7 +4,7 @@ use super::{
     NOTHING, chat,
     tale::{DEN, Tale, hash, id, member},
 };
-use crate::history::{EDITED, UNSAID, What};
+use crate::history::{Changed, EDITED, UNSAID, What};
 
 /// A client is given the entry of an operation without its text, as pages tell what was removed since.
 fn hear_removed(tale: &mut Tale, who: &str, op: u64) {
@@ -117,7 +117,8 @@ fn a_page_shows_an_edit_where_its_message_is() {
         };
         tale.append(5).ok(5).both_hear(5);
         let hash = text.to_owned();
-        tale.tell(What::Changed { client: client.clone(), room: room.clone(), id: id(40), hash });
+        let (client, room) = (client.clone(), room.clone());
+        tale.tell(What::Changed(Changed { client, room, id: id(40), hash }));
         tale.say("ann", 6);
         show(&mut tale, 6);
         tale.verdict()
