@@ -8,7 +8,7 @@ use super::{
     ops::Outcome,
     view::Seat,
 };
-use crate::history::{Gone, Record, What};
+use crate::history::{Gone, Op, Record, What};
 
 impl Checker {
     /// Reads the next record.
@@ -46,13 +46,9 @@ impl Checker {
             What::Began { .. } | What::Join { .. } | What::Leave { .. } | What::Gone { .. } => {
                 self.came_or_went(what);
             }
+            What::Change { op } => self.change(*op),
             What::Invoke { .. } | What::Ok { .. } | What::Fail { .. } | What::Info { .. } => {
                 self.operation(what);
-            }
-            What::Change { op } => {
-                if !self.book.operations.is_change(*op) {
-                    self.malformed(&format!("op {op} changes something, and never was"));
-                }
             }
             What::Connected { .. }
             | What::Lost { .. }
@@ -123,6 +119,12 @@ impl Checker {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn change(&mut self, op: Op) {
+        if !self.book.operations.is_change(op) {
+            self.malformed(&format!("op {op} changes something, and never was"));
         }
     }
 

@@ -122,6 +122,7 @@ impl ClientFrame {
 
 /// Someone in a room.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Member {
     /// Public ID: the first 16 hex digits of the client key's SHA-256.
     pub member: String,

@@ -126,7 +126,8 @@ async fn two_devices_of_one_person_do_not_take_each_others_words_for_their_own()
     assert_ne!(as_phone, as_laptop);
     let ada = bearer(&another_token_of(replica.public, "Ada").await);
     let path = format!("/api/v1/rooms/{DEN}/membership");
-    let joined = ask(replica.public, "PUT", &path, &[("authorization", &ada)], None).await;
+    let header = [("authorization", ada.as_str())];
+    let joined = ask(replica.public, "PUT", &path, &header, Some(&json!({}))).await;
     assert!(joined.status < 300, "{joined:?}");
     phone.send(DEN, "yes").await.expect("a ticket");
     let one = acked(&mut on_phone).await;

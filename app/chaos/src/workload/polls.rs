@@ -124,7 +124,20 @@ impl Poller {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        path::Path,
+        sync::atomic::{AtomicU64, Ordering},
+    };
+
+    use clap::Parser;
+    use rollcall_server::{Listeners, config::Config};
+    use tokio::sync::watch;
+
     use super::*;
+    use crate::{
+        history::{self, Recorder},
+        workload::{Live, Role, rest},
+    };
 
     #[test]
     fn an_answer_of_either_kind_is_read() {
@@ -135,5 +148,71 @@ mod tests {
             "gap":{"after":"1-0","resumes_at":"8-0","reason":"trimmed"}}}"#;
         let polled: Answer = serde_json::from_str(polled).expect("a page");
         assert_eq!(polled.data.gap.map(|gap| gap.resumes_at), polled.data.cursor);
+    }
+
+    /// A real server with its log in memory: its address.
+    async fn server() -> String {
+        let config = Config::parse_from(["test", "--port", "0", "--admin-port", "0"]);
+        let listeners = Listeners::bind(&config).await.expect("free ports");
+        let url = format!("http://{}", listeners.public.local_addr().expect("an address"));
+        tokio::spawn(rollcall_server::run(config, listeners, std::future::pending()));
+        while !reqwest::get(format!("{url}/readyz")).await.is_ok_and(|it| it.status() == 200) {
+            sleep(Duration::from_millis(20)).await;
+        }
+        url
+    }
+
+    fn character(role: Role) -> Character {
+        let (name, rooms) = (role.name().to_owned(), vec!["den".to_owned()]);
+        Character { name, role, rooms, after: Duration::ZERO }
+    }
+
+    fn written(path: &Path) -> Vec<What> {
+        history::read(path).expect("a history").into_iter().map(|record| record.what).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_said_comes_to_a_poller_in_order_and_once() {
+        let name = format!("rollcall-polls-{}.jsonl", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let shared = Arc::new(Shared {
+            url: server().await,
+            recorder: Recorder::create(&path).expect("a file"),
+            live: Live::default(),
+            phase: watch::Sender::new(Phase::Talking),
+            ops: AtomicU64::new(0),
+            clock_sets: AtomicU64::new(0),
+        });
+        let place = Arc::new(Place::default());
+        let poller = tokio::spawn(follow(shared.clone(), character(Role::Poller), place.clone()));
+        let heard = |count: u64| {
+            let (shared, place) = (shared.clone(), place.clone());
+            async move {
+                while place.lock().is_empty()
+                    || shared.live.deliveries.load(Ordering::Relaxed) < count
+                {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            }
+        };
+        timeout(LIMIT, heard(0)).await.expect("it has entered");
+        rest::leave_behind(shared.clone(), character(Role::Poster), 5).await;
+        timeout(LIMIT, heard(5)).await.expect("it has heard everything");
+        shared.phase.send_replace(Phase::Over);
+        poller.await.expect("no panic");
+        shared.recorder.finish().expect("a written history");
+        let history = written(&path);
+        let seen: Vec<_> = history
+            .iter()
+            .filter_map(|what| match what {
+                What::Message { client, n, .. } => Some((client.as_str(), *n)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(seen, (1..=5).map(|n| ("poller", n)).collect::<Vec<_>>());
+        assert!(
+            !history.iter().any(|what| matches!(what, What::Silence { .. } | What::Lost { .. }))
+        );
+        let _ = std::fs::remove_file(&path);
     }
 }

@@ -16,7 +16,7 @@ use tracing::info;
 
 use super::{
     answer,
-    api::{about, envelope::Failure, extract::Body},
+    api::{about, envelope::Failure, extract::Body, of_operators, of_rooms},
     livez, outermost, readyz,
 };
 use crate::{
@@ -35,6 +35,7 @@ pub fn admin(app: App) -> Router {
         .route("/drain", get(status).post(drain).delete(undrain))
         .route("/nudge", get(nudges).post(nudge))
         .route("/api/v1/", get(about))
+        .merge(Router::from(of_operators().merge(of_rooms())))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))

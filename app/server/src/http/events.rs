@@ -241,7 +241,8 @@ impl Follower {
                 self.app.metrics.stalled_closes.inc();
                 self.leave.otherwise();
             }
-            Ended::Left | Ended::Dismissed => {}
+            Ended::Left => {}
+            Ended::Dismissed => self.leave.otherwise(),
         }
     }
 

@@ -218,7 +218,7 @@ pub struct SendRequest {
     /// The client key: a secret.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     client: String,
-    /// The name that others see; not with a token, as an account has one.
+    /// The name that others see. Not with a token: the account has one.
     #[serde(default)]
     #[schema(min_length = 1, max_length = 32, format = "display-name")]
     name: Option<String>,
@@ -305,11 +305,9 @@ pub async fn send(
         return Err(Failure::rejected(reject(room, n, RejectCode::BadText, detail, None)));
     }
     let address = client_address(&app, peer, &headers);
-    let device = member_of(&client);
     // Looking somebody up is bounded as a read is.
-    if let Err(wait) = app.rates.allow_read(address) {
-        return Err(Failure::too_many(wait, "too many requests from your address"));
-    }
+    app.rates.allow_read(address).map_err(auth::too_many_requests)?;
+    let device = member_of(&client);
     let who = app.accounts.identify(&Arriving { name, device: device.clone(), token }).await?;
     let has_power = matches!(&who, Identity::Person(person) if person.has_power());
     let (Member { member, name }, extra) = speaker(who, device, extra);

@@ -97,6 +97,10 @@ impl Session {
     /// They have to go: what they still wanted to say is not said.
     pub fn dismissed(&mut self, why: Dismissed) -> Vec<Effect> {
         self.sends.truncate(1);
+        if why != Dismissed::Changed {
+            // Those that are being entered are left as soon as they are.
+            self.rooms.clear();
+        }
         match why {
             Dismissed::Banned => sent_away(NotIdentified::Banned, "banned"),
             Dismissed::SignedOut => sent_away(NotIdentified::BadToken, "signed out"),

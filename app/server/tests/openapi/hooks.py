@@ -48,7 +48,8 @@ def page_of(query):
 
 
 def message_of(body):
-    """A message is said, or edits one, or removes one: then it has no text."""
+    """A message is said, or edits one, or removes one: then it has no text. Only with a token it needs no name."""
+    body = {**body, "name": body.get("name") or "Guest"}
     if body.get("remove") is not None:
         return {name: value for name, value in body.items() if name not in ("text", "edit")}
     return {"text": "hello", **body}

@@ -8,16 +8,17 @@ use axum::{
 };
 use rollcall_protocol::Mark;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     auth::{Operator, check_origin, too_many_requests},
-    envelope::{Created, Data, Failure},
+    envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Segments},
 };
 use crate::{app::App, http::client_address, people::Dismissal, session::check_name};
 
 /// A name and its password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Credentials {
     /// The name, as others see it.
     pub name: String,
@@ -26,7 +27,7 @@ pub struct Credentials {
 }
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AccountInfo {
     /// Its name, as others see it.
     pub name: String,
@@ -36,8 +37,18 @@ pub struct AccountInfo {
     pub role: Mark,
 }
 
+/// Which account.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only its description is used")]
+struct NameParam {
+    /// The account's name.
+    #[param(value_type = String, min_length = 1, max_length = 32)]
+    name: String,
+}
+
 /// Which role.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct RoleWish {
     role: Mark,
 }
@@ -51,6 +62,13 @@ pub fn checked_name(name: &str) -> Result<(), Failure> {
 }
 
 /// Makes an account: the name, and all that look like it, are its owner's from then on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/accounts",
+    tag = "accounts",
+    request_body = Credentials,
+    responses((status = 201, description = "The account.", body = Envelope<AccountInfo>), Refused)
+)]
 pub async fn create(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -66,6 +84,14 @@ pub async fn create(
 }
 
 /// Gives an account a role. Its connections come again with that.
+#[utoipa::path(
+    put,
+    path = "/api/v1/accounts/{name}/role",
+    tag = "operators",
+    params(NameParam),
+    request_body = RoleWish,
+    responses((status = 200, description = "The account.", body = Envelope<AccountInfo>), Refused)
+)]
 pub async fn set_role(
     State(app): State<App>,
     Operator: Operator,

@@ -6,7 +6,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
 };
-use rollcall_protocol::{Mark, Member};
+use rollcall_protocol::{ErrorCode, Mark, Member};
 
 use super::envelope::Failure;
 use crate::{
@@ -166,8 +166,7 @@ pub fn check_origin(config: &Config, headers: &HeaderMap) -> Result<(), Failure>
 
 /// 429, of an address or an account.
 pub fn too_many_requests(wait: std::time::Duration) -> Failure {
-    let detail = "too many requests: wait a moment";
-    Failure::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(wait)
+    Failure::too_many(wait, "too many requests: wait a moment")
 }
 
 pub fn not_signed_in() -> Failure {
@@ -177,11 +176,11 @@ pub fn not_signed_in() -> Failure {
 impl From<NotIdentified> for Failure {
     fn from(why: NotIdentified) -> Self {
         let (status, code) = match why {
-            NotIdentified::BadToken => (StatusCode::UNAUTHORIZED, "bad_token"),
-            NotIdentified::Banned => (StatusCode::FORBIDDEN, "banned"),
-            NotIdentified::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            NotIdentified::BadToken => (StatusCode::UNAUTHORIZED, ErrorCode::BadToken),
+            NotIdentified::Banned => (StatusCode::FORBIDDEN, ErrorCode::Banned),
+            NotIdentified::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };
-        Self::new(status, code, why.to_string())
+        Self::error(status, code, why.to_string())
     }
 }
 

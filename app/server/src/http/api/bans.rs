@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     auth::Signed,
-    envelope::Failure,
+    envelope::{Failure, Refused},
     extract::{Body, Segments},
 };
 use crate::{accounts::AccountError, app::App, moderation::Actor, people::Dismissal};
@@ -15,14 +16,32 @@ use crate::{accounts::AccountError, app::App, moderation::Actor, people::Dismiss
 /// The longest time that is not for ever, s.
 const LONGEST_SECONDS: u64 = 366 * 24 * 3600;
 
+/// Whom.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only its description is used")]
+struct BannedParam {
+    /// The member's public ID.
+    #[param(value_type = String, pattern = "^[0-9a-f]{16}$")]
+    member: String,
+}
+
 /// For how long.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct BanSpan {
     /// Absent for ever.
     seconds: Option<u64>,
 }
 
 /// Keeps a member out: their connections on all replicas end.
+#[utoipa::path(
+    put,
+    path = "/api/v1/bans/{member}",
+    tag = "moderation",
+    params(BannedParam),
+    request_body = BanSpan,
+    responses((status = 204, description = "They may not be here."), Refused)
+)]
 pub async fn ban(
     State(app): State<App>,
     Signed(actor): Signed,
@@ -44,6 +63,13 @@ pub async fn ban(
 }
 
 /// Lets a member come again.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/bans/{member}",
+    tag = "moderation",
+    params(BannedParam),
+    responses((status = 204, description = "They may come again."), Refused)
+)]
 pub async fn unban(
     State(app): State<App>,
     Signed(actor): Signed,

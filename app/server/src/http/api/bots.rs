@@ -3,23 +3,24 @@
 use axum::extract::State;
 use rollcall_protocol::Account;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     accounts::checked_name,
     auth::Operator,
-    envelope::{Created, Failure},
+    envelope::{Created, Envelope, Failure, Refused},
     extract::Body,
 };
 use crate::{app::App, people::Dismissal};
 
 /// Which bot.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewBot {
     name: String,
 }
 
 /// A bot, and what it comes with.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct BotInfo {
     /// The token, which does not end: it is told once.
     token: String,
@@ -28,6 +29,13 @@ pub struct BotInfo {
 }
 
 /// Makes a bot. One that is there gets a new token: whatever came with the old one has to go.
+#[utoipa::path(
+    post,
+    path = "/api/v1/bots",
+    tag = "operators",
+    request_body = NewBot,
+    responses((status = 201, description = "The bot, and its token.", body = Envelope<BotInfo>), Refused)
+)]
 pub async fn make(
     State(app): State<App>,
     Operator: Operator,

@@ -110,9 +110,12 @@ pub struct Problems {
 #[allow(dead_code, reason = "only its description is used")]
 pub struct Refused(#[to_schema] pub Problems);
 
-/// A request that was not done.
+/// A request that was not done. In a box: what is returned instead is smaller by far.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
     status: StatusCode,
     error: Problem,
     old: Option<Box<ServerFrame>>,
@@ -129,7 +132,8 @@ impl Failure {
         let detail = detail.chars().take(DETAIL).collect();
         let request_id = REQUEST_ID.try_with(Clone::clone).ok();
         let error = Problem { code, detail, request_id, expected: None, retry_ms: None };
-        let failure = Self { status, error, old: None, headers: HeaderMap::new() };
+        let told = Told { status, error, old: None, headers: HeaderMap::new() };
+        let failure = Self(Box::new(told));
         match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 failure.retry_after(RETRY)
@@ -151,11 +155,11 @@ impl Failure {
         };
         let status = status_of(*code);
         let mut failure = Self::with_code(status, Cow::Owned(name_of(code)), detail.clone());
-        failure.error.expected = *expected;
+        failure.0.error.expected = *expected;
         if let Some(ms) = retry_ms {
             failure = failure.retry_after(Duration::from_millis(*ms));
         }
-        failure.old = Some(Box::new(frame));
+        failure.0.old = Some(Box::new(frame));
         failure
     }
 
@@ -175,42 +179,42 @@ impl Failure {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        self.error.retry_ms = Some(ms);
-        self.headers.insert(header::RETRY_AFTER, ms.div_ceil(1000).into());
+        self.0.error.retry_ms = Some(ms);
+        self.0.headers.insert(header::RETRY_AFTER, ms.div_ceil(1000).into());
         self
     }
 
     /// With the code that the release before told.
     #[must_use]
     pub fn also(mut self, code: ErrorCode) -> Self {
-        let detail = self.error.detail.clone();
-        self.old = Some(Box::new(ServerFrame::Error { code, detail, room: None }));
+        let detail = self.0.error.detail.clone();
+        self.0.old = Some(Box::new(ServerFrame::Error { code, detail, room: None }));
         self
     }
 
     /// With one more header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// What it tells people, and after how many ms trying again can help.
     #[must_use]
     pub fn told(&self) -> (&str, Option<u64>) {
-        (&self.error.detail, self.error.retry_ms)
+        (&self.0.error.detail, self.0.error.retry_ms)
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let Self { status, error, old, headers } = self;
+        let Told { status, error, old, headers } = *self.0;
         (status, headers, Json(Problems { error, old })).into_response()
     }
 }
@@ -290,7 +294,7 @@ impl Failure {
     /// With what is left of a rate.
     #[must_use]
     pub fn left(mut self, left: &Left) -> Self {
-        self.headers.extend(rate_headers(left));
+        self.0.headers.extend(rate_headers(left));
         self
     }
 }

@@ -1,10 +1,14 @@
 //! The list of rooms, and what is true of one.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
-use axum::extract::State;
+use axum::{
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
 use futures_util::{StreamExt, stream};
-use rollcall_protocol::{Access, EntryId};
+use rollcall_protocol::{Access, EntryId, Member};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,10 +17,12 @@ use super::{
     changes::{changed, checked_topic},
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
+    news,
 };
 use crate::{
     app::App,
     error::JoinError,
+    http::client_address,
     log::{About, LogError, unix_ms},
     moderation::{Actor, Wishes},
 };
@@ -122,7 +128,8 @@ pub struct RoomChange {
     slow_ms: Option<u64>,
 }
 
-/// The rooms.
+/// The rooms. With `Accept: text/event-stream` what changes in the list: an event `room` with each room that is spoken in,
+/// once a second at most, and `reload` when the list is to be read anew.
 #[utoipa::path(
     get,
     path = "/api/v1/rooms",
@@ -132,8 +139,26 @@ pub struct RoomChange {
 )]
 pub async fn list(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Maybe(actor): Maybe,
     Params(query): Params<RoomsQuery>,
+) -> Result<Response, Failure> {
+    let accepts = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if accepts.contains("text/event-stream") {
+        return news::open(&app, peer, &headers, actor);
+    }
+    let address = client_address(&app, peer, &headers);
+    if let Err(wait) = app.rates.allow_read(address) {
+        return Err(Failure::too_many(wait, "too many requests from your address"));
+    }
+    page(&app, actor, query).await.map(IntoResponse::into_response)
+}
+
+async fn page(
+    app: &App,
+    actor: Option<Actor>,
+    query: RoomsQuery,
 ) -> Result<Data<RoomsPage>, Failure> {
     let limit = query.limit.unwrap_or(50);
     if !(1..=MOST).contains(&limit) {
@@ -141,12 +166,12 @@ pub async fn list(
     }
     let since = if query.active { unix_ms().saturating_sub(ACTIVE_MS) } else { 0 };
     let reads = match (&actor, query.mine) {
-        (Some(actor), _) => reads_of(&app, actor).await?,
+        (Some(actor), _) => reads_of(app, actor).await?,
         (None, true) => return Err(not_signed_in()),
         (None, false) => HashMap::new(),
     };
     let (names, next) = match query.mine {
-        true => (mine(&app, &reads, since), None),
+        true => (mine(app, &reads, since), None),
         false => {
             let latest = app.rooms.directory().latest(since, query.after.as_deref(), limit + 1);
             let mut names: Vec<_> = latest.into_iter().map(|(name, _)| name).collect();
@@ -158,7 +183,7 @@ pub async fn list(
     };
     let with_unread = query.mine;
     let rooms = stream::iter(names)
-        .map(|name| seen(&app, name, actor.as_ref(), &reads, with_unread))
+        .map(|name| seen(app, name, actor.as_ref(), &reads, with_unread))
         .buffered(AT_ONCE)
         .filter_map(|seen| std::future::ready(seen.transpose()))
         .collect::<Vec<_>>()
@@ -183,7 +208,19 @@ fn mine(app: &App, reads: &HashMap<String, EntryId>, since: u64) -> Vec<String> 
     rooms.into_iter().map(|(_, name)| name.clone()).collect()
 }
 
-/// A room as somebody sees it; none if it is not for them to see.
+/// A room as somebody sees it in a list; none if it is not for them to see.
+///
+/// # Errors
+/// If the log does not answer.
+pub(super) async fn visible(
+    app: &App,
+    name: String,
+    actor: Option<&Actor>,
+) -> Result<Option<RoomInfo>, LogError> {
+    seen(app, name, actor, &HashMap::new(), false).await
+}
+
+/// The same, with what they have read.
 async fn seen(
     app: &App,
     name: String,
@@ -316,4 +353,39 @@ pub async fn change(
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
     let (_, present) = app.rooms.look(&room).await.map_err(JoinError::from)?;
     Ok(Data(info(&app, room, &Arc::new(about), present)))
+}
+
+/// Who is in a room.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Members {
+    /// How many.
+    present: usize,
+    /// At most 200 of them.
+    members: Vec<Member>,
+}
+
+/// Who is in a room now.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rooms/{room}/members",
+    tag = "rooms",
+    params(RoomParam),
+    responses((status = 200, description = "They are.", body = Envelope<Members>), Refused)
+)]
+pub async fn members(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Maybe(actor): Maybe,
+    RoomPath(room): RoomPath,
+) -> Result<Data<Members>, Failure> {
+    if let Err(wait) = app.rates.allow_read(client_address(&app, peer, &headers)) {
+        return Err(Failure::too_many(wait, "too many requests from your address"));
+    }
+    let _may_see = look(&app, room.clone(), actor.as_ref()).await?;
+    let present = app.rooms.presence().snapshot(&room).await.map_err(JoinError::from)?.members;
+    let listed = present.iter().take(app.config.limits.listed_members);
+    let members =
+        listed.map(|(member, name)| Member { member: member.clone(), name: name.clone() });
+    Ok(Data(Members { present: present.len(), members: members.collect() }))
 }

@@ -9,11 +9,12 @@ use axum::{
 };
 use rollcall_protocol::Account;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     accounts::{Credentials, checked_name},
     auth::{Holder, check_origin, cookie, set_cookie, token, too_many_requests},
-    envelope::{Created, Data, Failure},
+    envelope::{Created, Data, Envelope, Failure, Refused},
     extract::Body,
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// A session that has just begun.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SignedIn {
     /// The token: it is told once.
     token: String,
@@ -37,7 +38,7 @@ struct SignedIn {
 }
 
 /// A session.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SessionInfo {
     account: Account,
     member: String,
@@ -47,6 +48,13 @@ struct SessionInfo {
 }
 
 /// Begins a session: always a new one, whatever the browser came with.
+#[utoipa::path(
+    post,
+    path = "/api/v1/sessions",
+    tag = "accounts",
+    request_body = Credentials,
+    responses((status = 201, description = "The session; a browser gets its cookie, too.", body = Envelope<SignedIn>), Refused)
+)]
 pub async fn sign_in(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -79,6 +87,12 @@ pub async fn sign_in(
 }
 
 /// The session that asks. A browser keeps its cookie for as long as it goes on.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions/current",
+    tag = "accounts",
+    responses((status = 200, description = "The session.", body = Envelope<SessionInfo>), Refused)
+)]
 pub async fn current(
     State(app): State<App>,
     Holder(person): Holder,
@@ -97,6 +111,12 @@ pub async fn current(
 }
 
 /// Ends the session that asks, and its connections. One that is over already is over all the same.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sessions/current",
+    tag = "accounts",
+    responses((status = 204, description = "The session is over."), Refused)
+)]
 pub async fn sign_out(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -118,6 +138,12 @@ pub async fn sign_out(
 }
 
 /// Ends all sessions of the account that asks, and their connections on all replicas.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sessions",
+    tag = "accounts",
+    responses((status = 204, description = "All sessions of the account are over."), Refused)
+)]
 pub async fn sign_out_everywhere(
     State(app): State<App>,
     Holder(person): Holder,

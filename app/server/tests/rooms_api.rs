@@ -1,0 +1,264 @@
+//! Rooms by REST: made, listed, entered by invitation, read on one device and known on another, moderated.
+
+mod support;
+
+use rollcall_protocol::{ErrorCode, ServerFrame};
+use serde_json::{Value, json};
+use support::{
+    Redis, Replica, Socket,
+    accounts::{Answer, KEY, QUICK, ask, bearer, enter, token_of},
+    key,
+};
+
+/// Two replicas, and an account on each.
+struct Stack {
+    _redis: Redis,
+    one: Replica,
+    two: Replica,
+    ada: String,
+    bob: String,
+}
+
+impl Stack {
+    async fn start() -> Self {
+        let redis = Redis::start().await;
+        let one = Replica::start(Some(&redis), &QUICK).await;
+        let two = Replica::start(Some(&redis), &QUICK).await;
+        let ada = token_of(one.public, "Ada").await;
+        let bob = token_of(one.public, "Bob").await;
+        Self { _redis: redis, one, two, ada, bob }
+    }
+}
+
+async fn with(replica: &Replica, token: &str, what: &str, body: Option<&Value>) -> Answer {
+    let (method, path) = what.split_once(' ').expect("a method and a path");
+    let path = format!("/api/v1{path}");
+    ask(replica.public, method, &path, &[("authorization", &bearer(token))], body).await
+}
+
+async fn made(stack: &Stack, room: &Value) {
+    let answer = with(&stack.one, &stack.ada, "POST /rooms", Some(room)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(answer.body["data"]["name"], room["name"]);
+}
+
+fn names(answer: &Answer) -> Vec<&str> {
+    let rooms = answer.body["data"]["rooms"].as_array().expect("a list");
+    rooms.iter().filter_map(|room| room["name"].as_str()).collect()
+}
+
+/// Asks until it is so: replicas hear of a change a moment later.
+async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+    tokio::time::timeout(support::PATIENCE, async {
+        while !is_so().await {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("in time");
+}
+
+#[tokio::test]
+async fn a_room_is_made_by_key_and_its_name_is_read_back() {
+    let replica = Replica::start(None, &QUICK).await;
+    let room = json!({ "name": "Hall", "topic": "Doors" });
+    let by_key: [(&str, &str); 1] = [("x-api-key", KEY)];
+    let answer = ask(replica.public, "POST", "/api/v1/rooms", &by_key, Some(&room)).await;
+    assert_eq!((answer.status, &answer.body["data"]["name"]), (201, &json!("Hall")), "{answer:?}");
+    let answer = ask(replica.public, "GET", "/api/v1/rooms/Hall", &[], None).await;
+    assert_eq!(answer.body["data"]["topic"], "Doors", "{answer:?}");
+    let again = ask(replica.public, "POST", "/api/v1/rooms", &by_key, Some(&room)).await;
+    assert_eq!((again.status, again.code()), (409, "room_exists"));
+    let wrong = [("x-api-key", "no key")];
+    let answer = ask(replica.public, "POST", "/api/v1/rooms", &wrong, Some(&room)).await;
+    assert_eq!((answer.status, answer.code()), (401, "bad_key"));
+    let nobody = ask(replica.public, "POST", "/api/v1/rooms", &[], Some(&room)).await;
+    assert_eq!((nobody.status, nobody.code()), (401, "not_signed_in"));
+}
+
+#[tokio::test]
+async fn a_list_has_the_latest_first_on_every_replica_and_pages_meet() {
+    let stack = Stack::start().await;
+    for name in ["one", "two", "three"] {
+        made(&stack, &json!({ "name": name })).await;
+    }
+    let list = async |path: &str| ask(stack.two.public, "GET", path, &[], None).await;
+    eventually(async || names(&list("/api/v1/rooms").await).len() == 3).await;
+    let all = list("/api/v1/rooms?active=true").await;
+    let first = list("/api/v1/rooms?limit=2").await;
+    assert_eq!(names(&first), names(&all)[..2]);
+    let next = first.body["data"]["next"].as_str().expect("more");
+    let rest = list(&format!("/api/v1/rooms?limit=2&after={next}")).await;
+    assert_eq!(names(&rest), names(&all)[2..]);
+    assert!(rest.body["data"]["next"].is_null());
+    for wrong in ["?limit=0", "?limit=101", "?colour=red", "?mine=true"] {
+        let answer = list(&format!("/api/v1/rooms{wrong}")).await;
+        assert!([400, 401].contains(&answer.status), "{wrong}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_private_room_is_entered_by_invitation_and_listed_for_nobody_else() {
+    let stack = Stack::start().await;
+    made(&stack, &json!({ "name": "den", "access": "private", "topic": "secrets" })).await;
+    let listed = ask(stack.one.public, "GET", "/api/v1/rooms", &[], None).await;
+    assert_eq!(names(&listed), [""; 0]);
+    let answer = with(&stack.two, &stack.bob, "GET /rooms/den", None).await;
+    assert_eq!((answer.status, answer.code()), (403, "private"));
+    let invited = with(&stack.one, &stack.ada, "POST /rooms/den/invitations", None).await;
+    assert_eq!(invited.status, 201, "{invited:?}");
+    let invite = invited.body["data"]["invite"].as_str().expect("a token");
+    let enter = async |token: &str, invite: &str| {
+        let body = json!({ "invite": invite });
+        with(&stack.two, token, "PUT /rooms/den/membership", Some(&body)).await
+    };
+    assert_eq!(enter(&stack.bob, "0123").await.code(), "bad_invite");
+    assert_eq!(enter(&stack.bob, invite).await.status, 200);
+    let messages =
+        async |token: &str| with(&stack.two, token, "GET /rooms/den/messages", None).await;
+    assert_eq!(messages(&stack.bob).await.status, 200);
+    // A new invitation makes the one before void.
+    with(&stack.one, &stack.ada, "POST /rooms/den/invitations", None).await;
+    let eve = token_of(stack.one.public, "Eve").await;
+    assert_eq!(enter(&eve, invite).await.code(), "bad_invite");
+    let left = with(&stack.one, &stack.bob, "DELETE /rooms/den/membership", None).await;
+    assert_eq!(left.status, 204);
+    eventually(async || messages(&stack.bob).await.status == 403).await;
+    let by_bob = with(&stack.one, &stack.bob, "POST /rooms/den/invitations", None).await;
+    assert_eq!((by_bob.status, by_bob.code()), (403, "forbidden"));
+}
+
+async fn member(replica: &Replica, token: &str, room: &str) -> (Socket, String) {
+    enter(replica.public, &key(), "any", Some(token), room).await
+}
+
+#[tokio::test]
+async fn what_one_device_has_read_the_other_knows_and_unread_is_counted_from_it() {
+    let stack = Stack::start().await;
+    made(&stack, &json!({ "name": "hall" })).await;
+    let entered =
+        with(&stack.one, &stack.bob, "PUT /rooms/hall/membership", Some(&json!({}))).await;
+    assert_eq!(entered.status, 200, "{entered:?}");
+    let (mut phone, bobs) = member(&stack.one, &stack.bob, "hall").await;
+    let (mut desk, same) = member(&stack.two, &stack.bob, "hall").await;
+    assert_eq!(bobs, same, "one person");
+    let (mut ada, _) = member(&stack.one, &stack.ada, "hall").await;
+    let mut ids = Vec::new();
+    for n in 1..=3 {
+        ids.push(ada.send_acked("hall", n, &format!("message {n}")).await);
+    }
+    let unread = async || {
+        let mine = with(&stack.two, &stack.bob, "GET /rooms?mine=true", None).await;
+        mine.body["data"]["rooms"][0]["unread"].as_u64()
+    };
+    assert_eq!(unread().await, Some(3));
+    phone.say(&json!({ "type": "read", "room": "hall", "id": ids[1] })).await;
+    let frames = desk.until(|frame| matches!(frame, ServerFrame::Read { .. })).await;
+    let told = ServerFrame::Read { room: "hall".to_owned(), id: ids[1] };
+    assert_eq!(frames.last(), Some(&told));
+    assert_eq!(unread().await, Some(1));
+    // Never back.
+    let back = json!({ "id": ids[0] });
+    let answer = with(&stack.one, &stack.bob, "PUT /rooms/hall/read", Some(&back)).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(unread().await, Some(1));
+}
+
+#[tokio::test]
+async fn two_people_have_one_room_that_nobody_else_enters() {
+    let stack = Stack::start().await;
+    let (_bob, bobs) = member(&stack.two, &stack.bob, "lobby").await;
+    let body = json!({ "member": bobs, "name": "Bob" });
+    let by_ada = with(&stack.one, &stack.ada, "POST /directs", Some(&body)).await;
+    assert_eq!(by_ada.status, 200, "{by_ada:?}");
+    let room = by_ada.body["data"]["name"].as_str().expect("a name").to_owned();
+    let mine = with(&stack.two, &stack.bob, "GET /rooms?mine=true", None).await;
+    assert_eq!(names(&mine), [room.as_str()]);
+    let (mut ada, _) = member(&stack.one, &stack.ada, &room).await;
+    ada.send_acked(&room, 1, "just us").await;
+    let path = format!("/api/v1/rooms/{room}/messages");
+    assert_eq!(ask(stack.one.public, "GET", &path, &[], None).await.status, 403);
+}
+
+#[tokio::test]
+async fn who_made_a_room_moderates_it_and_others_do_not() {
+    let stack = Stack::start().await;
+    made(&stack, &json!({ "name": "hall" })).await;
+    let (mut bob, bobs) = member(&stack.two, &stack.bob, "hall").await;
+    let mute = format!("PUT /rooms/hall/mutes/{bobs}");
+    let minute = json!({ "seconds": 60 });
+    let by_bob = with(&stack.two, &stack.bob, &mute, Some(&minute)).await;
+    assert_eq!((by_bob.status, by_bob.code()), (403, "forbidden"));
+    assert_eq!(with(&stack.one, &stack.ada, &mute, Some(&minute)).await.status, 204);
+    let is_muted = |frame: &ServerFrame| matches!(frame, ServerFrame::Room { you, .. } if you.muted_until.is_some());
+    bob.until(is_muted).await;
+    let unmute = format!("DELETE /rooms/hall/mutes/{bobs}");
+    assert_eq!(with(&stack.one, &stack.ada, &unmute, None).await.status, 204);
+    bob.until(|frame| matches!(frame, ServerFrame::Room { you, .. } if you.muted_until.is_none()))
+        .await;
+    let slow = json!({ "slow_ms": 3_600_001 });
+    assert_eq!(with(&stack.one, &stack.ada, "PATCH /rooms/hall", Some(&slow)).await.status, 400);
+    let archived = json!({ "archived": true, "topic": "the end" });
+    let answer = with(&stack.one, &stack.ada, "PATCH /rooms/hall", Some(&archived)).await;
+    assert_eq!((answer.status, &answer.body["data"]["archived"]), (200, &json!(true)));
+    let kick = json!({ "member": bobs });
+    assert_eq!(
+        with(&stack.one, &stack.ada, "POST /rooms/hall/kicks", Some(&kick)).await.status,
+        204
+    );
+    bob.until(|frame| matches!(frame, ServerFrame::Error { code: ErrorCode::Kicked, .. })).await;
+}
+
+#[tokio::test]
+async fn an_announcement_by_key_stands_in_every_room() {
+    let stack = Stack::start().await;
+    for name in ["one", "two"] {
+        made(&stack, &json!({ "name": name })).await;
+    }
+    let (mut bob, _) = member(&stack.two, &stack.bob, "two").await;
+    let said = json!({ "text": "A roll begins in a minute." });
+    let by_ada = with(&stack.one, &stack.ada, "POST /announcements", Some(&said)).await;
+    assert_eq!(by_ada.status, 403);
+    let by_key = [("x-api-key", KEY)];
+    let answer = ask(stack.one.public, "POST", "/api/v1/announcements", &by_key, Some(&said)).await;
+    assert_eq!((answer.status, &answer.body["data"]["rooms"]), (200, &json!(2)), "{answer:?}");
+    let told = bob.messages(1).await.remove(0);
+    assert_eq!((told.text.as_str(), told.n), ("A roll begins in a minute.", 0));
+}
+
+#[tokio::test]
+async fn the_list_is_followed_on_another_replica() {
+    let stack = Stack::start().await;
+    made(&stack, &json!({ "name": "den", "access": "private" })).await;
+    let mut stream = tokio::net::TcpStream::connect(stack.two.public).await.expect("a listener");
+    let request = "GET /api/v1/rooms HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.expect("written");
+    let mut told = String::new();
+    let mut until = async |wanted: &str| {
+        let mut bytes = [0; 4096];
+        while !told.contains(wanted) {
+            let read = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes);
+            let read = tokio::time::timeout(support::PATIENCE, read).await;
+            let read = read.unwrap_or_else(|_| panic!("no {wanted} in {told}")).expect("a stream");
+            told += &String::from_utf8_lossy(&bytes[..read]);
+        }
+        told.clone()
+    };
+    until("retry: 200").await;
+    made(&stack, &json!({ "name": "hall", "topic": "Doors" })).await;
+    let told = until("\"name\":\"hall\"").await;
+    assert!(told.contains("event: room") && !told.contains("den"), "{told}");
+    stack.two.drain(0, 5_000).await;
+    // It is asked to go as every stream is.
+    until("0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn who_is_in_a_room_is_told_by_rest_too() {
+    let stack = Stack::start().await;
+    let (_bob, bobs) = member(&stack.two, &stack.bob, "hall").await;
+    let path = "/api/v1/rooms/hall/members";
+    let answer = ask(stack.one.public, "GET", path, &[], None).await;
+    let listed = json!({ "present": 1, "members": [{ "member": bobs, "name": "Bob" }] });
+    assert_eq!((answer.status, &answer.body["data"]), (200, &listed));
+}
