@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rollcall_chaos::history::{Entered, Gone, Id, UNSAID, What};
 use rollcall_client::{Config, Event, sim::Session};
 use rollcall_protocol::{ClientFrame, EntryId, JoinStatus, Kind, Message, Why};
+use rollcall_server::session::member_of;
 use std::time::Instant;
 
 pub struct Person {
@@ -16,6 +17,10 @@ pub struct Person {
     pub rooms: BTreeSet<String>,
     /// (room, ticket) → operation.
     pub said: BTreeMap<(String, u64), u64>,
+    /// Its public ID.
+    pub device: String,
+    /// How much it has said in each room: all devices say the same words, in the same order.
+    pub words: BTreeMap<String, u64>,
     /// What it has said and can change: the room, and the entry.
     pub own: Vec<(String, EntryId)>,
     pub ended: bool,
@@ -32,7 +37,18 @@ impl Person {
         config.token = (number < 2).then(|| "token".to_owned());
         let session = Session::new(&config, now);
         let (said, rooms) = (BTreeMap::new(), rooms.iter().cloned().collect());
-        Self { name, session, dial: None, rooms, said, own: Vec::new(), ended: false }
+        let (device, words) = (member_of(&config.key), BTreeMap::new());
+        Self {
+            name,
+            session,
+            dial: None,
+            rooms,
+            said,
+            device,
+            words,
+            own: Vec::new(),
+            ended: false,
+        }
     }
 
     /// What the history says of an event; nothing of some.
@@ -96,13 +112,17 @@ impl Person {
     }
 }
 
-/// What an entry is known by: its text, which no other has, or what it removes.
+/// What an entry is known by: its text, which its device says once, or what it removes.
 pub fn hash_of(message: &Message) -> String {
     match (message.extra.kind, message.extra.of) {
         _ if message.extra.removed => UNSAID.to_owned(),
         (Some(Kind::Remove), Some(of)) => hash_of_removal(of),
-        _ => message.text.clone(),
+        _ => hash_of_text(message.sender(), &message.room, &message.text),
     }
+}
+
+pub fn hash_of_text(device: &str, room: &str, text: &str) -> String {
+    format!("{device} in {room}: {text}")
 }
 
 pub fn hash_of_removal(of: EntryId) -> String {

@@ -393,7 +393,12 @@ fn spoil(log: &SimLog, messages: &mut Vec<Message>) {
             messages.remove(odd);
         }
         Wrong::RepeatDelivery => messages.insert(odd, messages[odd].clone()),
-        Wrong::Misattribute => messages[odd].member.make_ascii_uppercase(),
+        Wrong::Misattribute => {
+            messages[odd].member.make_ascii_uppercase();
+            if let Some(sender) = &mut messages[odd].extra.sender {
+                sender.make_ascii_uppercase();
+            }
+        }
         _ => {}
     }
 }

@@ -15,7 +15,7 @@ use rollcall_protocol::ServerFrame;
 
 use crate::{
     log::SimLog,
-    person::{Person, hash_of_removal},
+    person::{Person, hash_of_removal, hash_of_text},
     replica::{Conn, Replica},
     wire::Down,
     wrong::Wrong,
@@ -143,9 +143,13 @@ impl World {
         let change = if self.chance(6) { self.some_change(who, &room) } else { None };
         self.ops += 1;
         let (op, client) = (self.ops, self.people[who].name.clone());
-        let (text, hash) = match change {
-            Some(Change::Remove(of)) => (String::new(), hash_of_removal(of)),
-            _ => (format!("t{op}"), format!("t{op}")),
+        let words = self.people[who].words.entry(room.clone()).or_default();
+        *words += 1;
+        let text =
+            if let Some(Change::Remove(_)) = change { String::new() } else { format!("t{words}") };
+        let hash = match change {
+            Some(Change::Remove(of)) => hash_of_removal(of),
+            _ => hash_of_text(&self.people[who].device, &room, &text),
         };
         self.tell(What::Invoke { op, client, room: room.clone(), hash });
         let session = &mut self.people[who].session;
