@@ -27,6 +27,9 @@ use url::Url;
 /// An answer that takes longer is a failure.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
+/// The header that has an operator's key.
+const API_KEY: &str = "x-api-key";
+
 /// An answer, whole.
 pub struct Answer {
     pub status: StatusCode,
@@ -63,9 +66,23 @@ impl Asker {
 
     /// Gets `url`, or posts there what is not none.
     pub async fn ask(&self, url: &Url, posted: Option<&Value>) -> Result<Answer, String> {
+        self.put(Question { url, posted, key: None }).await
+    }
+
+    /// Posts to `url` as the operator whose key it is.
+    pub async fn ask_with_key(
+        &self,
+        url: &Url,
+        posted: &Value,
+        key: &str,
+    ) -> Result<Answer, String> {
+        self.put(Question { url, posted: Some(posted), key: Some(key) }).await
+    }
+
+    async fn put(&self, question: Question<'_>) -> Result<Answer, String> {
         match self {
-            Self::Kept(client) => kept(client, url, posted).await.map_err(|error| causes(&error)),
-            Self::Anew(tls) => match timeout(TIME_LIMIT, anew(tls.as_ref(), url, posted)).await {
+            Self::Kept(client) => kept(client, question).await.map_err(|error| causes(&error)),
+            Self::Anew(tls) => match timeout(TIME_LIMIT, anew(tls.as_ref(), question)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(format!("no answer in {TIME_LIMIT:?}")),
             },
@@ -73,24 +90,35 @@ impl Asker {
     }
 }
 
-async fn kept(client: &Client, url: &Url, posted: Option<&Value>) -> reqwest::Result<Answer> {
+/// What is asked.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    url: &'a Url,
+    posted: Option<&'a Value>,
+    /// An operator's, for what only they may ask.
+    key: Option<&'a str>,
+}
+
+async fn kept(client: &Client, question: Question<'_>) -> reqwest::Result<Answer> {
+    let Question { url, posted, key } = question;
     let request = match posted {
         Some(body) => client.post(url.clone()).json(body),
         None => client.get(url.clone()),
+    };
+    let request = match key {
+        Some(key) => request.header(API_KEY, key),
+        None => request,
     };
     let answer = request.send().await?;
     // The body counts: an answer cut short is no answer.
     Ok(Answer { status: answer.status(), body: answer.bytes().await? })
 }
 
-async fn anew(
-    tls: Option<&TlsConnector>,
-    url: &Url,
-    posted: Option<&Value>,
-) -> Result<Answer, String> {
+async fn anew(tls: Option<&TlsConnector>, question: Question<'_>) -> Result<Answer, String> {
+    let url = question.url;
     let host = url.host_str().ok_or("an address without a host")?;
     let port = url.port_or_known_default().ok_or("an address without a port")?;
-    let request = request(url, &format!("{host}:{port}"), posted)?;
+    let request = request(question, &format!("{host}:{port}"))?;
     let stream = TcpStream::connect((host, port)).await.map_err(at("connect"))?;
     stream.set_nodelay(true).map_err(at("connect"))?;
     match tls {
@@ -102,11 +130,16 @@ async fn anew(
     }
 }
 
-fn request(url: &Url, host: &str, posted: Option<&Value>) -> Result<Request<Full<Bytes>>, String> {
+fn request(question: Question<'_>, host: &str) -> Result<Request<Full<Bytes>>, String> {
+    let Question { url, posted, key } = question;
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let request = Request::builder().uri(path).header(HOST, host).header(CONNECTION, "close");
     let request = match posted {
         Some(_) => request.method(Method::POST).header(CONTENT_TYPE, "application/json"),
+        None => request,
+    };
+    let request = match key {
+        Some(key) => request.header(API_KEY, key),
         None => request,
     };
     let body = posted.map(Value::to_string).unwrap_or_default();

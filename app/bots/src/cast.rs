@@ -100,7 +100,7 @@ pub async fn play(
         // A full outbox is the only refusal that passes; the others end with the client.
         if let Some(ticket) = speaker.voice.say(&scene.name, &turn.say).await {
             said += 1;
-            let key = (scene.name.clone(), turn.who.clone());
+            let key = (scene.name.clone(), speaker.voice.sender.clone());
             tokio::select! {
                 () = hear(listener, &key, ticket) => {}
                 () = quiet(&mut phase) => break,
@@ -120,7 +120,7 @@ async fn hear(listener: &Character, key: &(String, String), ticket: u64) {
     let mut heard = listener.heard.clone();
     let arrived = heard.wait_for(|heard| heard.get(key).is_some_and(|n| *n >= ticket));
     if timeout(PATIENCE, arrived).await.is_err() {
-        tracing::warn!(room = key.0, speaker = key.1, ticket, "a line was not heard");
+        tracing::warn!(room = key.0, device = key.1, ticket, "a line was not heard");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The cast, the audience, and the roll call that proves that nobody lost a message.
 
+mod accounts;
 mod asker;
 mod at_page;
 mod audience;
@@ -33,7 +34,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::{cast::Cast, run::Outcome, stage::Stage, voice::Script};
+use crate::{accounts::Accounts, cast::Cast, run::Outcome, stage::Stage, voice::Script};
 
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -52,17 +53,37 @@ enum Verb {
     Run(Box<RunOptions>),
     /// Let the cast talk until Ctrl-C.
     Talk(StageOptions),
+    /// Add a cast of one's own to a stack that runs: it talks until Ctrl-C.
+    Cast(CastOptions),
 }
 
-/// Where the bots talk, and what.
 #[derive(Debug, Args)]
-struct StageOptions {
+struct CastOptions {
+    /// The cast: a TOML file.
+    file: PathBuf,
+    #[command(flatten)]
+    place: PlaceOptions,
+}
+
+/// Where the bots talk.
+#[derive(Debug, Args)]
+struct PlaceOptions {
     /// The service.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
     /// Authorities to believe where the service is `https://`, in PEM.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// The stack's API key: with it the cast has accounts, and its names are its own. Without it they are guests.
+    #[arg(long, value_name = "FILE", env = "ROLLCALL_API_KEY_FILE")]
+    api_key_file: Option<PathBuf>,
+}
+
+/// Where the bots talk, and what.
+#[derive(Debug, Args)]
+struct StageOptions {
+    #[command(flatten)]
+    place: PlaceOptions,
     /// Another cast than the built-in heist crew: a TOML file.
     #[arg(long, value_name = "FILE")]
     cast: Option<PathBuf>,
@@ -157,10 +178,20 @@ impl From<Promise> for Phase {
 
 impl StageOptions {
     fn cast(&self) -> anyhow::Result<Cast> {
-        let Some(path) = &self.cast else { return Cast::built_in() };
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        Cast::parse(&text).with_context(|| path.display().to_string())
+        self.cast.as_deref().map_or_else(Cast::built_in, cast_of)
+    }
+}
+
+fn cast_of(file: &Path) -> anyhow::Result<Cast> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Cast::parse(&text).with_context(|| file.display().to_string())
+}
+
+impl PlaceOptions {
+    fn accounts(&self) -> anyhow::Result<Option<Accounts>> {
+        let Some(file) = &self.api_key_file else { return Ok(None) };
+        Accounts::new(&self.url, self.tls()?.as_ref(), file).map(Some)
     }
 
     fn tls(&self) -> anyhow::Result<Option<Tls>> {
@@ -188,7 +219,13 @@ async fn main() -> ExitCode {
     let interrupt = CancellationToken::new();
     let outcome = match Arguments::parse().verb {
         Verb::Run(options) => until_interrupted(run::run(&options, &interrupt), &interrupt).await,
-        Verb::Talk(options) => until_interrupted(talk(&options, &interrupt), &interrupt).await,
+        Verb::Talk(StageOptions { place, cast }) => {
+            let talk = talk(&place, cast.as_deref(), &interrupt);
+            until_interrupted(talk, &interrupt).await
+        }
+        Verb::Cast(CastOptions { place, file }) => {
+            until_interrupted(talk(&place, Some(&file), &interrupt), &interrupt).await
+        }
     };
     match outcome {
         Ok(Outcome::Judged { ok: true }) => ExitCode::SUCCESS,
@@ -228,15 +265,22 @@ async fn any(terminate: &mut Signal, ctrl_c: &mut Signal) {
     }
 }
 
-async fn talk(options: &StageOptions, interrupt: &CancellationToken) -> anyhow::Result<Outcome> {
-    let cast = options.cast()?;
+/// Plays a cast, the built-in one if no file has another, until it is interrupted.
+async fn talk(
+    place: &PlaceOptions,
+    file: Option<&Path>,
+    interrupt: &CancellationToken,
+) -> anyhow::Result<Outcome> {
+    let cast = file.map_or_else(Cast::built_in, cast_of)?;
     // Nobody judges it.
     let script = Script::new(Recorder::create(Path::new("/dev/null"))?);
-    let mut stage = Stage::new(&options.url, options.tls()?, 0, script);
-    let gathered = interrupt.run_until_cancelled(stage.gather_cast(&cast)).await;
+    let accounts = place.accounts()?;
+    let mut stage = Stage::new(&place.url, place.tls()?, 0, script);
+    let gathering = stage.gather_cast(&cast, accounts.as_ref());
+    let gathered = interrupt.run_until_cancelled(gathering).await;
     if let Some(gathered) = gathered {
         gathered?;
-        eprintln!("the cast is talking; watch {}", options.url);
+        eprintln!("the cast is talking; watch {}", place.url);
         interrupt.cancelled().await;
     }
     stage.dismiss().await;

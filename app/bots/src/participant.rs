@@ -18,7 +18,7 @@ use crate::{
 /// How long the last goodbyes may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// What a character heard: the highest `n` by room and speaker.
+/// What a character heard: the highest `n` by room and the speaker's device.
 pub type Heard = std::collections::HashMap<(String, String), u64>;
 
 /// What participants share.
@@ -54,7 +54,8 @@ impl Participant {
         let rooms = config.rooms.iter().map(|cursor| cursor.room.clone()).collect();
         script.recorder.record(What::Began { client, role, rooms });
         let (handle, events) = Client::start(config);
-        let voice = Voice { handle, name, script, pending: Pending::default() };
+        let (sender, pending) = (String::new(), Pending::default());
+        let voice = Voice { handle, name, sender, script, pending };
         Self {
             events,
             voice,
@@ -125,6 +126,7 @@ impl Participant {
     fn saw(&mut self, event: Event) {
         rollcall_witness::record(self.recorder(), &self.voice.name, &event);
         match event {
+            Event::Connected { sender, .. } => self.voice.sender = sender,
             Event::Message { message, .. } => self.message(message),
             Event::Joined { room, cursor, .. } => drop(self.cursors.insert(room, cursor)),
             Event::Gap { room, resumes_at, .. } => drop(self.cursors.insert(room, resumes_at)),
@@ -153,7 +155,8 @@ impl Participant {
     fn message(&mut self, message: Message) {
         if let Some(heard) = &self.heard {
             heard.send_modify(|heard| {
-                let n = heard.entry((message.room.clone(), message.name)).or_default();
+                let sender = message.sender().to_owned();
+                let n = heard.entry((message.room.clone(), sender)).or_default();
                 *n = message.n.max(*n);
             });
         }

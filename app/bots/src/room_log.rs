@@ -10,7 +10,7 @@ use redis::{
 };
 use rollcall_checker::history::{Recorder, What};
 use rollcall_protocol::EntryId;
-use rollcall_witness::hash;
+use rollcall_witness::hash_of_stored;
 
 const PAGE: usize = 1000;
 
@@ -120,6 +120,7 @@ fn entry(room: &str, stored: &StreamId) -> anyhow::Result<(What, String, String)
     let field = |name: &str| {
         stored.get::<String>(name).with_context(|| format!("entry {} has no {name}", stored.id))
     };
+    let about = |name: &str| stored.get::<String>(name);
     let (id, prev): (EntryId, EntryId) = (stored.id.parse()?, field("prev")?.parse()?);
     ensure!(prev < id, "entry {id} names a later predecessor");
     let member = field("member")?;
@@ -129,7 +130,7 @@ fn entry(room: &str, stored: &StreamId) -> anyhow::Result<(What, String, String)
         prev: prev.into(),
         member: member.clone(),
         n: field("n")?.parse()?,
-        hash: hash(&field("text")?),
+        hash: hash_of_stored(&field("text")?, about("what").as_deref(), about("of").as_deref()),
     };
     Ok((what, member, field("name")?))
 }

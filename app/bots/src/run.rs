@@ -57,9 +57,9 @@ pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow:
     let clients = options.clients.max(cast.characters().len()) as u64 + 1 + u64::from(options.page);
     recorder.record(What::Cast { clients, probe: true, strangers: true });
     let script = Script::new(recorder.clone());
-    let tls = options.stage.tls()?;
+    let tls = options.stage.place.tls()?;
     let probe = probe(options, tls.as_ref(), script.clone())?;
-    let mut stage = Stage::new(&options.stage.url, tls, seed, script);
+    let mut stage = Stage::new(&options.stage.place.url, tls, seed, script);
     let before = async {
         let gathering = gather(&mut stage, options, &cast, &rooms, &since);
         let gathered = timeout(options.max_wait(), gathering).await;
@@ -101,7 +101,7 @@ fn all_rooms(cast: &Cast) -> Vec<String> {
 }
 
 fn probe(options: &RunOptions, tls: Option<&Tls>, script: Script) -> anyhow::Result<Probe> {
-    let url = &options.stage.url;
+    let url = &options.stage.place.url;
     let asker = match options.new_connections || tls.is_some() {
         true => Asker::anew(url, tls)?,
         false => Asker::kept()?,
@@ -110,7 +110,7 @@ fn probe(options: &RunOptions, tls: Option<&Tls>, script: Script) -> anyhow::Res
 }
 
 fn too_late(stage: &Stage, options: &RunOptions) -> String {
-    let (limit, url) = (options.max_wait_seconds, &options.stage.url);
+    let (limit, url) = (options.max_wait_seconds, &options.stage.place.url);
     let why = stage.obstacle().unwrap_or_else(|| "is the stack up?".to_owned());
     format!("not everybody was live after {limit} s at {url}: {why}")
 }
@@ -130,7 +130,7 @@ async fn gather(
     }
     let size = options.clients.saturating_sub(cast.characters().len());
     stage.gather_audience(size, rooms, options.rate).await?;
-    stage.gather_cast(cast).await?;
+    stage.gather_cast(cast, options.stage.place.accounts()?.as_ref()).await?;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    accounts::Accounts,
     at_page,
     audience::{self, Seat},
     cast::{self, Cast, Character},
@@ -68,14 +69,24 @@ impl Stage {
         }
     }
 
-    /// Brings the cast in and lets it begin.
-    pub async fn gather_cast(&mut self, cast: &Cast) -> anyhow::Result<()> {
+    /// Brings the cast in and lets it begin: each character with an account of its own, or as guests.
+    pub async fn gather_cast(
+        &mut self,
+        cast: &Cast,
+        accounts: Option<&Accounts>,
+    ) -> anyhow::Result<()> {
         let mut heard_by = HashMap::new();
         let mut tickets = Vec::new();
         for (name, rooms) in cast.characters() {
             let heard = watch::Sender::new(Heard::new());
             heard_by.insert(name.clone(), heard.subscribe());
-            tickets.push(Ticket { config: self.config(name, &rooms), heard: Some(heard) });
+            let token = match accounts {
+                Some(accounts) => Some(accounts.token(&name).await?),
+                None => None,
+            };
+            let mut config = self.config(name, &rooms);
+            config.token = token;
+            tickets.push(Ticket { config, heard: Some(heard) });
         }
         let voices = self.gather(tickets).await?;
         let characters: HashMap<_, _> = voices
@@ -204,8 +215,10 @@ impl Stage {
 
     fn config(&self, name: String, rooms: &[String]) -> Config {
         let room = |room: &String| RoomCursor { room: room.clone(), after: None };
-        let rooms = rooms.iter().map(room).collect();
-        Config { rooms, tls: self.tls.clone(), ..Config::new(&self.url, &name, &[]) }
+        let mut config = Config::new(&self.url, &name, &[]);
+        config.rooms = rooms.iter().map(room).collect();
+        config.tls.clone_from(&self.tls);
+        config
     }
 
     /// Connects everybody, some at a time, and returns their voices by name.

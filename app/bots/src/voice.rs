@@ -63,6 +63,8 @@ impl Script {
 pub struct Voice {
     pub handle: Handle,
     pub name: String,
+    /// By what others know its words: the name that they see may have "(guest)" behind it.
+    pub sender: String,
     pub script: Script,
     pub pending: Pending,
 }

@@ -3,8 +3,9 @@
 use crate::{
     cluster::{Stack, redis, resources},
     history::{Recorder, Resources, What},
-    workload::{hash, is_of_workload},
+    workload::is_of_workload,
 };
+use rollcall_witness::hash_of_stored;
 
 /// Writes down what the room logs of the workload have.
 ///
@@ -24,7 +25,7 @@ pub async fn record_logs(stack: &Stack, recorder: &Recorder) -> anyhow::Result<(
                 prev: entry.prev,
                 member: entry.member,
                 n: entry.n,
-                hash: hash(&entry.text),
+                hash: hash_of_stored(&entry.text, entry.what.as_deref(), entry.of.as_deref()),
             });
         }
     }

@@ -35,8 +35,11 @@ impl Entries {
         to: Option<Name>,
     ) -> EntryIndex {
         if let Some(index) = self.index.get(&(room, id)).copied() {
-            let known = &self.all[index as usize];
-            if known.content == content {
+            let known = &mut self.all[index as usize];
+            if known.content.agrees(content) {
+                if !known.content.is_said {
+                    known.content = content;
+                }
                 return index;
             }
             // After a loss a log may give an ID out again.
@@ -56,7 +59,10 @@ impl Entries {
         let members: HashMap<Name, Name> =
             book.owners.iter().map(|(member, client)| (*client, *member)).collect();
         for entry in &self.all {
-            let Content { member, op, .. } = entry.content;
+            let Content { member, op, is_said, .. } = entry.content;
+            if !is_said {
+                continue;
+            }
             let Some(operation) = op.map(|op| book.operations.get(op)) else {
                 if !book.strangers || book.owners.contains_key(&member) {
                     book.note_at(Anomaly::Phantom, entry.shown, |book| book.describe_entry(entry));
@@ -97,7 +103,7 @@ fn diverged(book: &mut Book, known: &Entry, now: Content, to: Option<Name>) {
     book.note(Anomaly::DivergentOrder, |book| {
         let who = |to: Option<Name>| to.map_or("the log", |to| book.names.of(to));
         let what = |content: Content| {
-            let Content { prev, member, n, op } = content;
+            let Content { prev, member, n, op, .. } = content;
             let op = op.map_or("a text that nobody sent".to_owned(), |op| book.describe_op(op));
             format!("n {n} of {} after {prev}, {op}", book.names.of(member))
         };

@@ -31,6 +31,8 @@ pub(super) struct Operation {
     /// What was going on then.
     pub phase: Phase,
     pub outcome: Outcome,
+    /// It edits or removes a message.
+    pub is_change: bool,
     /// Its client said that nobody can know, and a part of the log in which it may be has passed that client by.
     pub excused: bool,
 }
@@ -73,10 +75,18 @@ impl Operations {
             invoked,
             phase,
             outcome,
+            is_change: false,
             excused: false,
         });
         let is_new = self.by_number.insert(number, index).is_none();
         self.by_hash.insert(hash, index).is_none() && is_new
+    }
+
+    /// It edits or removes a message. False if there is no such operation.
+    pub fn is_change(&mut self, number: u64) -> bool {
+        let index = self.by_number.get(&number).copied();
+        let operation = index.and_then(|index| self.all.get_mut(index as usize));
+        operation.map(|operation| operation.is_change = true).is_some()
     }
 
     /// The operation. None if there is no such one, or its outcome is known and another. What was unknown

@@ -6,6 +6,7 @@ use super::{
     anomaly::{Anomaly, Place},
     book::Book,
     clients::Clients,
+    entries::Entries,
     faults::Phase,
     logs::Logs,
     names::Name,
@@ -38,7 +39,13 @@ impl Screens {
 
     /// Between two messages of a screen the log has none that the screen lacks, and after its last neither, if it was there
     /// to the end.
-    pub fn find_unseen(&self, book: &mut Book, logs: &Logs, clients: &Clients, healed: Place) {
+    pub fn find_unseen(
+        &self,
+        book: &mut Book,
+        (logs, entries): (&Logs, &Entries),
+        clients: &Clients,
+        healed: Place,
+    ) {
         let mut screens: Vec<_> = self.0.iter().collect();
         screens.sort_unstable_by_key(|(seat, _)| **seat);
         for (seat, rows) in screens {
@@ -46,6 +53,9 @@ impl Screens {
             let missing = |after: Id, before: Option<Id>| {
                 let until = |id: &&Id| before.is_none_or(|before| **id < before);
                 log.after(after).iter().take_while(until).copied().collect::<Vec<_>>()
+            };
+            let tell = |book: &mut Book, seat: Seat, place: Place, missing: Vec<Id>| {
+                tell(book, entries, seat, place, missing);
             };
             for pair in rows.windows(2) {
                 let [(_, Some(one)), (place, Some(next))] = pair else { continue };
@@ -61,13 +71,19 @@ impl Screens {
         // One that shows nothing at all lacks whatever was said since it was there.
         for (seat, first) in clients.at_pages(healed) {
             if let Some(log) = logs.of(seat.room).filter(|_| !self.0.contains_key(&seat)) {
-                tell(book, seat, healed, log.after(first).to_vec());
+                tell(book, entries, seat, healed, log.after(first).to_vec());
             }
         }
     }
 }
 
-fn tell(book: &mut Book, seat: Seat, place: Place, missing: Vec<Id>) {
+/// Edits and removals change a line that is there, if any is, and have none of their own.
+fn tell(book: &mut Book, entries: &Entries, seat: Seat, place: Place, missing: Vec<Id>) {
+    let op = |id: &Id| entries.find(seat.room, *id)?.content.op;
+    let missing: Vec<Id> = missing
+        .into_iter()
+        .filter(|id| !op(id).is_some_and(|op| book.operations.get(op).is_change))
+        .collect();
     for id in missing {
         book.note_at(Anomaly::Unseen, place, |book| {
             let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));

@@ -8,7 +8,7 @@ use super::{
     ops::Outcome,
     view::Seat,
 };
-use crate::history::{Gone, Record, What};
+use crate::history::{Gone, Op, Record, What};
 
 impl Checker {
     /// Reads the next record.
@@ -37,6 +37,7 @@ impl Checker {
             What::Listed { members } => self.book.listed = Some(*members),
             What::Incomplete { why } => self.malformed(why),
             What::Shown { .. }
+            | What::Changed(_)
             | What::Noted { .. }
             | What::Banner { .. }
             | What::Reading { .. }
@@ -45,6 +46,7 @@ impl Checker {
             What::Began { .. } | What::Join { .. } | What::Leave { .. } | What::Gone { .. } => {
                 self.came_or_went(what);
             }
+            What::Change { op } => self.change(*op),
             What::Invoke { .. } | What::Ok { .. } | What::Fail { .. } | What::Info { .. } => {
                 self.operation(what);
             }
@@ -117,6 +119,12 @@ impl Checker {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn change(&mut self, op: Op) {
+        if !self.book.operations.is_change(op) {
+            self.malformed(&format!("op {op} changes something, and never was"));
         }
     }
 

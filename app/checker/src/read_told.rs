@@ -11,7 +11,7 @@ use super::{
     pages::judge_banner,
     view::Seat,
 };
-use crate::history::{Entered, Id, What};
+use crate::history::{Changed, EDITED, Entered, Id, UNSAID, What};
 
 impl Checker {
     pub(super) fn told(&mut self, what: &What) {
@@ -73,13 +73,10 @@ impl Checker {
                 let seat = self.seat(client, room);
                 self.meter.figures.deliveries += 1;
                 self.screens.show(&mut self.book, seat, Some(*id));
-                if self.book.operations.by_hash(hash).is_none() {
-                    self.book.note(Anomaly::Phantom, |_| {
-                        format!(
-                            "the page of {client} shows {id} in {room}, a text that nobody sent"
-                        )
-                    });
-                }
+                self.expect_said(hash, |_| format!("the page of {client} shows {id} in {room}"));
+            }
+            What::Changed(Changed { client, room, id, hash }) => {
+                self.expect_said(hash, |_| format!("the page of {client} changes {id} in {room}"));
             }
             What::Noted { client, room } => {
                 let seat = self.seat(client, room);
@@ -103,7 +100,22 @@ impl Checker {
 
     pub(super) fn content(&mut self, prev: Id, member: &str, n: u64, hash: &str) -> Content {
         let member = self.book.names.number(member);
-        Content { prev, member, n, op: self.book.operations.by_hash(hash) }
+        if let Some(edited) = hash.strip_prefix(EDITED) {
+            self.expect_said(edited, |book| {
+                format!("an edit of {} after {prev}", book.names.of(member))
+            });
+        }
+        let is_said = hash != UNSAID && !hash.starts_with(EDITED);
+        Content { prev, member, n, op: self.book.operations.by_hash(hash), is_said }
+    }
+
+    /// A text that is not that of a new message: somebody said it all the same.
+    fn expect_said(&mut self, hash: &str, what: impl FnOnce(&Book) -> String) {
+        if hash != UNSAID && self.book.operations.by_hash(hash).is_none() {
+            self.book.note(Anomaly::Phantom, |book| {
+                format!("{}, with a text that nobody sent", what(book))
+            });
+        }
     }
 
     fn message(&mut self, seat: Seat, id: Id, content: Content, room: &str) {

@@ -3,7 +3,7 @@
 use std::{pin::Pin, time::Duration};
 
 use futures_util::{Sink, Stream, StreamExt};
-use rollcall_protocol::{ClientFrame, CloseCode, Limits, ServerFrame};
+use rollcall_protocol::{Account, ClientFrame, CloseCode, Limits, ServerFrame};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    event::{Final, Loss},
+    error::{Final, Loss},
     tls::Tls,
 };
 
@@ -26,8 +26,16 @@ const MAX_UNSENT: usize = 1 << 20;
 /// The answer to `hello`.
 #[derive(Debug, Clone)]
 pub struct Welcome {
-    /// The client's public ID.
+    /// The person's public ID.
     pub member: String,
+    /// The device's public ID, if the server tells it.
+    pub sender: Option<String>,
+    /// The name that others see, if the server tells it.
+    pub name: Option<String>,
+    /// The account that the token was of.
+    pub account: Option<Account>,
+    /// What the server can do beside the protocol's first frames.
+    pub features: Vec<String>,
     /// The replica.
     pub replica: String,
     /// Its release.
@@ -36,6 +44,42 @@ pub struct Welcome {
     pub heartbeat: Duration,
     /// What the server allows.
     pub limits: Limits,
+}
+
+impl Welcome {
+    /// What a frame says, if it is a `welcome`.
+    #[must_use]
+    pub fn of(frame: ServerFrame) -> Option<Self> {
+        let ServerFrame::Welcome {
+            v: _,
+            member,
+            replica,
+            release,
+            heartbeat_ms,
+            limits,
+            name,
+            sender,
+            account,
+            features,
+        } = frame
+        else {
+            return None;
+        };
+        let heartbeat = Duration::from_millis(heartbeat_ms.max(1));
+        Some(Self { member, sender, name, account, features, replica, release, heartbeat, limits })
+    }
+
+    /// Whose messages are this device's own: a release before accounts says it with `member`.
+    #[must_use]
+    pub fn sender(&self) -> &str {
+        self.sender.as_deref().unwrap_or(&self.member)
+    }
+
+    /// Whether the server can do this.
+    #[must_use]
+    pub fn has(&self, feature: &str) -> bool {
+        self.features.iter().any(|it| it == feature)
+    }
 }
 
 /// Why no connection came about.
@@ -90,18 +134,16 @@ impl Connection {
         let mut refusal = None;
         loop {
             match self.next().await {
-                Ok(ServerFrame::Welcome {
-                    member, replica, release, heartbeat_ms, limits, ..
-                }) => {
-                    let heartbeat = Duration::from_millis(heartbeat_ms.max(1));
-                    return Ok(Welcome { member, replica, release, heartbeat, limits });
+                Ok(ServerFrame::Error { code, detail, .. }) => refusal = Some((code, detail)),
+                Ok(frame) => {
+                    if let Some(welcome) = Welcome::of(frame) {
+                        return Ok(welcome);
+                    }
                 }
-                Ok(ServerFrame::Error { detail, .. }) => refusal = Some(detail),
-                Ok(_) => {}
-                Err(Loss::Closed { code, reason }) if !CloseCode::is_retryable(code) => {
-                    return Err(DialError::Final(Final::Closed { code, reason, detail: refusal }));
+                Err(loss) => {
+                    let end = loss.is_final(refusal);
+                    return Err(end.map_or(DialError::Retry(loss), DialError::Final));
                 }
-                Err(loss) => return Err(DialError::Retry(loss)),
             }
         }
     }

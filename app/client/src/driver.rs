@@ -7,10 +7,12 @@ use rollcall_protocol::{ClientFrame, EntryId, ServerFrame};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Config, SendError,
+    config::Config,
     connection::{Connection, DialError, Welcome},
-    event::{Event, Loss},
+    error::{Loss, SendError},
+    event::Event,
     link::LinkId,
+    outbox::Change,
     session::{Effect, Session},
 };
 
@@ -19,10 +21,26 @@ const MAX_CLOSING: usize = 4;
 
 /// What a [`crate::Handle`] asks for.
 pub(crate) enum Command {
-    Send { room: String, text: String, reply: oneshot::Sender<Result<u64, SendError>> },
-    Join { room: String, after: Option<EntryId> },
-    Leave { room: String },
-    Typing { room: String },
+    Send {
+        room: String,
+        text: String,
+        change: Option<Change>,
+        reply: oneshot::Sender<Result<u64, SendError>>,
+    },
+    Read {
+        room: String,
+        id: EntryId,
+    },
+    Join {
+        room: String,
+        after: Option<EntryId>,
+    },
+    Leave {
+        room: String,
+    },
+    Typing {
+        room: String,
+    },
     Bye,
 }
 
@@ -134,10 +152,15 @@ impl Driver {
     fn command(&mut self, command: Command) {
         let now = Instant::now();
         match command {
-            Command::Send { room, text, reply } => {
+            Command::Send { room, text, change, reply } => {
+                let queued = match change {
+                    None => self.session.send(&room, text, now),
+                    Some(change) => self.session.change(&room, change, text, now),
+                };
                 // A caller that went away does not take its message back.
-                let _gone = reply.send(self.session.send(&room, text, now));
+                let _gone = reply.send(queued);
             }
+            Command::Read { room, id } => self.session.read(&room, id, now),
             Command::Join { room, after } => self.session.join(room, after, now),
             Command::Leave { room } => self.session.leave(&room, now),
             Command::Typing { room } => self.session.typing(room),

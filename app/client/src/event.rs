@@ -1,17 +1,35 @@
+//! What a client tells its caller.
+
 use std::time::{Duration, Instant};
 
 use rollcall_protocol::{
-    EntryId, ErrorCode, GapReason, JoinStatus, Member, Message, PresenceEvent, RejectCode, Why,
+    Account, EntryId, ErrorCode, GapReason, JoinStatus, Member, Message, PresenceEvent, RejectCode,
+    RoomState, Standing, Why,
+};
+
+use crate::{
+    error::{Final, Loss},
+    outbox::Change,
 };
 
 /// What the client saw, in the order in which it saw it. Nothing is left out: a gap, a broken
 /// chain and a lost connection are events like any other.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Event {
     /// A connection was opened and welcomed. During a move the one before still serves.
+    #[non_exhaustive]
     Connected {
-        /// The client's public ID.
+        /// The person's public ID: an account's on all of its devices, and otherwise the device's own.
         member: String,
+        /// This device's public ID: messages whose [`Message::sender`] it is are this client's own.
+        sender: String,
+        /// The name that others see. Not that of the configuration if it would pass for somebody else's.
+        name: String,
+        /// The account that the token is of; none for a guest.
+        account: Option<Account>,
+        /// What the server can do beside talking: see [`crate::feature`].
+        features: Vec<String>,
         /// The replica that serves it.
         replica: String,
         /// The replica's release.
@@ -44,7 +62,8 @@ pub enum Event {
         /// The replica that serves it.
         replica: String,
     },
-    /// The next message of a room: exactly once, in the order of the log.
+    /// The next entry of a room's log: exactly once, in the order of the log. Edits and removals are entries too, and so is
+    /// what a room says of itself: `message.extra.kind` tells which.
     Message {
         /// It.
         message: Message,
@@ -91,6 +110,8 @@ pub enum Event {
         ticket: u64,
         /// Its number in the log.
         n: u64,
+        /// What it was about: an edit or a removal.
+        change: Option<Change>,
         /// Its entry, if the server still knew.
         id: Option<EntryId>,
         /// An earlier try had put it there, as the server says or catch-up showed.
@@ -99,6 +120,7 @@ pub enum Event {
         took: Duration,
     },
     /// A message of this client was refused.
+    #[non_exhaustive]
     Rejected {
         /// The room.
         room: String,
@@ -110,11 +132,16 @@ pub enum Event {
         code: RejectCode,
         /// For people.
         detail: String,
+        /// What it said: the caller may want to say it in another way.
+        text: String,
+        /// What it was about: an edit or a removal.
+        change: Option<Change>,
         /// The client sends it again; otherwise it is dropped and not in the log.
         retried: bool,
     },
     /// Whether a message of this client is in the log cannot be known: the answer was lost with a connection, and the
     /// place of the log where it would be could not be seen. It is there once or not at all, and is not sent again.
+    #[non_exhaustive]
     Unknown {
         /// The room.
         room: String,
@@ -122,6 +149,10 @@ pub enum Event {
         ticket: u64,
         /// Its number at that time.
         n: u64,
+        /// What it said.
+        text: String,
+        /// What it was about: an edit or a removal.
+        change: Option<Change>,
     },
     /// The serving replica has lost the log, or has it again. While it is away nothing goes out.
     Log {
@@ -159,13 +190,41 @@ pub enum Event {
         /// Their name.
         name: String,
     },
+    /// What is true of a room, and what that means for this client: told when it is entered, and when it changes. A server
+    /// that tells no such thing has no room that is anything but open.
+    RoomState {
+        /// The room.
+        room: String,
+        /// Its state.
+        state: RoomState,
+        /// What it means for this client.
+        you: Standing,
+    },
+    /// This person has read a room up to there, on another device.
+    Read {
+        /// The room.
+        room: String,
+        /// The last entry that was read.
+        id: EntryId,
+    },
+    /// The client is in a room no more, and does not ask for it again by itself: `banned`, `private`, or `kicked`. Messages
+    /// that had not gone out are [`Event::Rejected`]. All other rooms go on.
+    PutOut {
+        /// The room.
+        room: String,
+        /// Why.
+        code: ErrorCode,
+        /// For people.
+        detail: String,
+    },
     /// The server refused a frame.
     Refused {
         /// Why.
         code: ErrorCode,
         /// For people.
         detail: String,
-        /// The room it concerns. A room refused for good is left out from then on.
+        /// The room it concerns. A room refused for good is left out from then on, and messages that had not gone out there are
+        /// [`Event::Rejected`].
         room: Option<String>,
     },
     /// The serving replica asked the client to move.
@@ -209,47 +268,4 @@ pub enum Event {
     },
     /// The last event: the client is done.
     Ended(Result<(), Final>),
-}
-
-/// How a connection was lost.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Loss {
-    /// The server closed it.
-    #[error("closed by the server: {code} {reason}")]
-    Closed {
-        /// The close code.
-        code: u16,
-        /// For people.
-        reason: String,
-    },
-    /// It ended without a close frame.
-    #[error("broke: {0}")]
-    Broke(String),
-    /// Nothing was heard for too long.
-    #[error("silent for {0:?}")]
-    Silent(Duration),
-    /// The server sent what the protocol does not allow.
-    #[error("protocol error: {0}")]
-    Protocol(String),
-}
-
-/// Why a client ended that did not say `bye`: trying again would not help.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Final {
-    /// A close code that says not to return.
-    #[error("refused for good: close code {code} {reason}{}", .detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
-    Closed {
-        /// The code.
-        code: u16,
-        /// For people.
-        reason: String,
-        /// The `error` frame before it.
-        detail: Option<String>,
-    },
-    /// The handshake was answered with a status that says not to return.
-    #[error("refused for good: HTTP {0}")]
-    Handshake(u16),
-    /// The URL is none.
-    #[error("not a URL to connect to: {0}")]
-    BadUrl(String),
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rollcall_protocol::{EntryId, RoomCursor};
+use rollcall_protocol::{EntryId, ErrorCode, RoomCursor};
 
 use crate::connection::Welcome;
 
@@ -44,7 +44,7 @@ pub(crate) struct Link {
     /// The caller knows that this connection is live in all rooms.
     pub told_live: bool,
     /// The last `error`, which explains a close.
-    pub refusal: Option<String>,
+    pub refusal: Option<(ErrorCode, String)>,
 }
 
 impl Link {

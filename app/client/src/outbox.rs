@@ -1,9 +1,10 @@
 //! The messages of one room that the client has not seen acknowledged. No I/O.
 //!
-//! The log may have forgotten a member's number, and would then take any, so a number alone is no proof against a second
+//! The log may have forgotten a device's number, and would then take any, so a number alone is no proof against a second
 //! copy. What proves it is the room log itself: a connection tells every message after the cursor before it says `live`,
-//! and among them those of this member that got there. So nothing is sent before `live`, at whatever age.
+//! and among them those of this device that got there. So nothing is sent before `live`, at whatever age.
 
+mod pending;
 mod window;
 
 use std::{
@@ -11,69 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rollcall_protocol::{EntryId, GapReason, RejectCode};
+use rollcall_protocol::{GapReason, Message, RejectCode};
 
+use pending::Trace;
+pub use pending::{Change, Outgoing, Pending, Refusal, Settled};
 use window::Window;
 
 /// Pause before everything is sent again a second time in a row, so that a server that keeps
 /// refusing is not asked in a hot loop.
 const STUBBORN: Duration = Duration::from_millis(100);
-
-/// A message on its way into the room log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
-    /// Its number on the wire. Changes if the log does not take a message before it.
-    pub n: u64,
-    /// Its number to the caller: the first `send` in this room is 1. Never changes.
-    pub ticket: u64,
-    /// What to say.
-    pub text: String,
-    /// When the caller said it.
-    pub queued: Instant,
-    /// The current connection carries it and has not answered.
-    on_its_way: bool,
-    trace: Trace,
-}
-
-impl Pending {
-    /// It is in the log, and no answer to it is to come.
-    fn is_seen(&self) -> bool {
-        !self.on_its_way && matches!(self.trace, Trace::Seen(_))
-    }
-}
-
-/// What the client knows of a message whose answer it never got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trace {
-    /// No connection was lost with it.
-    None,
-    /// A connection was lost with it: it may be in the log.
-    Sent,
-    /// And the client could not see the place of the log where it would be.
-    Skipped,
-    /// It is in the log.
-    Seen(EntryId),
-}
-
-/// What a `reject` meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// It will be sent again: the ticket.
-    Retry(u64),
-    /// It never will: the message, out of the outbox.
-    Dropped(Pending),
-    /// It answers no message that is on its way.
-    Stale,
-}
-
-/// What catch-up settled: messages that are out of the outbox now.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct CaughtUp {
-    /// They were seen in the log.
-    pub taken: Vec<(Pending, EntryId)>,
-    /// Nobody can tell whether they are in the log. They are not sent again, or they could be there twice.
-    pub unknown: Vec<Pending>,
-}
 
 /// The number that the log waits for, as a refusal told.
 #[derive(Debug, Clone, Copy)]
@@ -96,9 +43,9 @@ pub struct Outbox {
     next: u64,
     /// Messages ever queued.
     tickets: u64,
-    /// The connection was live in the room, so what the log has of this member was seen.
+    /// The connection was live in the room, so what the log has of this device was seen.
     open: bool,
-    /// This member's highest number that was seen in the log.
+    /// This device's highest number that was seen in the log.
     seen: u64,
     window: Window,
     /// Settled once nothing is on its way.
@@ -130,7 +77,7 @@ impl Outbox {
     }
 
     /// Queues a message and returns its ticket, or nothing if the outbox is full.
-    pub fn push(&mut self, text: String, now: Instant) -> Option<u64> {
+    pub fn push(&mut self, text: String, change: Option<Change>, now: Instant) -> Option<u64> {
         if self.pending.len() >= self.capacity {
             return None;
         }
@@ -138,14 +85,15 @@ impl Outbox {
         let (n, ticket) = (self.next, self.tickets);
         self.next += 1;
         let (on_its_way, trace) = (false, Trace::None);
-        self.pending.push_back(Pending { n, ticket, text, queued: now, on_its_way, trace });
+        let queued = now;
+        self.pending.push_back(Pending { n, ticket, text, change, queued, on_its_way, trace });
         Some(ticket)
     }
 
     /// The connection that carries the sends is live in the room, as it may have been before.
-    pub fn live(&mut self) -> CaughtUp {
+    pub fn live(&mut self) -> Settled {
         let first = !std::mem::replace(&mut self.open, true);
-        let mut settled = CaughtUp::default();
+        let mut settled = Settled::default();
         if !first && !self.pending.iter().any(Pending::is_seen) {
             return settled;
         }
@@ -164,7 +112,7 @@ impl Outbox {
     }
 
     /// Takes the messages to send now, at most `room_for`, in order.
-    pub fn take_due(&mut self, room_for: usize, now: Instant) -> Vec<(u64, String)> {
+    pub fn take_due(&mut self, room_for: usize, now: Instant) -> Vec<Outgoing> {
         self.settle(now);
         let held = self.hold_until.is_some_and(|until| now < until);
         if !self.open || self.settling || held {
@@ -177,7 +125,7 @@ impl Outbox {
             .take(room_for)
             .map(|pending| {
                 pending.on_its_way = true;
-                (pending.n, pending.text.clone())
+                Outgoing { n: pending.n, text: pending.text.clone(), change: pending.change }
             })
             .collect()
     }
@@ -214,20 +162,33 @@ impl Outbox {
                 pending.trace = Trace::Sent; // this try was answered
             }
             self.hold_until = retry.map(|wait| now + wait).max(self.hold_until);
-            Refusal::Retry(pending.ticket)
+            Refusal::Retry(pending.clone())
         };
         self.settle(now);
         refusal
     }
 
-    /// This member's own message came, on whichever connection.
-    pub fn seen(&mut self, n: u64, text: &str, id: EntryId) {
-        self.seen = self.seen.max(n);
-        // A text alone can be said twice; a number alone can be that of a message given up as unknown.
-        let own = |pending: &&mut Pending| pending.n == n && pending.text == text;
-        if let Some(pending) = self.pending.iter_mut().find(own) {
-            pending.trace = Trace::Seen(id);
+    /// This device's own message came, on whichever connection: one that tells what `kinds` entries are, or whose release
+    /// knows none.
+    pub fn seen(&mut self, message: &Message, kinds: bool) {
+        self.seen = self.seen.max(message.n);
+        if let Some(own) = self.pending.iter_mut().find(|pending| pending.is(message, kinds)) {
+            own.trace = Trace::Seen(message.id);
         }
+    }
+
+    /// Gives up what waits and fits. What is on its way stays until it is answered, or its connection is lost.
+    pub fn give_up(&mut self, fits: impl Fn(&Pending) -> bool) -> Settled {
+        let mut settled = Settled::default();
+        for pending in std::mem::take(&mut self.pending) {
+            match pending.trace {
+                _ if pending.on_its_way || !fits(&pending) => self.pending.push_back(pending),
+                Trace::None => settled.unsent.push(pending),
+                Trace::Sent | Trace::Skipped => settled.unknown.push(pending),
+                Trace::Seen(id) => settled.taken.push((pending, id)),
+            }
+        }
+        settled
     }
 
     /// The log does not continue where the client was.

@@ -4,8 +4,10 @@
 //! for the difference. So a loss, a second `goaway` or a `leave` in the middle of a move need no
 //! cases of their own.
 
+mod commands;
 mod people;
 mod receive;
+mod room;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -16,16 +18,16 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rollcall_protocol::{ClientFrame, CloseCode, EntryId, Limits, RoomCursor, Why};
+use rollcall_protocol::{ClientFrame, CloseCode, Limits, RoomCursor, Why};
 
+use self::room::Room;
 use crate::{
-    Config, SendError,
     backoff::Backoff,
+    config::Config,
     connection::{DialError, Welcome},
-    event::{Event, Final, Loss},
+    error::{Final, Loss},
+    event::Event,
     link::{Link, LinkId},
-    outbox::Outbox,
-    resume::Cursor,
 };
 
 /// Rooms whose numbering a client remembers, also after it left them.
@@ -51,13 +53,6 @@ pub enum Effect {
     End,
 }
 
-struct Room {
-    /// False after a `leave`: only the numbering is kept.
-    wanted: bool,
-    cursor: Cursor,
-    outbox: Outbox,
-}
-
 /// An attempt to connect that is under way.
 struct Dial {
     why: Why,
@@ -68,6 +63,7 @@ struct Dial {
 pub struct Session {
     key: String,
     name: String,
+    token: Option<String>,
     outbox_capacity: usize,
     rooms: BTreeMap<String, Room>,
     /// The connection that carries sends.
@@ -101,20 +97,17 @@ impl Session {
     #[must_use]
     pub fn new(config: &Config, now: Instant) -> Self {
         let capacity = config.outbox;
-        let room = |after| Room {
-            wanted: true,
-            cursor: Cursor::new(after),
-            outbox: Outbox::new(capacity),
+        let room = |RoomCursor { room: name, after }: &RoomCursor| {
+            let mut room = Room::new(capacity);
+            room.enter(*after);
+            (name.clone(), room)
         };
-        let rooms = config
-            .rooms
-            .iter()
-            .map(|RoomCursor { room: name, after }| (name.clone(), room(*after)));
         let mut session = Self {
             key: config.key.clone(),
             name: config.name.clone(),
+            token: config.token.clone(),
             outbox_capacity: capacity,
-            rooms: rooms.collect(),
+            rooms: config.rooms.iter().map(room).collect(),
             current: None,
             next: None,
             dial: None,
@@ -155,10 +148,21 @@ impl Session {
             self.effects.push_back(Effect::Close(self.last_link));
             return Some(self.last_link);
         }
+        if self.token.is_some() && welcome.account.is_none() {
+            // A release before accounts, which a roll is about to replace: it took this client for a guest.
+            self.effects.push_back(Effect::Close(self.last_link));
+            let error = format!("{} knows no accounts", welcome.replica);
+            self.dial_failed(error, now);
+            return Some(self.last_link);
+        }
         self.welcomed = true;
         self.limits = welcome.limits.clone();
         self.emit(Event::Connected {
             member: welcome.member.clone(),
+            sender: welcome.sender().to_owned(),
+            name: welcome.name.clone().unwrap_or_else(|| self.name.clone()),
+            account: welcome.account.clone(),
+            features: welcome.features.clone(),
             replica: welcome.replica.clone(),
             release: welcome.release.clone(),
             why: dial.why,
@@ -213,80 +217,6 @@ impl Session {
         links.chain(outboxes).chain(self.dial_at()).chain(self.bye_until).min()
     }
 
-    /// Queues a message; its ticket, or why not.
-    pub fn send(&mut self, name: &str, text: String, now: Instant) -> Result<u64, SendError> {
-        let Limits { text_bytes, frame_bytes: most_bytes, .. } = self.limits;
-        let room =
-            self.rooms.get_mut(name).filter(|room| room.wanted).ok_or(SendError::NotInRoom)?;
-        // A frame beyond the limit would cost the connection, for good.
-        let frame = ClientFrame::send(name, u64::MAX, text);
-        let frame_bytes = serde_json::to_string(&frame).map_or(usize::MAX, |json| json.len());
-        let ClientFrame::Send { text, .. } = frame else { return Err(SendError::TooLong) };
-        if text.len() > text_bytes || frame_bytes > most_bytes {
-            return Err(SendError::TooLong);
-        }
-        let ticket = room.outbox.push(text, now).ok_or(SendError::Full)?;
-        self.settle(now);
-        Ok(ticket)
-    }
-
-    /// Enters a room, again if it was left.
-    pub fn join(&mut self, name: String, after: Option<EntryId>, now: Instant) {
-        if !self.rooms.contains_key(&name) && self.rooms.len() >= MAX_ROOMS {
-            self.emit(Event::Refused {
-                code: rollcall_protocol::ErrorCode::TooManyRooms,
-                detail: format!("a client remembers at most {MAX_ROOMS} rooms"),
-                room: Some(name),
-            });
-            return;
-        }
-        let capacity = self.outbox_capacity;
-        let room = self.rooms.entry(name).or_insert_with(|| Room {
-            wanted: false,
-            cursor: Cursor::default(),
-            outbox: Outbox::new(capacity),
-        });
-        if !room.wanted {
-            room.wanted = true;
-            room.cursor = Cursor::new(after);
-        }
-        self.settle(now);
-    }
-
-    /// Leaves a room. Its numbering stays, for the key's next message there.
-    pub fn leave(&mut self, name: &str, now: Instant) {
-        if let Some(room) = self.rooms.get_mut(name) {
-            room.wanted = false;
-            room.cursor = Cursor::default();
-            // Whatever comes until the return is never seen.
-            room.outbox.skipped();
-        }
-        self.settle(now);
-    }
-
-    /// Tells a room that this member is typing; nobody misses it if there is no connection.
-    pub fn typing(&mut self, room: String) {
-        if let Some(link) = self.current.as_ref().filter(|link| link.is_joined(&room)) {
-            self.effects.push_back(Effect::Write(link.id, ClientFrame::Typing { room }));
-        }
-    }
-
-    /// Ends the presence and the client.
-    pub fn bye(&mut self, now: Instant) {
-        if let Some(next) = self.next.take() {
-            self.effects.push_back(Effect::Close(next.id));
-        }
-        match &self.current {
-            Some(link) => {
-                self.effects.push_back(Effect::Write(link.id, ClientFrame::Bye));
-                self.bye_until = Some(now + BYE_TIME);
-            }
-            None => {
-                self.end(Ok(()));
-            }
-        }
-    }
-
     fn emit(&mut self, event: Event) {
         self.effects.push_back(Effect::Emit(event));
     }
@@ -328,7 +258,7 @@ impl Session {
         let abrupt = matches!(loss, Loss::Broke(_) | Loss::Silent(_));
         // A refusal of the second connection is a move that failed: the first one goes on.
         let alone = is_current || self.current.is_none();
-        let end = final_end(&loss, link.refusal).filter(|_| alone);
+        let end = loss.is_final(link.refusal).filter(|_| alone);
         self.emit(Event::Disconnected { replica: link.welcome.replica, loss, abrupt });
         if let Some(end) = end {
             self.end(Err(end));
@@ -360,14 +290,5 @@ impl Session {
     /// A time at which a room whose log could not be read is asked for again.
     fn later(&mut self, now: Instant) -> Instant {
         now + Duration::from_millis(self.rng.random_range(200..=1000))
-    }
-}
-
-fn final_end(loss: &Loss, detail: Option<String>) -> Option<Final> {
-    match loss {
-        Loss::Closed { code, reason } if !CloseCode::is_retryable(*code) => {
-            Some(Final::Closed { code: *code, reason: reason.clone(), detail })
-        }
-        _ => None,
     }
 }

@@ -6,7 +6,7 @@ mod script;
 
 use std::time::Duration;
 
-use rollcall_client::{Client, Config, Event, Final, Loss, SendError};
+use rollcall_client::{Client, Event, Final, Loss, SendError};
 use rollcall_protocol::{ClientFrame, ErrorCode, GapReason, RejectCode, ServerFrame, Why};
 use script::{ROOM, Script, ack, entry, goaway, id, live_at, messages, moved, seen, soon, told};
 use serde_json::json;
@@ -336,7 +336,8 @@ async fn a_silent_server_is_given_up_after_two_and_a_half_heartbeats() {
 #[tokio::test]
 async fn a_slow_caller_stops_the_reading_and_misses_nothing() {
     let script = Script::listen().await;
-    let config = Config { events: 1, ..script.config() };
+    let mut config = script.config();
+    config.events = 1;
     let (handle, mut events) = Client::start(config);
     let mut peer = script.accept().await;
     peer.serve("r1", 5).await;

@@ -131,7 +131,8 @@ async fn s13_the_room_too_many_is_refused_once() {
     let script = Script::listen().await;
     let rooms: Vec<_> = (0..65).map(|number| format!("room {number:02}")).collect();
     let rooms: Vec<_> = rooms.iter().map(String::as_str).collect();
-    let config = Config { seed: Some(7), ..Config::new(&script.config().url, "Teal", &rooms) };
+    let mut config = Config::new(&script.config().url, "Teal", &rooms);
+    config.seed = Some(7);
     let (_handle, mut events) = Client::start(config);
     let mut peer = script.accept().await;
     assert_eq!(peer.rooms.len(), 64, "a hello that passes");
@@ -155,7 +156,8 @@ async fn s13_rooms_that_a_hello_cannot_hold_are_joined_after_it() {
     let script = Script::listen().await;
     let rooms: Vec<_> = (0..64).map(|number| format!("{}{number:02}", "🦀".repeat(62))).collect();
     let rooms: Vec<_> = rooms.iter().map(String::as_str).collect();
-    let config = Config { seed: Some(7), ..Config::new(&script.config().url, "Teal", &rooms) };
+    let mut config = Config::new(&script.config().url, "Teal", &rooms);
+    config.seed = Some(7);
     let (_handle, mut events) = Client::start(config);
     for known in [false, true] {
         let mut peer = script.accept().await;

@@ -33,8 +33,9 @@ async fn connects(authority: &[u8]) -> (bool, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("https://{}", listener.local_addr().expect("an address"));
     let tls = Tls::trusting(authority).expect("an authority");
-    let (_handle, mut events) =
-        Client::start(Config { tls: Some(tls), ..Config::new(&url, "Teal", &["den"]) });
+    let mut config = Config::new(&url, "Teal", &["den"]);
+    config.tls = Some(tls);
+    let (_handle, mut events) = Client::start(config);
     let (stream, _) =
         timeout(PATIENCE, listener.accept()).await.expect("in time").expect("a client");
     let shaken = timeout(PATIENCE, acceptor().accept(stream)).await.expect("in time");

@@ -87,6 +87,15 @@ pub struct Row {
     pub state: Option<String>,
 }
 
+/// What a look at the page found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Rows that were not there before.
+    pub new: Vec<Row>,
+    /// Messages that were there, with another text.
+    pub changed: Vec<Row>,
+}
+
 /// How far the document has been read.
 #[derive(Debug, Default)]
 pub struct Reading {
@@ -95,18 +104,24 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The rows that have come to the log since the last look. The page takes old ones away at the top; whatever else it
-    /// changes among those that were read makes all of them news, for the checker to judge.
-    pub fn news(&mut self, rows: &[Row]) -> Vec<Row> {
+    /// What has come to the log since the last look, and what has another text there now. The page takes old rows away at
+    /// the top; whatever else it does to the order of those that were read makes all of them new, for the checker to judge.
+    pub fn news(&mut self, rows: &[Row]) -> News {
         let is_of_log =
             |row: &&Row| row.id.is_some() || (row.text.is_none() && row.state.is_none());
         let plain = |row: &Row| Row { state: None, ..row.clone() };
         let now: Vec<Row> = rows.iter().filter(is_of_log).map(plain).collect();
-        let kept = (0..=self.rows.len()).find(|gone| now.starts_with(&self.rows[*gone..]));
-        let known = self.rows.len() - kept.unwrap_or(self.rows.len());
-        let news = now[known..].to_vec();
+        let is_kept = |gone: &usize| {
+            let left = &self.rows[*gone..];
+            left.len() <= now.len() && left.iter().zip(&now).all(|(one, other)| one.id == other.id)
+        };
+        let gone = (0..=self.rows.len()).find(is_kept).unwrap_or(self.rows.len());
+        let kept = &self.rows[gone..];
+        let changed = kept.iter().zip(&now).filter(|(was, is)| was.text != is.text);
+        let changed = changed.map(|(_, is)| is.clone()).collect();
+        let new = now[kept.len()..].to_vec();
         self.rows = now;
-        news
+        News { new, changed }
     }
 }
 
@@ -123,26 +138,41 @@ mod tests {
         ids.iter().map(row).collect()
     }
 
-    #[test]
-    fn each_row_is_news_once_though_old_ones_go_at_the_top() {
-        let mut reading = Reading::default();
-        assert_eq!(reading.news(&rows(&["1-0", "2-0"])), rows(&["1-0", "2-0"]));
-        assert_eq!(reading.news(&rows(&["1-0", "2-0", ""])), rows(&[""]));
-        assert_eq!(reading.news(&rows(&["2-0", "", "3-0"])), rows(&["3-0"]));
-        assert_eq!(reading.news(&rows(&["2-0", "", "3-0"])), rows(&[]));
+    fn new(ids: &[&str]) -> News {
+        News { new: rows(ids), changed: Vec::new() }
     }
 
     #[test]
-    fn what_a_page_changes_among_old_rows_is_news_again() {
+    fn each_row_is_news_once_though_old_ones_go_at_the_top() {
+        let mut reading = Reading::default();
+        assert_eq!(reading.news(&rows(&["1-0", "2-0"])), new(&["1-0", "2-0"]));
+        assert_eq!(reading.news(&rows(&["1-0", "2-0", ""])), new(&[""]));
+        assert_eq!(reading.news(&rows(&["2-0", "", "3-0"])), new(&["3-0"]));
+        assert_eq!(reading.news(&rows(&["2-0", "", "3-0"])), new(&[]));
+    }
+
+    #[test]
+    fn what_a_page_puts_among_old_rows_makes_them_news_again() {
         let mut reading = Reading::default();
         reading.news(&rows(&["1-0", "2-0"]));
-        assert_eq!(reading.news(&rows(&["1-0", "3-0"])), rows(&["1-0", "3-0"]));
+        assert_eq!(reading.news(&rows(&["1-0", "3-0"])), new(&["1-0", "3-0"]));
+    }
+
+    #[test]
+    fn a_message_with_another_text_is_told_as_that() {
+        let mut reading = Reading::default();
+        reading.news(&rows(&["1-0", "2-0"]));
+        let mut now = rows(&["1-0", "2-0", "3-0"]);
+        now[1].text = Some(String::new());
+        let changed = vec![now[1].clone()];
+        assert_eq!(reading.news(&now), News { new: rows(&["3-0"]), changed });
+        assert_eq!(reading.news(&now), new(&[]));
     }
 
     #[test]
     fn what_waits_to_be_sent_is_not_in_the_log_yet() {
         let waits =
             Row { id: None, text: Some("hello".to_owned()), state: Some("pending".to_owned()) };
-        assert_eq!(Reading::default().news(&[waits]), []);
+        assert_eq!(Reading::default().news(&[waits]), News::default());
     }
 }

@@ -4,15 +4,46 @@ mod browser;
 mod document;
 pub mod page;
 
-use rollcall_checker::history::{Entered, Recorder, What};
+use rollcall_checker::history::{EDITED, Entered, Recorder, UNSAID, What};
 use rollcall_client::Event;
-use rollcall_protocol::{JoinStatus, Member, PresenceEvent, Why};
+use rollcall_protocol::{EntryId, JoinStatus, Kind, Member, Message, PresenceEvent, Why};
 use sha2::{Digest, Sha256};
 
 /// What a text is known by in a history: 64 bits of its SHA-256, in hex.
 #[must_use]
 pub fn hash(text: &str) -> String {
     hex(text)
+}
+
+/// What an entry of a room log is known by in a history. A removal has no text, and so is known by what it removes; what has no
+/// text of its own any more is [`UNSAID`]. (To a release before them, edits and removals are messages like any other.)
+#[must_use]
+pub fn hash_of(message: &Message) -> String {
+    let Message { text, extra, .. } = message;
+    match (extra.kind, extra.of) {
+        _ if extra.removed => UNSAID.to_owned(),
+        (Some(Kind::Notice), _) => UNSAID.to_owned(),
+        (Some(Kind::Remove), Some(of)) => hash_of_removal(of),
+        _ if text.is_empty() => UNSAID.to_owned(),
+        _ if extra.edited.is_some() => format!("{EDITED}{}", hash(text)),
+        _ => hash(text),
+    }
+}
+
+/// The same of a removal that is to be sent.
+#[must_use]
+pub fn hash_of_removal(of: EntryId) -> String {
+    hash(&format!("removal of {of}"))
+}
+
+/// The same of an entry as a room log keeps it: its text, and its fields `what` and `of`.
+#[must_use]
+pub fn hash_of_stored(text: &str, what: Option<&str>, of: Option<&str>) -> String {
+    match (what, of.and_then(|of| of.parse().ok())) {
+        (Some("notice"), _) => UNSAID.to_owned(),
+        (Some("remove"), Some(of)) => hash_of_removal(of),
+        _ => hash(text),
+    }
 }
 
 /// The public ID of the client that has this key: the first 16 hex digits of its SHA-256.
@@ -56,7 +87,7 @@ fn names_in(event: &Event) -> Vec<(&str, &str)> {
 pub fn what(client: &str, event: &Event) -> Option<What> {
     let client = client.to_owned();
     Some(match event {
-        Event::Connected { member, replica, release, why } => What::Connected {
+        Event::Connected { member, replica, release, why, .. } => What::Connected {
             client,
             member: member.clone(),
             replica: replica.clone(),
@@ -82,7 +113,7 @@ pub fn what(client: &str, event: &Event) -> Option<What> {
             prev: message.prev.into(),
             member: message.member.clone(),
             n: message.n,
-            hash: hash(&message.text),
+            hash: hash_of(message),
         },
         Event::Gap { .. } | Event::Broken { .. } | Event::Repeated { .. } => {
             return wrong(client, event);
@@ -147,7 +178,7 @@ mod tests {
     use std::{path::Path, time::Instant};
 
     use rollcall_checker::history::{Id, read};
-    use rollcall_protocol::{EntryId, Extra, Message};
+    use rollcall_protocol::{EntryId, Extra};
 
     use super::*;
 

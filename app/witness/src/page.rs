@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rollcall_checker::history::{Entered, Gone, Id, Op, Recorder, What};
+use rollcall_checker::history::{Changed, Entered, Gone, Id, Op, Recorder, UNSAID, What};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     browser::Browser,
-    document::{CAME, Came, JOIN, LOOK, Reading, Room, Row, SAY, Seen},
+    document::{CAME, Came, JOIN, LOOK, News, Reading, Room, Row, SAY, Seen},
     hash, member_of,
 };
 
@@ -190,9 +190,9 @@ impl<C: Company> Person<C> {
         self.told(&seen);
         for Room { room, rows, .. } in &seen.rooms {
             let Some(reading) = self.readings.get_mut(room) else { continue };
-            for row in reading.news(rows) {
-                self.read(room, &row);
-            }
+            let News { new, changed } = reading.news(rows);
+            new.iter().for_each(|row| self.read(room, row));
+            changed.iter().for_each(|row| self.changed(room, row));
             for row in rows {
                 self.settle(row);
             }
@@ -249,10 +249,20 @@ impl<C: Company> Person<C> {
         let Some(id) = row.id.as_ref().and_then(|id| id.parse::<Id>().ok()) else {
             return self.company.recorder().record(What::Noted { client, room });
         };
-        let hash = hash(row.text.as_deref().unwrap_or_default());
+        let hash = hash_of_row(row);
         self.company.shown(&room, id, &hash);
         if id > since {
             self.company.recorder().record(What::Shown { client, room, id, hash });
+        }
+    }
+
+    fn changed(&self, room: &str, row: &Row) {
+        let Some(id) = row.id.as_ref().and_then(|id| id.parse::<Id>().ok()) else { return };
+        let since = self.visit.rooms.get(room).copied().unwrap_or_default();
+        if id > since {
+            let (client, room) = (self.visit.name.clone(), room.to_owned());
+            let changed = Changed { client, room, id, hash: hash_of_row(row) };
+            self.company.recorder().record(What::Changed(changed));
         }
     }
 
@@ -282,4 +292,10 @@ impl<C: Company> Person<C> {
         self.browser.close().await;
         done.map(drop)
     }
+}
+
+/// One that was removed has no text.
+fn hash_of_row(row: &Row) -> String {
+    let text = row.text.as_deref().unwrap_or_default();
+    if text.is_empty() { UNSAID.to_owned() } else { hash(text) }
 }

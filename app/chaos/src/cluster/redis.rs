@@ -35,6 +35,10 @@ pub struct Entry {
     pub n: u64,
     /// What.
     pub text: String,
+    /// What it is if it is no message by itself: `edit`, `remove` or `notice`.
+    pub what: Option<String>,
+    /// The entry that it is about.
+    pub of: Option<String>,
 }
 
 /// Connects to the stack's Redis.
@@ -165,5 +169,7 @@ fn entry(stored: &StreamId) -> anyhow::Result<Entry> {
         member: field("member")?,
         n: field("n")?.parse()?,
         text: field("text")?,
+        what: stored.get("what"),
+        of: stored.get("of"),
     })
 }

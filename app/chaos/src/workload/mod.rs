@@ -24,7 +24,9 @@ use tokio::{sync::watch, task::JoinSet};
 
 pub use cast::{ARCHIVE, CROWDED, Character, FLOODED, ROOMS, Role, cast, is_of_workload};
 pub use live::{Live, Window};
+use rollcall_client::Change;
 pub use rollcall_witness::hash;
+use rollcall_witness::hash_of_removal;
 
 use crate::history::{Id, Op, Recorder, What};
 use participant::Participant;
@@ -73,6 +75,29 @@ impl Shared {
         self.live.invoked(&hash);
         let (client, room) = (client.to_owned(), room.to_owned());
         self.recorder.record(What::Invoke { op, client, room, hash });
+        (op, text)
+    }
+
+    /// A new operation that edits a message of the client's own, or removes it: its number, and the new text.
+    pub(crate) fn invoke_change(
+        &self,
+        client: &str,
+        room: &str,
+        change: Change,
+        length: usize,
+    ) -> (Op, String) {
+        let op = self.ops.fetch_add(1, Ordering::Relaxed) + 1;
+        let (text, hash) = match change {
+            Change::Remove(of) => (String::new(), hash_of_removal(of)),
+            _ => {
+                let text = format!("{op} edited {}", "x".repeat(length));
+                (text.clone(), hash(&text))
+            }
+        };
+        self.live.invoked(&hash);
+        let (client, room) = (client.to_owned(), room.to_owned());
+        self.recorder.record(What::Invoke { op, client, room, hash });
+        self.recorder.record(What::Change { op });
         (op, text)
     }
 

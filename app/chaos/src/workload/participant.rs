@@ -1,15 +1,17 @@
 //! One client of the workload that holds a WebSocket: the library does the work, this decides
 //! when to speak, come and go, and writes down what happens.
 
+mod deeds;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use rollcall_client::{Client, Config, Event, Events, Handle, SendError, new_key};
-use rollcall_protocol::RoomCursor;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rollcall_client::{Client, Config, Event, Events, Handle, new_key};
+use rollcall_protocol::{EntryId, RoomCursor};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until, timeout},
@@ -27,6 +29,8 @@ const HAUNTING: Duration = Duration::from_secs(90);
 const SLOWNESS: Duration = Duration::from_millis(200);
 /// How long it is slow, and how long it is fast.
 const TURN: Duration = Duration::from_secs(8);
+/// Messages of its own that a client could change.
+const REMEMBERED: usize = 16;
 /// How long the last goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -41,6 +45,8 @@ pub struct Participant {
     phase: watch::Receiver<Phase>,
     /// Operations by room and ticket.
     pending: HashMap<(String, u64), Op>,
+    /// What it said last and can change still: by room, with its entry.
+    own: VecDeque<(String, EntryId)>,
     /// A room it has left, until it enters it again.
     left: Option<String>,
     /// A ghost's own way to the service, which can fall silent without a FIN.
@@ -66,6 +72,7 @@ impl Participant {
             key: new_key(),
             rng: StdRng::seed_from_u64(seed),
             pending: HashMap::new(),
+            own: VecDeque::new(),
             left: None,
             link: None,
             is_serving: false,
@@ -105,6 +112,7 @@ impl Participant {
                 return;
             }
             self.name = format!("{}.{}", self.character.name, life + 1);
+            self.own.clear();
             self.key = new_key();
         }
     }
@@ -233,75 +241,6 @@ impl Participant {
         }
     }
 
-    fn next_act(&mut self) -> Instant {
-        let (least, most) = match self.character.role {
-            Role::Talker | Role::Visitor => (400, 2_000),
-            Role::Crowd => (4_000, 16_000),
-            Role::Ghost => (300, 900),
-            Role::Wanderer => (2_000, 6_000),
-            _ => (1 << 40, (1 << 40) + 1),
-        };
-        Instant::now() + Duration::from_millis(self.rng.random_range(least..most))
-    }
-
-    async fn act(&mut self, handle: &Handle) {
-        match self.character.role {
-            Role::Talker | Role::Ghost | Role::Visitor | Role::Crowd => {
-                self.speak(handle, 40).await
-            }
-            Role::Wanderer => self.wander(handle).await,
-            _ => {}
-        }
-    }
-
-    async fn speak(&mut self, handle: &Handle, length: usize) {
-        // A talker's last room is a quiet one: every eighth message at most goes there.
-        let lively = self.character.rooms.len().max(2) - 1;
-        let rooms = match self.character.role {
-            Role::Talker if !self.rng.random_ratio(1, 8) => &self.character.rooms[..lively],
-            _ => &self.character.rooms[..],
-        };
-        let Some(room) = rooms.choose(&mut self.rng).cloned() else { return };
-        let (op, text) = self.shared.invoke(&self.name, &room, length);
-        match handle.send(&room, text).await {
-            Ok(ticket) => {
-                self.pending.insert((room, ticket), op);
-                self.count_pending();
-            }
-            // It never left this process.
-            Err(SendError::Full | SendError::NotInRoom | SendError::TooLong) => {
-                self.shared.recorder.record(What::Fail { op, code: "not-queued".to_owned() });
-                self.shared.live.fail.fetch_add(1, Relaxed);
-            }
-            Err(SendError::Ended) => {
-                let why = "the client has ended".to_owned();
-                self.shared.recorder.record(What::Info { op, why });
-                self.shared.live.info.fetch_add(1, Relaxed);
-            }
-        }
-    }
-
-    /// Leaves a room, or enters the one it left.
-    async fn wander(&mut self, handle: &Handle) {
-        if self.left.is_some() {
-            return self.enter_again(handle).await;
-        }
-        let Some(room) = self.character.rooms.choose(&mut self.rng).cloned() else { return };
-        let client = self.name.clone();
-        self.shared.recorder.record(What::Leave { client, room: room.clone() });
-        self.place.lock().remove(&room);
-        let _ended = handle.leave(&room).await;
-        self.left = Some(room);
-    }
-
-    async fn enter_again(&mut self, handle: &Handle) {
-        if let Some(room) = self.left.take() {
-            let client = self.name.clone();
-            self.shared.recorder.record(What::Join { client, room: room.clone() });
-            let _ended = handle.join(&room, None).await;
-        }
-    }
-
     fn saw(&mut self, event: &Event) {
         if self.left.as_ref().is_some_and(|left| room_of(event) == Some(left)) {
             return; // still on its way when the room was left
@@ -327,7 +266,13 @@ impl Participant {
                 live.lost.fetch_add(1, Relaxed);
                 self.serving(false);
             }
-            Event::Acked { room, ticket, id: entry, duplicate, .. } => {
+            Event::Acked { room, ticket, id: entry, duplicate, change, .. } => {
+                if let (Some(id), None) = (entry, change) {
+                    self.own.push_back((room.clone(), *id));
+                    if self.own.len() > REMEMBERED {
+                        self.own.pop_front();
+                    }
+                }
                 if let Some(op) = self.pending.remove(&(room.clone(), *ticket)) {
                     live.ok.fetch_add(1, Relaxed);
                     let (id, duplicate) = (entry.map(Into::into), *duplicate);

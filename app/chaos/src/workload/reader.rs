@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use reqwest::{Client, StatusCode};
 use rollcall_protocol::Message;
+use rollcall_witness::hash_of;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
-use super::{Character, Phase, Shared, hash};
+use super::{Character, Phase, Shared};
 use crate::history::{Gone, What};
 
 /// How long a request may take.
@@ -60,9 +61,9 @@ async fn reading(shared: &Shared, http: &Client, name: &str, room: &str) {
             room: room.to_owned(),
             id: message.id.into(),
             prev: message.prev.into(),
-            member: message.member,
             n: message.n,
-            hash: hash(&message.text),
+            hash: hash_of(&message),
+            member: message.member,
         });
     }
 }

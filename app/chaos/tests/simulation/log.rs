@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use rollcall_protocol::{EntryId, Message};
-use rollcall_server::log::{Appended, NewEntry, Page, splice};
+use rollcall_protocol::{EntryId, Kind, Message};
+use rollcall_server::log::{Appended, Forbidden, LogError, NewEntry, Page, Refusal, splice};
 
 use crate::wrong::Wrong;
 
@@ -18,7 +18,7 @@ pub struct SimLog {
     rooms: BTreeMap<String, RoomLog>,
     /// Everything ever appended that is not lost, in order; trimmed or not.
     journal: Vec<Message>,
-    /// (room, member) → last `n` and its entry.
+    /// (room, device) → last `n` and its entry.
     sent: BTreeMap<(String, String), (u64, EntryId, String)>,
     pub feed: Vec<(u64, Message)>,
     fed: u64,
@@ -37,21 +37,26 @@ impl SimLog {
         Self { now: 1_000, wrong, rooms, journal: Vec::new(), sent, feed: Vec::new(), fed: 0 }
     }
 
-    pub fn append(&mut self, new: &NewEntry) -> Appended {
-        let sender = (new.room.clone(), new.member.clone());
+    pub fn append(&mut self, new: &NewEntry) -> Result<Appended, LogError> {
+        let sender = (new.room.clone(), new.sender().to_owned());
         if let Some((last, id, text)) = self.sent.get(&sender) {
             let (last, id) = (*last, *id);
             let dedups = self.wrong != Wrong::NoDedup;
             match new.n {
                 _ if self.wrong == Wrong::AnyNumber => {}
                 n if n == last && dedups && *text != new.text => {
-                    return Appended::NumberTaken { expected: last + 1 };
+                    return Ok(Appended::NumberTaken { expected: last + 1 });
                 }
-                n if n == last && dedups => return Appended::Duplicate(Some(id)),
-                n if n < last && dedups => return Appended::Duplicate(None),
-                n if n > last + 1 => return Appended::Expected(last + 1),
+                n if n == last && dedups => return Ok(Appended::Duplicate(Some(id))),
+                n if n < last && dedups => return Ok(Appended::Duplicate(None)),
+                n if n > last + 1 => return Ok(Appended::Expected(last + 1)),
                 _ => {}
             }
+        }
+        if let Some(of) = new.extra.of
+            && !self.has(&new.room, of)
+        {
+            return Err(LogError::Refused(Refusal::Forbidden(Forbidden::NoMessage)));
         }
         let last = self.last(&new.room);
         let id = match self.now > last.ms {
@@ -69,11 +74,35 @@ impl SimLog {
             self.feed.remove(0);
         }
         self.journal.push(entry);
-        Appended::Taken(id)
+        Ok(Appended::Taken(id))
+    }
+
+    /// Whether there is such a message, and it was not removed.
+    fn has(&self, room: &str, of: EntryId) -> bool {
+        self.entries(room).any(|entry| entry.id == of) && !self.removed(room, of)
+    }
+
+    fn removed(&self, room: &str, id: EntryId) -> bool {
+        let removes =
+            |entry: &Message| entry.extra.kind == Some(Kind::Remove) && entry.extra.of == Some(id);
+        self.entries(room).any(removes)
+    }
+
+    /// A room's entries as they are told: what was removed has no text any more, neither as it was said nor as it was edited.
+    pub fn shown(&self, room: &str) -> impl Iterator<Item = Message> {
+        self.entries(room).cloned().map(move |mut entry| {
+            let is_edit = entry.extra.kind == Some(Kind::Edit);
+            let of = entry.extra.of.filter(|_| is_edit).unwrap_or(entry.id);
+            if self.removed(room, of) {
+                entry.text.clear();
+                entry.extra.removed = true;
+            }
+            entry
+        })
     }
 
     fn take(&mut self, entry: Message) {
-        let sender = (entry.room.clone(), entry.member.clone());
+        let sender = (entry.room.clone(), entry.sender().to_owned());
         self.sent.insert(sender, (entry.n, entry.id, entry.text.clone()));
         let log = self.rooms.entry(entry.room.clone()).or_default();
         log.last = entry.id;
@@ -87,8 +116,8 @@ impl SimLog {
     }
 
     pub fn read_after(&self, room: &str, after: EntryId, limit: usize) -> Page {
-        let entries = self.entries(room).filter(|entry| entry.id > after).take(limit);
-        splice::page(entries.map(|entry| (entry.id, Some(entry.clone()))), self.last(room))
+        let entries = self.shown(room).filter(|entry| entry.id > after).take(limit);
+        splice::page(entries.map(|entry| (entry.id, Some(entry))), self.last(room))
     }
 
     pub fn entries(&self, room: &str) -> impl Iterator<Item = &Message> {

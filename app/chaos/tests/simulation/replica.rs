@@ -9,10 +9,10 @@ use std::{
 use rand::{RngExt, rngs::StdRng};
 use rollcall_client::sim::LinkId;
 use rollcall_protocol::{
-    ClientFrame, EntryId, GapReason, Limits, Message, RoomCursor, ServerFrame,
+    ClientFrame, EntryId, GapReason, Limits, Mark, Message, RoomCursor, ServerFrame,
 };
 use rollcall_server::{
-    accounts::Identity,
+    accounts::{Arriving, Identity, Person},
     budget::Budget,
     delivery::{Effect as Told, Listener, PageRead, Sink, Start, Visit},
     log::{Appended, LogError, NewEntry, splice},
@@ -144,7 +144,7 @@ impl Replica {
     fn open(&mut self, name: &str, log: &SimLog) -> Arc<Room<Listener>> {
         let opened = || {
             let room = Room::new(name.to_owned(), ROOM_LIMITS, &self.rings);
-            let newest = log.entries(name).cloned().collect::<Vec<_>>();
+            let newest = log.shown(name).collect::<Vec<_>>();
             room.fill(newest[newest.len().saturating_sub(PAGE)..].to_vec(), log.last(name));
             Arc::new(room)
         };
@@ -232,10 +232,8 @@ impl Conn {
         for effect in effects {
             match effect {
                 Effect::Reply(frame) => self.down.tell(frame),
-                // Whose a key is nobody need look up here: all are guests.
                 Effect::Identify(arriving) => {
-                    let who = Identity::Guest { name: arriving.name };
-                    let effects = self.session.identified(Ok(who));
+                    let effects = self.session.identified(Ok(identity(arriving)));
                     self.apply(effects, log);
                 }
                 Effect::Enter(cursor) => self.entering.push(Entering { cursor, start: None }),
@@ -249,7 +247,11 @@ impl Conn {
                     self.appending = Some((entry, false));
                 }
                 Effect::Close(code, _) => self.down.push(Down::Close(code.code())),
-                Effect::Greet(_) | Effect::Typing(_) | Effect::Pause(_) | Effect::Bye => {}
+                Effect::Greet(_)
+                | Effect::Typing(_)
+                | Effect::Pause(_)
+                | Effect::Read(..)
+                | Effect::Bye => {}
             }
         }
     }
@@ -266,7 +268,7 @@ impl Conn {
         let Some((entry, unknown)) = self.appending.take() else { return false };
         match rng.random_range(0..8) {
             0 => {
-                log.append(&entry); // and the answer is lost
+                let _lost = log.append(&entry);
                 if log.wrong == Wrong::TimeoutIsFailure {
                     self.appended(&Err(LogError::Unknown("lost".to_owned())), log);
                 } else {
@@ -279,7 +281,7 @@ impl Conn {
             }
             _ => {
                 let outcome = log.append(&entry);
-                self.appended(&Ok(outcome), log);
+                self.appended(&outcome, log);
             }
         }
         true
@@ -288,7 +290,7 @@ impl Conn {
     fn append_once(&mut self, log: &mut SimLog) -> bool {
         let Some((entry, _)) = self.appending.take() else { return false };
         let outcome = log.append(&entry);
-        self.appended(&Ok(outcome), log);
+        self.appended(&outcome, log);
         true
     }
 
@@ -349,6 +351,22 @@ impl Conn {
     }
 }
 
+/// There is one account here: that of everybody who comes with a token.
+fn identity(Arriving { name, token, .. }: Arriving) -> Identity {
+    if token.is_none() {
+        return Identity::Guest { name };
+    }
+    let [member, name, folded, session] = ["account", "Ada", "ada", "s"].map(str::to_owned);
+    Identity::Person(Person {
+        member,
+        name,
+        folded,
+        role: Mark::Registered,
+        session,
+        left_ms: None,
+    })
+}
+
 /// What a client reads of an effect.
 fn frames(visit: &Visit, told: &Told, log: &SimLog) -> Vec<ServerFrame> {
     let frames = match told {
@@ -375,7 +393,12 @@ fn spoil(log: &SimLog, messages: &mut Vec<Message>) {
             messages.remove(odd);
         }
         Wrong::RepeatDelivery => messages.insert(odd, messages[odd].clone()),
-        Wrong::Misattribute => messages[odd].member.make_ascii_uppercase(),
+        Wrong::Misattribute => {
+            messages[odd].member.make_ascii_uppercase();
+            if let Some(sender) = &mut messages[odd].extra.sender {
+                sender.make_ascii_uppercase();
+            }
+        }
         _ => {}
     }
 }

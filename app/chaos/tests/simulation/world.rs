@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use rollcall_chaos::history::{Loss, Record, What};
 use rollcall_client::{
-    Loss as ConnectionLoss,
+    Change, Loss as ConnectionLoss,
     sim::{DialError, Effect, Welcome},
 };
 use rollcall_protocol::ServerFrame;
 
 use crate::{
     log::SimLog,
-    person::Person,
+    person::{Person, hash_of_removal, hash_of_text},
     replica::{Conn, Replica},
     wire::Down,
     wrong::Wrong,
@@ -140,14 +140,35 @@ impl World {
         if !self.people[who].rooms.contains(&room) {
             return;
         }
+        let change = if self.chance(6) { self.some_change(who, &room) } else { None };
         self.ops += 1;
-        let (op, text, client) =
-            (self.ops, format!("t{}", self.ops), self.people[who].name.clone());
-        self.tell(What::Invoke { op, client, room: room.clone(), hash: text.clone() });
-        let person = &mut self.people[who];
-        let ticket = person.session.send(&room, text, now).expect("room in the outbox");
-        person.said.insert((room, ticket), op);
+        let (op, client) = (self.ops, self.people[who].name.clone());
+        let words = self.people[who].words.entry(room.clone()).or_default();
+        *words += 1;
+        let text =
+            if let Some(Change::Remove(_)) = change { String::new() } else { format!("t{words}") };
+        let hash = match change {
+            Some(Change::Remove(of)) => hash_of_removal(of),
+            _ => hash_of_text(&self.people[who].device, &room, &text),
+        };
+        self.tell(What::Invoke { op, client, room: room.clone(), hash });
+        let session = &mut self.people[who].session;
+        let ticket = match change {
+            Some(change) => session.change(&room, change, text, now),
+            None => session.send(&room, text, now),
+        };
+        let ticket = ticket.expect("room in the outbox, and a server that knows edits");
+        self.people[who].said.insert((room, ticket), op);
         self.carry_out(who);
+    }
+
+    /// An edit of something that they said in this room, or a removal, which happens to a message once at most.
+    fn some_change(&mut self, who: usize, room: &str) -> Option<Change> {
+        let of = self.people[who].own.iter().position(|(it, _)| it == room)?;
+        if self.chance(2) {
+            return Some(Change::Edit(self.people[who].own[of].1));
+        }
+        Some(Change::Remove(self.people[who].own.remove(of).1))
     }
 
     fn somebody_wanders(&mut self) {
@@ -236,19 +257,8 @@ impl World {
         let mut conn = Conn::new(self.last_conn, who, replica, &self.replicas[replica].name);
         conn.up.push_back(hello);
         conn.hear(&mut self.log);
-        let Some(Down::Frame(ServerFrame::Welcome {
-            member,
-            replica: name,
-            release,
-            heartbeat_ms,
-            limits,
-            ..
-        })) = conn.down.read()
-        else {
-            panic!("not welcome");
-        };
-        let heartbeat = Duration::from_millis(heartbeat_ms);
-        let welcome = Welcome { member, replica: name, release, heartbeat, limits };
+        let Some(Down::Frame(frame)) = conn.down.read() else { panic!("not welcome") };
+        let welcome = Welcome::of(frame).expect("a welcome");
         conn.link = self.people[who].session.dialed(Ok(welcome), now);
         self.conns.push(conn);
         self.carry_out(who);

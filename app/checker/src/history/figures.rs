@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Id;
+
 /// A replica's turn in a roll, as the roll itself tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
@@ -39,4 +41,17 @@ pub struct Resources {
     pub threads: u64,
     /// Tasks of its async runtime; 0 where there is none.
     pub tasks: u64,
+}
+
+/// A message that a page shows in another way than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Whose page.
+    pub client: String,
+    /// Where.
+    pub room: String,
+    /// Its entry.
+    pub id: Id,
+    /// Of the text; [`UNSAID`](super::UNSAID) if it was taken away.
+    pub hash: String,
 }

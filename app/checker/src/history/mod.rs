@@ -14,12 +14,12 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use figures::{Resources, Turn};
+pub use figures::{Changed, Resources, Turn};
 pub use id::Id;
 pub use read::{read, records};
 pub use recorder::Recorder;
 pub use what::What;
-pub use words::{Entered, Gone, Loss, Op, Phase};
+pub use words::{EDITED, Entered, Gone, Loss, Op, Phase, UNSAID};
 
 /// One line of a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

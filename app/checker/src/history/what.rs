@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Id,
-    figures::{Resources, Turn},
+    figures::{Changed, Resources, Turn},
     words::{Entered, Gone, Loss, Op, Phase},
 };
 
@@ -60,7 +60,6 @@ pub enum What {
     },
     /// Last line of a complete history.
     End,
-
     // --- what the clients do ---
     /// A client exists and means to be in these rooms.
     Began {
@@ -103,6 +102,11 @@ pub enum What {
         /// Of the text, which no other operation has.
         hash: String,
     },
+    /// The operation edits or removes a message. It is an entry of the log like any other, but no line of its own on a page.
+    Change {
+        /// The operation.
+        op: Op,
+    },
     /// Acknowledged.
     Ok {
         /// The operation.
@@ -128,7 +132,6 @@ pub enum What {
         /// Why nobody knows.
         why: String,
     },
-
     // --- what the clients see ---
     /// A connection was welcomed.
     Connected {
@@ -177,7 +180,7 @@ pub enum What {
         member: String,
         /// Its number.
         n: u64,
-        /// Of its text.
+        /// Of its text; or [`UNSAID`](super::UNSAID), or one that begins with [`EDITED`](super::EDITED).
         hash: String,
     },
     /// Told that messages cannot be had.
@@ -228,6 +231,8 @@ pub enum What {
         /// Of its text.
         hash: String,
     },
+    /// A message that the page has shown has another text there now.
+    Changed(Changed),
     /// The page says, at this place of a room, that messages are missing.
     Noted {
         /// Whose page.
@@ -304,7 +309,6 @@ pub enum What {
         /// For how long, milliseconds.
         ms: u64,
     },
-
     /// A client was told that this member has this name, for the first time in the run.
     Named {
         /// The client that was told first.
@@ -327,7 +331,6 @@ pub enum What {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         send: bool,
     },
-
     // --- what the nemesis does ---
     /// A fault begins.
     Fault {
@@ -356,18 +359,16 @@ pub enum What {
         /// The most that it may be.
         limit: u64,
     },
-    /// Data will be destroyed, so first the room logs are read: the entries up to `destroying` are
-    /// what they had. What is said meanwhile may be among them or not.
+    /// Data will be destroyed, so first the room logs are read: the entries up to `destroying` are what they had. What is said
+    /// meanwhile may be among them or not.
     Snapshot,
-    /// Data will really be lost from here on; until `destroyed` says it is over, or later, any
-    /// room may have a gap.
+    /// Data will really be lost from here on; until `destroyed` says it is over, or later, any room may have a gap.
     Destroying {
         /// How.
         loss: Loss,
     },
     /// The loss is over.
     Destroyed,
-
     // --- what lies there when all is over ---
     /// An entry of a room log, in the log's order: at the end of the run, or of a snapshot.
     Entry {

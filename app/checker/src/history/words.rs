@@ -5,6 +5,11 @@ use serde::{Deserialize, Serialize};
 /// The number of a `send`, over the whole run.
 pub type Op = u64;
 
+/// Stands for the hash of a text that no client said: the room's own, or nothing, because it was removed.
+pub const UNSAID: &str = "";
+/// Stands before the hash of a text that is not the one that was said there first, but that of a later edit.
+pub const EDITED: char = '~';
+
 /// How a room was entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

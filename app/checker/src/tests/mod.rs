@@ -1,5 +1,6 @@
 //! For every anomaly the smallest history that has it, and its nearest innocent neighbours.
 
+mod changes;
 mod destroyed;
 mod figures;
 mod late;

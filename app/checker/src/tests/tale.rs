@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Report, check,
-    history::{Entered, Gone, Id, Loss, Op, Phase, Record, Turn, What},
+    history::{Entered, Gone, Id, Loss, Op, Phase, Record, Turn, UNSAID, What},
 };
 
 pub const DEN: &str = "den";
@@ -42,8 +42,9 @@ pub fn member(who: &str) -> String {
     format!("m-{who}")
 }
 
+/// Operation 0 is nobody's: a word of the room itself.
 pub fn hash(op: Op) -> String {
-    format!("h{op}")
+    if op == 0 { UNSAID.to_owned() } else { format!("h{op}") }
 }
 
 impl Tale {
@@ -211,6 +212,11 @@ impl Tale {
 
     pub fn info(&mut self, op: Op) -> &mut Self {
         self.tell(What::Info { op, why: "no answer".to_owned() })
+    }
+
+    /// The same of an edit or a removal.
+    pub fn invoke_change(&mut self, who: &str, op: Op) -> &mut Self {
+        self.invoke(who, op).tell(What::Change { op })
     }
 
     /// A client is given the log's line with this operation.

@@ -1,73 +1,28 @@
-//! The outbox by the scenarios that the page's outbox is tested with too, against a token bucket, and at random.
+//! The outbox by scenarios, against a token bucket, and at random.
 
-use std::{fs, path::Path};
+mod scenarios;
 
 use proptest::prelude::*;
-use rollcall_protocol::RejectCode::{BadText, OutOfOrder, RateLimited};
-use serde_json::Value;
+use rollcall_protocol::{
+    EntryId, Extra,
+    RejectCode::{BadText, OutOfOrder, RateLimited},
+};
+use serde_json::{Value, json};
 
 use super::*;
 
-/// One scenario under way.
-struct Scenario {
-    outbox: Outbox,
-    limit: usize,
-    now: Instant,
-    told: Value,
+/// A message of this device, of which a scenario tells `n`, `text`, `id` and what most do not have.
+fn own(value: &Value) -> Message {
+    let mut message =
+        json!({ "room": "den", "prev": "0-0", "member": "m", "name": "Ann", "at": 1 });
+    let fields = value.as_object().expect("an object").clone();
+    message.as_object_mut().expect("an object").extend(fields);
+    named(&message)
 }
 
-impl Scenario {
-    fn tell(&mut self, what: &str, item: impl Into<Value>) {
-        self.told
-            .as_object_mut()
-            .expect("an object")
-            .entry(what)
-            .or_insert_with(|| Value::Array(Vec::new()));
-        self.told[what].as_array_mut().expect("a list").push(item.into());
-    }
-
-    /// Carries out one event, then sends what is due; what came of it.
-    fn step(&mut self, event: &str, value: &Value) -> Value {
-        self.told = Value::Object(serde_json::Map::new());
-        match event {
-            "say" => {
-                self.outbox.push(text(value), self.now).expect("room in the outbox");
-            }
-            "live" => {
-                let settled = self.outbox.live();
-                settled.taken.into_iter().for_each(|(it, _)| self.tell("acked", it.text));
-                settled.unknown.into_iter().for_each(|it| self.tell("unknown", it.text));
-            }
-            "ack" => {
-                let taken = self.outbox.ack(value.as_u64().expect("a number"));
-                taken.into_iter().for_each(|it| self.tell("acked", it.text));
-            }
-            "reject" => self.reject(value),
-            "own" => {
-                let id = text(&value["id"]).parse().expect("an ID");
-                self.outbox.seen(value["n"].as_u64().expect("a number"), &text(&value["text"]), id);
-            }
-            "gap" => self.outbox.gap(named(value)),
-            "lost" => self.outbox.connection_lost(),
-            "pass_ms" => self.now += Duration::from_millis(value.as_u64().expect("ms")),
-            other => panic!("no such event: {other}"),
-        }
-        let free = self.limit - self.outbox.on_its_way();
-        for (n, text) in self.outbox.take_due(free, self.now) {
-            self.tell("sends", serde_json::json!([n, text]));
-        }
-        self.told.take()
-    }
-
-    fn reject(&mut self, reject: &Value) {
-        let n = reject["n"].as_u64().expect("a number");
-        let retry = reject["retry_ms"].as_u64().map(Duration::from_millis);
-        let code = named(&reject["code"]);
-        match self.outbox.reject(n, code, reject["expected"].as_u64(), retry, self.now) {
-            Refusal::Dropped(it) => self.tell("refused", it.text),
-            Refusal::Retry(_) | Refusal::Stale => {}
-        }
-    }
+/// One that is about no other.
+fn plain(n: u64, text: &str, id: EntryId) -> Message {
+    Message { extra: Extra::default(), ..own(&json!({ "n": n, "text": text, "id": id })) }
 }
 
 fn text(value: &Value) -> String {
@@ -79,38 +34,11 @@ fn named<T: serde::de::DeserializeOwned>(value: &Value) -> T {
     serde_json::from_value(value.clone()).expect("a name")
 }
 
-/// S5, S24, S28: the page's outbox passes the same.
-#[test]
-fn the_shared_scenarios() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/fixtures/outbox");
-    let mut count = 0;
-    for entry in fs::read_dir(folder).expect("the scenarios") {
-        let path = entry.expect("readable").path();
-        let json = fs::read_to_string(&path).expect("readable");
-        let scenario: Value = serde_json::from_str(&json).expect("valid JSON");
-        let limit = scenario["pending"].as_u64().map_or(32, |limit| limit as usize);
-        let outbox = Outbox::new(256);
-        let mut run = Scenario { outbox, limit, now: Instant::now(), told: Value::Null };
-        for (number, step) in scenario["steps"].as_array().expect("steps").iter().enumerate() {
-            let mut due = step.as_object().expect("a step").clone();
-            let event =
-                due.keys().find(|key| !OUTCOMES.contains(&key.as_str())).expect("an event").clone();
-            let value = due.remove(&event).expect("its value");
-            let told = run.step(&event, &value);
-            assert_eq!(told, Value::Object(due), "{}: step {}: {step}", path.display(), number + 1);
-        }
-        count += 1;
-    }
-    assert!(count >= 14, "{count} scenarios");
-}
-
-const OUTCOMES: [&str; 4] = ["sends", "acked", "refused", "unknown"];
-
 /// An outbox whose member the log remembers (message 1 is acknowledged), with these texts queued.
 fn filled(texts: &[&str], now: Instant) -> Outbox {
     let mut outbox = Outbox::new(16);
     for text in ["hello"].iter().chain(texts) {
-        assert!(outbox.push((*text).to_owned(), now).is_some());
+        assert!(outbox.push((*text).to_owned(), None, now).is_some());
     }
     outbox.live();
     assert_eq!(due(&mut outbox, now), numbered(&[(1, "hello")]), "the first goes alone");
@@ -119,7 +47,11 @@ fn filled(texts: &[&str], now: Instant) -> Outbox {
 }
 
 fn due(outbox: &mut Outbox, now: Instant) -> Vec<(u64, String)> {
-    outbox.take_due(16, now)
+    as_sent(outbox.take_due(16, now))
+}
+
+fn as_sent(due: Vec<Outgoing>) -> Vec<(u64, String)> {
+    due.into_iter().map(|it| (it.n, it.text)).collect()
 }
 
 fn numbered(texts: &[(u64, &str)]) -> Vec<(u64, String)> {
@@ -130,8 +62,8 @@ fn numbered(texts: &[(u64, &str)]) -> Vec<(u64, String)> {
 fn a_full_outbox_takes_nothing() {
     let now = Instant::now();
     let mut outbox = Outbox::new(1);
-    assert_eq!(outbox.push("a".to_owned(), now), Some(1));
-    assert_eq!(outbox.push("b".to_owned(), now), None);
+    assert_eq!(outbox.push("a".to_owned(), None, now), Some(1));
+    assert_eq!(outbox.push("b".to_owned(), None, now), None);
 }
 
 #[test]
@@ -140,7 +72,8 @@ fn a_ticket_stays_when_a_number_changes() {
     let mut outbox = filled(&["bad", "b"], now);
     due(&mut outbox, now);
     assert!(matches!(outbox.reject(2, BadText, None, None, now), Refusal::Dropped(_)));
-    assert_eq!(outbox.reject(3, OutOfOrder, Some(2), None, now), Refusal::Retry(3));
+    let refusal = outbox.reject(3, OutOfOrder, Some(2), None, now);
+    assert!(matches!(refusal, Refusal::Retry(Pending { ticket: 3, .. })), "{refusal:?}");
     assert_eq!(due(&mut outbox, now), numbered(&[(2, "b")]));
     assert_eq!(outbox.ack(2).map(|it| it.ticket), Some(3));
 }
@@ -182,12 +115,12 @@ impl Bucket {
 fn frames_for(count: usize, mut bucket: Bucket, delay: Duration) -> usize {
     let (start, mut passed) = (Instant::now(), Duration::ZERO);
     let mut outbox = Outbox::new(count);
-    (0..count).for_each(|it| assert!(outbox.push(it.to_string(), start).is_some()));
+    (0..count).for_each(|it| assert!(outbox.push(it.to_string(), None, start).is_some()));
     outbox.live();
     let mut frames = 0;
     while !outbox.is_empty() {
         assert!(passed < Duration::from_secs(600), "never done");
-        let sent = outbox.take_due(32 - outbox.on_its_way(), start + passed);
+        let sent = as_sent(outbox.take_due(32 - outbox.on_its_way(), start + passed));
         frames += sent.len();
         let mut refused = None;
         let answers: Vec<_> = sent
@@ -336,7 +269,7 @@ impl Model {
 
     fn catch_up(&mut self, outbox: &mut Outbox) {
         for (index, (n, text)) in self.log.iter().enumerate().skip(self.seen) {
-            outbox.seen(*n, text, EntryId::new(index as u64, 0));
+            outbox.seen(&plain(*n, text, EntryId::new(index as u64, 0)), true);
         }
         self.seen = self.log.len();
         let settled = outbox.live();
@@ -348,11 +281,13 @@ impl Model {
         match step {
             Step::Push { bad } => {
                 let text = format!("{} {}", if *bad { "bad" } else { "good" }, self.said.len());
-                if outbox.push(text.clone(), now).is_some() {
+                if outbox.push(text.clone(), None, now).is_some() {
                     self.said.push(text);
                 }
             }
-            Step::Flush { room_for } => self.requests.extend(outbox.take_due(*room_for, now)),
+            Step::Flush { room_for } => {
+                self.requests.extend(as_sent(outbox.take_due(*room_for, now)));
+            }
             Step::Serve { overloaded } => self.serve(*overloaded),
             Step::Answer => self.answer(outbox, now),
             Step::LoseConnection { handled } => {

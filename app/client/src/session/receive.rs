@@ -9,9 +9,11 @@ use rollcall_protocol::{
 
 use super::{Effect, Session};
 use crate::{
-    event::{Event, Loss},
+    error::Loss,
+    event::Event,
+    feature,
     link::{Link, LinkId, Stage},
-    outbox::Refusal,
+    outbox::{Pending, Refusal},
     resume::{Cursor, Seen},
 };
 
@@ -36,6 +38,16 @@ impl Session {
             }
             ServerFrame::Status { log } => self.status(id, log, now),
             ServerFrame::Error { code, detail, room } => self.error(id, code, detail, room, now),
+            ServerFrame::Room { room, state, you } => {
+                let to = room.clone();
+                self.people(id, &to, Event::RoomState { room, state, you });
+            }
+            ServerFrame::Read { room, id } => {
+                let known = self.rooms.get_mut(&room).filter(|known| known.wanted);
+                if known.is_some_and(|known| known.read_elsewhere(id)) {
+                    self.emit(Event::Read { room, id });
+                }
+            }
             ServerFrame::Presence { room, event, member, name } => {
                 let to = room.clone();
                 self.people(id, &to, Event::Presence { room, event, member, name });
@@ -58,14 +70,15 @@ impl Session {
     fn message(&mut self, id: LinkId, message: Message, now: Instant) {
         let Some(link) = self.link(id) else { return };
         let had = link.brings(&message.room, message.id);
-        let member = link.welcome.member.clone();
+        let is_own = message.sender() == link.welcome.sender();
+        let kinds = link.welcome.has(feature::EDIT);
         let Some(room) = self.rooms.get_mut(&message.room).filter(|room| room.wanted) else {
             return;
         };
         let had = had.filter(|_| room.cursor.at().is_some());
         let seen = room.cursor.message(message.id, message.prev);
-        if seen == Seen::Deliver && message.member == member {
-            room.outbox.seen(message.n, &message.text, message.id);
+        if seen == Seen::Deliver && is_own {
+            room.outbox.seen(&message, kinds);
         }
         if let Some(after) = had {
             let (room, id) = (message.room.clone(), message.id);
@@ -143,14 +156,7 @@ impl Session {
             link.goes_on(&room, Some(resumes_at));
         }
         let known = self.rooms.get_mut(&room).filter(|known| known.wanted);
-        let news = known.is_some_and(|known| {
-            let news = known.cursor.gap(after, resumes_at, reason);
-            if news {
-                known.outbox.gap(reason);
-            }
-            news
-        });
-        if news {
+        if known.is_some_and(|known| known.gap(after, resumes_at, reason)) {
             self.emit(Event::Gap { room, after, resumes_at, reason });
         }
     }
@@ -171,8 +177,8 @@ impl Session {
     fn ack(&mut self, room: String, n: u64, id: Option<EntryId>, duplicate: bool, now: Instant) {
         let taken = self.rooms.get_mut(&room).and_then(|room| room.outbox.ack(n));
         if let Some(taken) = taken {
-            let took = now.duration_since(taken.queued);
-            self.emit(Event::Acked { room, ticket: taken.ticket, n, id, duplicate, took });
+            let (took, Pending { ticket, change, .. }) = (now.duration_since(taken.queued), taken);
+            self.emit(Event::Acked { room, ticket, n, change, id, duplicate, took });
         }
     }
 
@@ -186,12 +192,13 @@ impl Session {
         now: Instant,
     ) {
         let Some(known) = self.rooms.get_mut(&room) else { return };
-        let (ticket, retried) = match known.outbox.reject(n, code, expected, retry, now) {
-            Refusal::Retry(ticket) => (ticket, true),
-            Refusal::Dropped(pending) => (pending.ticket, false),
+        let (pending, retried) = match known.outbox.reject(n, code, expected, retry, now) {
+            Refusal::Retry(pending) => (pending, true),
+            Refusal::Dropped(pending) => (pending, false),
             Refusal::Stale => return,
         };
-        self.emit(Event::Rejected { room, ticket, n, code, detail, retried });
+        let Pending { ticket, text, change, .. } = pending;
+        self.emit(Event::Rejected { room, ticket, n, code, detail, text, change, retried });
     }
 
     fn goaway(&mut self, id: LinkId, wait: Duration, reason: String, now: Instant) {
@@ -232,13 +239,17 @@ impl Session {
         room: Option<String>,
         now: Instant,
     ) {
+        if let (Some(why), Some(name)) = (put_out(code), &room) {
+            let name = name.clone();
+            return self.put_out(id, name, (code, why), detail);
+        }
         let later = self.later(now);
         // The room that the second connection of a move may not enter is one that the first is in.
         let in_room = |link: &Link| room.as_deref().is_some_and(|room| link.is_joined(room));
         let elsewhere = !self.is_current(id) && self.current.as_ref().is_some_and(in_room);
         let mut move_failed = false;
         if let Some(link) = self.link(id) {
-            link.refusal = Some(detail.clone());
+            link.refusal = Some((code, detail.clone()));
             if let Some(name) = room.as_deref().filter(|name| !link.is_live(name)) {
                 match code {
                     ErrorCode::Unavailable => {
@@ -251,6 +262,7 @@ impl Session {
                         link.stages.remove(name);
                         if let Some(room) = self.rooms.get_mut(name) {
                             room.wanted = false;
+                            room.put_out = Some((RejectCode::NotJoined, detail.clone()));
                         }
                     }
                     _ => {}
@@ -262,6 +274,25 @@ impl Session {
             self.lose(id, Loss::Protocol(format!("a room refused: {detail}")), now, now);
         }
         self.emit(Event::Refused { code, detail, room });
+    }
+
+    /// The server has put the client out of a room, of which each connection tells. It is not asked for again, nor is it
+    /// waited for in a move; the connection that has not told it yet is told to leave.
+    fn put_out(
+        &mut self,
+        id: LinkId,
+        name: String,
+        (code, why): (ErrorCode, RejectCode),
+        detail: String,
+    ) {
+        if let Some(link) = self.link(id) {
+            link.refusal = Some((code, detail.clone()));
+            link.stages.remove(&name);
+        }
+        let Some(room) = self.rooms.get_mut(&name).filter(|room| room.wanted) else { return };
+        room.leave();
+        room.put_out = Some((why, detail.clone()));
+        self.emit(Event::PutOut { room: name, code, detail });
     }
 
     fn set_stage(&mut self, id: LinkId, room: &str, stage: Stage) {
@@ -276,5 +307,15 @@ impl Session {
 
     fn link(&mut self, id: LinkId) -> Option<&mut Link> {
         [&mut self.current, &mut self.next].into_iter().flatten().find(|link| link.id == id)
+    }
+}
+
+/// Whether an `error` about a room puts the client out of it; then what became of messages that had not gone out.
+fn put_out(code: ErrorCode) -> Option<RejectCode> {
+    match code {
+        ErrorCode::Banned => Some(RejectCode::Banned),
+        ErrorCode::Private => Some(RejectCode::Private),
+        ErrorCode::Kicked => Some(RejectCode::NotJoined),
+        _ => None,
     }
 }

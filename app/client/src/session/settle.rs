@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use rollcall_protocol::{ClientFrame, RoomCursor, VERSION, Why};
+use rollcall_protocol::{ClientFrame, RejectCode, RoomCursor, VERSION, Why};
 
 use super::{Dial, Effect, Room, Session};
 use crate::{
     event::Event,
+    feature,
     link::Link,
-    outbox::{CaughtUp, Pending},
+    outbox::{Change, Outgoing, Pending, Settled},
 };
 
 /// More than a `hello` without rooms takes: a name of 32 characters may be 384 bytes of escapes.
@@ -24,7 +25,9 @@ impl Session {
         self.note_log();
         self.enter_rooms(now);
         self.catch_up(now);
+        self.give_up(now);
         self.flush(now);
+        self.flush_reads();
         self.note_live(now);
         self.start_dial(now);
     }
@@ -76,16 +79,25 @@ impl Session {
         let Some(link) = &self.current else { return };
         let mut events = Vec::new();
         for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.is_live(name)) {
-            let CaughtUp { taken, unknown } = room.outbox.live();
-            events.extend(taken.into_iter().map(|(Pending { ticket, n, queued, .. }, id)| {
-                let took = now.duration_since(queued);
-                Event::Acked { room: name.clone(), ticket, n, id: Some(id), duplicate: true, took }
-            }));
-            events.extend(unknown.into_iter().map(|Pending { ticket, n, .. }| Event::Unknown {
-                room: name.clone(),
-                ticket,
-                n,
-            }));
+            events.extend(told(name, room.outbox.live(), None, now));
+        }
+        events.into_iter().for_each(|event| self.emit(event));
+    }
+
+    /// Drops what cannot be sent: in rooms that the client was put out of, and edits where an older release serves, which
+    /// would take them for messages.
+    fn give_up(&mut self, now: Instant) {
+        let too_old = (RejectCode::Other, "this server knows no edits".to_owned());
+        let mut events = Vec::new();
+        for (name, room) in &mut self.rooms {
+            let serves = self.current.as_ref().filter(|link| link.is_live(name));
+            let is_old = serves.is_some_and(|link| !link.welcome.has(feature::EDIT));
+            let (settled, why) = match &room.put_out {
+                Some(why) => (room.outbox.give_up(|_| true), why),
+                None if is_old => (room.outbox.give_up(|it| it.change.is_some()), &too_old),
+                None => continue,
+            };
+            events.extend(told(name, settled, Some(why), now));
         }
         events.into_iter().for_each(|event| self.emit(event));
     }
@@ -105,10 +117,29 @@ impl Session {
         let on_its_way: usize = self.rooms.values().map(|room| room.outbox.on_its_way()).sum();
         let mut room_for = link.welcome.limits.pending.max(1).saturating_sub(on_its_way);
         for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.sends_in(name)) {
-            for (n, text) in room.outbox.take_due(room_for, now) {
+            for Outgoing { n, text, change } in room.outbox.take_due(room_for, now) {
                 room_for -= 1;
-                let send = ClientFrame::send(name, n, text);
+                let (edit, remove) = match change {
+                    Some(Change::Edit(of)) => (Some(of), None),
+                    Some(Change::Remove(of)) => (None, Some(of)),
+                    None => (None, None),
+                };
+                let send = ClientFrame::Send { room: name.clone(), n, text, edit, remove };
                 self.effects.push_back(Effect::Write(link.id, send));
+            }
+        }
+    }
+
+    /// Tells up to where this person has read. A server that does not know that frame would count it as a bad one.
+    fn flush_reads(&mut self) {
+        let Some(link) = self.current.as_ref().filter(|link| link.welcome.has(feature::READ))
+        else {
+            return;
+        };
+        for (name, room) in self.rooms.iter_mut().filter(|(name, _)| link.is_joined(name)) {
+            if let Some(id) = room.untold_read.take() {
+                let read = ClientFrame::Read { room: name.clone(), id };
+                self.effects.push_back(Effect::Write(link.id, read));
             }
         }
     }
@@ -155,14 +186,14 @@ impl Session {
         };
         let rooms = self.rooms_of_hello(why);
         self.dial = Some(Dial { why, asked: rooms.clone() });
-        let (client, name) = (self.key.clone(), self.name.clone());
+        let (client, name, token) = (self.key.clone(), self.name.clone(), self.token.clone());
         self.effects.push_back(Effect::Dial(ClientFrame::Hello {
             v: VERSION,
             client,
             name,
             why,
             moves: true,
-            token: None,
+            token,
             rooms,
         }));
     }
@@ -182,7 +213,8 @@ impl Session {
         rooms.truncate(self.limits.rooms);
         let bytes =
             |room: &RoomCursor| serde_json::to_string(room).map_or(usize::MAX, |it| it.len() + 1);
-        let mut left = self.limits.frame_bytes.saturating_sub(HELLO_BYTES);
+        let token_bytes = self.token.as_ref().map_or(0, String::len);
+        let mut left = self.limits.frame_bytes.saturating_sub(HELLO_BYTES + token_bytes);
         rooms
             .into_iter()
             .take_while(|room| {
@@ -192,4 +224,35 @@ impl Session {
             })
             .collect()
     }
+}
+
+/// What became of messages without an answer; `why` of those that are not sent at all.
+fn told(
+    room: &str,
+    settled: Settled,
+    why: Option<&(RejectCode, String)>,
+    now: Instant,
+) -> Vec<Event> {
+    let Settled { taken, unknown, unsent } = settled;
+    let taken = taken.into_iter().map(|(Pending { ticket, n, change, queued, .. }, id)| {
+        let (took, id, duplicate) = (now.duration_since(queued), Some(id), true);
+        Event::Acked { room: room.to_owned(), ticket, n, change, id, duplicate, took }
+    });
+    let unknown = unknown.into_iter().map(|Pending { ticket, n, text, change, .. }| {
+        Event::Unknown { room: room.to_owned(), ticket, n, text, change }
+    });
+    let unsent = unsent.into_iter().filter_map(|Pending { ticket, n, text, change, .. }| {
+        let ((code, detail), retried) = (why?.clone(), false);
+        Some(Event::Rejected {
+            room: room.to_owned(),
+            ticket,
+            n,
+            code,
+            detail,
+            text,
+            change,
+            retried,
+        })
+    });
+    taken.chain(unknown).chain(unsent).collect()
 }

@@ -5,9 +5,10 @@ use std::{future::Future, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use rollcall_client::{Client, Config, Event, Events, Handle};
 use rollcall_protocol::{
-    ClientFrame, EntryId, ErrorCode, ISOLATED, JoinStatus, Limits, Message, RoomCursor,
-    ServerFrame, Why,
+    ClientFrame, EntryId, ErrorCode, Extra, ISOLATED, JoinStatus, Message, RoomCursor, ServerFrame,
+    Why,
 };
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -38,6 +39,7 @@ pub fn entry(n: u64) -> ServerFrame {
         n,
         text: format!("line {n}"),
         at: n,
+        extra: Extra::default(),
     })
 }
 
@@ -70,20 +72,23 @@ impl Script {
 
     pub fn config(&self) -> Config {
         let address = self.listener.local_addr().expect("a bound listener");
-        Config { seed: Some(7), ..Config::new(&format!("http://{address}"), "Teal", &[ROOM]) }
+        let mut config = Config::new(&format!("http://{address}"), "Teal", &[ROOM]);
+        config.seed = Some(7);
+        config
     }
 
     /// A connection that was upgraded and has said `hello`.
     pub async fn accept(&self) -> Peer {
         let (stream, _) = soon(self.listener.accept()).await.expect("a connection");
         let socket = accept_async(stream).await.expect("an upgrade");
-        let mut peer = Peer { socket, why: Why::Fresh, rooms: Vec::new(), hello_bytes: 0 };
+        let rooms = Vec::new();
+        let mut peer = Peer { socket, why: Why::Fresh, rooms, token: None, hello_bytes: 0 };
         let frame = peer.receive().await;
         let hello_bytes = serde_json::to_string(&frame).expect("a frame is JSON").len();
-        let ClientFrame::Hello { why, rooms, moves: true, .. } = frame else {
+        let ClientFrame::Hello { why, rooms, token, moves: true, .. } = frame else {
             panic!("{frame:?} instead of a hello");
         };
-        Peer { why, rooms, hello_bytes, ..peer }
+        Peer { why, rooms, token, hello_bytes, ..peer }
     }
 
     /// Answers the next handshake with this status.
@@ -106,6 +111,7 @@ pub struct Peer {
     socket: WebSocketStream<TcpStream>,
     pub why: Why,
     pub rooms: Vec<RoomCursor>,
+    pub token: Option<String>,
     pub hello_bytes: usize,
 }
 
@@ -119,17 +125,34 @@ impl Peer {
     }
 
     /// A frame that this release need not know.
-    pub async fn say(&mut self, frame: &serde_json::Value) {
+    pub async fn say(&mut self, frame: &Value) {
         let text = tungstenite::Message::text(frame.to_string());
         self.socket.send(text).await.expect("an open connection");
     }
 
-    /// `welcome` with a heartbeat, `joined` at `head`; catch-up follows.
+    /// `welcome` with a heartbeat, as a release before accounts says it; `joined` and catch-up follow.
     pub async fn welcome(&mut self, replica: &str, heartbeat_ms: u64) {
-        let limits = Limits { text_bytes: 4096, frame_bytes: 16384, rooms: 64, pending: 8 };
-        let (member, replica, release) = ("m".to_owned(), replica.to_owned(), "1.0.0".to_owned());
-        self.send(ServerFrame::Welcome { v: 1, member, replica, release, heartbeat_ms, limits })
-            .await;
+        self.welcome_with(replica, heartbeat_ms, &json!({})).await;
+    }
+
+    /// `welcome` with more fields.
+    pub async fn welcome_with(&mut self, replica: &str, heartbeat_ms: u64, more: &Value) {
+        let mut welcome = json!({
+            "type": "welcome", "v": 1, "member": "m", "replica": replica, "release": "1.0.0",
+            "heartbeat_ms": heartbeat_ms,
+            "limits": { "text_bytes": 4096, "frame_bytes": 16384, "rooms": 64, "pending": 8 }
+        });
+        let fields = welcome.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("fields").clone());
+        self.say(&welcome).await;
+    }
+
+    /// All that makes a client live with nothing to catch up, by a release that can do all that this one can.
+    pub async fn serve_all(&mut self, replica: &str, head: u64) {
+        let features = json!({ "features": ["accounts", "edit", "rooms", "read", "moderation"] });
+        self.welcome_with(replica, 60_000, &features).await;
+        self.joined(head).await;
+        self.live(head).await;
     }
 
     pub async fn joined(&mut self, head: u64) {
@@ -180,7 +203,7 @@ impl Peer {
     pub async fn receive_send(&mut self) -> (u64, String) {
         loop {
             match self.receive().await {
-                ClientFrame::Send { n, text, .. } => return (n, text),
+                ClientFrame::Send { n, text, edit: None, remove: None, .. } => return (n, text),
                 ClientFrame::Ping { .. } => {}
                 other => panic!("{other:?} instead of a send"),
             }

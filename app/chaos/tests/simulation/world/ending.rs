@@ -6,7 +6,7 @@ use rand::RngExt;
 use rollcall_chaos::history::What;
 
 use super::{REPLICAS, ROOMS, SCHEDULE, World};
-use crate::person::id;
+use crate::person::{hash_of, id};
 
 impl World {
     /// No more mishaps: everybody comes to rest, and the logs are read.
@@ -47,8 +47,8 @@ impl World {
     pub(super) fn tell_logs(&mut self) {
         for room in ROOMS {
             for it in self.log.entries(room).cloned().collect::<Vec<_>>() {
-                let (id, prev, hash) = (id(it.id), id(it.prev), it.text);
-                let (room, member, n) = (it.room, it.member, it.n);
+                let (id, prev, hash) = (id(it.id), id(it.prev), hash_of(&it));
+                let (member, room, n) = (it.sender().to_owned(), it.room, it.n);
                 self.tell(What::Entry { room, id, prev, member, n, hash });
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
-use rollcall_protocol::{JoinStatus, Message, RejectCode, ServerFrame};
+use rollcall_protocol::{EntryId, Extra, JoinStatus, Message, RejectCode, ServerFrame};
 
 use super::super::*;
 
@@ -88,7 +88,8 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         let now = Instant::now();
-        let config = Config { seed: Some(1), ..Config::new("http://nowhere", "Teal", &[ROOM]) };
+        let mut config = Config::new("http://nowhere", "Teal", &[ROOM]);
+        config.seed = Some(1);
         let session = Session::new(&config, now);
         let mut world = Self {
             now,
@@ -203,6 +204,10 @@ impl World {
         }
         let welcome = Welcome {
             member: "m".to_owned(),
+            sender: None,
+            name: None,
+            account: None,
+            features: Vec::new(),
             replica: format!("r{}", self.peers.len()),
             release: String::new(),
             heartbeat: Duration::from_secs(3600),
@@ -280,7 +285,8 @@ impl World {
             peer.delivered += 1;
             let (id, n, text) = (Self::id(peer.delivered), n.unwrap_or(0), text.clone());
             let (member, name) = (if n > 0 { "m" } else { "another" }.to_owned(), String::new());
-            ServerFrame::Message(Message { room, id, prev, member, name, n, text, at: 0 })
+            let extra = Extra::default();
+            ServerFrame::Message(Message { room, id, prev, member, name, n, text, at: 0, extra })
         } else if !peer.live {
             peer.live = true;
             ServerFrame::Live { room, id: head }
