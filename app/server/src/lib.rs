@@ -136,8 +136,7 @@ pub async fn run(
             supervisor: supervisor.clone(),
         },
     );
-    let spread = config.drain_spread;
-    let deadline = config.drain_deadline;
+    let (spread, deadline) = (config.drain_spread, config.drain_deadline);
     let key = config.accounts.key().map_err(anyhow::Error::msg)?;
     let Stores { accounts, memberships, .. } = stores;
     let mut app = App::new(config, rooms, accounts, memberships, health, metrics, tasks.clone());
@@ -149,10 +148,7 @@ pub async fn run(
     let admin = axum::serve(listeners.admin, http::admin(app.clone()))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let stopping = async {
-        tokio::select! {
-            () = shutdown => {}
-            () = app.lifecycle.asked_to_stop() => info!("an operator asked this replica to stop"),
-        }
+        asked_to_stop(&app.lifecycle, shutdown).await;
         drain_and_stop(&app.lifecycle, spread, deadline).await;
         stop.cancel();
         app.rooms.close().await;
@@ -310,6 +306,14 @@ async fn watch_health(app: &App) {
                 "not ready: the log does not answer, or the feeds are not read. Is Redis running at REDIS_URL?"
             ),
         }
+    }
+}
+
+/// Until a signal, or an operator, wants this replica to stop.
+async fn asked_to_stop(lifecycle: &Lifecycle, shutdown: impl Future<Output = ()>) {
+    tokio::select! {
+        () = shutdown => {}
+        () = lifecycle.asked_to_stop() => info!("an operator asked this replica to stop"),
     }
 }
 

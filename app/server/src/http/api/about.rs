@@ -5,10 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::envelope::{Data, Envelope, Refused};
-use crate::app::App;
+use crate::{app::App, session::FEATURES};
 
-/// What can be done here beside the protocol's first frames.
-const FEATURES: &[&str] = &["long-poll", "events", "websocket"];
+/// The ways to listen and speak.
+const WAYS: [&str; 3] = ["long-poll", "events", "websocket"];
 
 /// What answers, and what can be asked of it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,7 +19,7 @@ pub struct About {
     version: Version,
     /// The ways to listen and speak.
     #[schema(value_type = Vec<String>)]
-    features: &'static [&'static str],
+    features: Vec<&'static str>,
     /// Where to go on.
     links: Links,
 }
@@ -75,7 +75,7 @@ pub async fn about(State(app): State<App>) -> Data<About> {
     Data(About {
         name: "Rollcall",
         version: version_of(&app),
-        features: FEATURES,
+        features: [&WAYS[..], &FEATURES].concat(),
         links: Links {
             own: "/api/v1/",
             version: "/api/v1/version",

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use rollcall_protocol::{Access, EntryId};
+use rollcall_protocol::{Access, EntryId, Standing};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,6 +34,9 @@ pub struct RoomInfo {
     /// The member who made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// What that means for the asking account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub you: Option<Standing>,
     /// How many people are there, about.
     pub present: usize,
     /// When somebody spoke there last, Unix ms, to a minute; absent if that is not known.
@@ -98,6 +101,7 @@ pub(super) fn info(app: &App, name: String, about: &Arc<About>, present: usize) 
         archived: state.archived,
         slow_ms: state.slow_ms,
         owner: state.owner,
+        you: None,
         present,
         read: None,
         unread: None,
@@ -119,5 +123,6 @@ pub(super) async fn look(
     if let Some(why) = about.bars(member, has_power, unix_ms()) {
         return Err(JoinError::Barred(why).into());
     }
-    Ok(info(app, name, &about, present))
+    let standing = |actor: &Actor| about.standing(member, actor.has_power, unix_ms());
+    Ok(RoomInfo { you: actor.map(standing), ..info(app, name, &about, present) })
 }
