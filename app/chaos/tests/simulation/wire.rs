@@ -13,7 +13,7 @@ const OUTLET: usize = 6;
 
 /// What a client reads next.
 pub enum Down {
-    Frame(ServerFrame),
+    Frame(Box<ServerFrame>),
     Close(u16),
 }
 
@@ -39,7 +39,7 @@ impl Wire {
     }
 
     pub fn tell(&self, frame: ServerFrame) {
-        self.push(Down::Frame(frame));
+        self.push(Down::Frame(Box::new(frame)));
     }
 
     pub fn read(&self) -> Option<Down> {

@@ -258,7 +258,7 @@ impl World {
         conn.up.push_back(hello);
         conn.hear(&mut self.log);
         let Some(Down::Frame(frame)) = conn.down.read() else { panic!("not welcome") };
-        let welcome = Welcome::of(frame).expect("a welcome");
+        let welcome = Welcome::of(*frame).expect("a welcome");
         conn.link = self.people[who].session.dialed(Ok(welcome), now);
         self.conns.push(conn);
         self.carry_out(who);
@@ -300,7 +300,7 @@ impl World {
         let (Some(link), who) = (conn.link, conn.client) else { return false };
         match conn.down.read() {
             None => return false,
-            Some(Down::Frame(frame)) => self.people[who].session.frame(link, frame, now),
+            Some(Down::Frame(frame)) => self.people[who].session.frame(link, *frame, now),
             Some(Down::Close(code)) => {
                 let loss = ConnectionLoss::Closed { code, reason: String::new() };
                 conn.link = None;
