@@ -155,6 +155,21 @@ async fn an_edit_is_of_ones_own_and_history_has_its_text() {
     .await;
 }
 
+/// Both have no text: what they are about tells them apart.
+#[tokio::test]
+async fn one_number_is_not_for_two_removals() {
+    with_both(async |log| {
+        let first = taken(log, &entry(ROOM, "plum", 1)).await;
+        let second = taken(log, &entry(ROOM, "plum", 2)).await;
+        let id = taken(log, &removal("plum", 3, first)).await;
+        let again = log.append(&removal("plum", 3, first), None).await.expect("an answer");
+        assert_eq!(again, Appended::Duplicate(Some(id)));
+        let other = log.append(&removal("plum", 3, second), None).await.expect("an answer");
+        assert_eq!(other, Appended::NumberTaken { expected: 4 });
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_was_removed_is_given_to_nobody_again() {
     with_both(async |log| {

@@ -89,7 +89,8 @@ local function recalled(log, new)
   for _, entry in ipairs(newest_after(log, new.since, RECALL)) do
     local its = by_field(entry[2])
     local n = (its.sender or its.member) == new.sender and tonumber(its.n)
-    if n then return {n = n, id = entry[1], is_same = its.text == new.text} end
+    local is_same = its.text == new.text and (its.what or '') == new.kind and (its.of or '') == new.of
+    if n then return {n = n, id = entry[1], is_same = is_same} end
   end
   return nil
 end

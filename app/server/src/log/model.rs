@@ -1,5 +1,7 @@
 //! What goes into room logs and comes out of them and of the feeds.
 
+use std::borrow::Cow;
+
 use rollcall_protocol::{EntryId, Extra, Message, PresenceEvent};
 
 /// A message on its way into a room log.
@@ -25,6 +27,22 @@ pub struct NewEntry {
 }
 
 impl NewEntry {
+    /// What two entries of one number must have in common to be one: the text and, of what is about another entry, which.
+    #[must_use]
+    pub fn said(&self) -> Cow<'_, str> {
+        match (self.extra.kind, self.extra.of) {
+            (Some(kind), Some(of)) => format!("{kind:?} {of} {}", self.text).into(),
+            _ => self.text.as_str().into(),
+        }
+    }
+
+    /// Whether an entry of the log is this one, if it has its number.
+    #[must_use]
+    pub fn is_said_by(&self, entry: &Message) -> bool {
+        let (new, old) = (&self.extra, &entry.extra);
+        (new.kind, new.of, &self.text) == (old.kind, old.of, &entry.text)
+    }
+
     /// Whose number `n` is.
     #[must_use]
     pub fn sender(&self) -> &str {

@@ -72,7 +72,7 @@ impl RedisLog {
         let since = since.filter(|_| mutants::number_kept().is_none());
         let extra = &new.extra;
         let rest = [
-            hash(&new.text),
+            hash(&new.said()),
             nonce(),
             nonce(),
             bounds.log_entries.to_string(),
@@ -290,7 +290,7 @@ fn nonce() -> String {
     (rand::random::<u64>() >> 12).to_string()
 }
 
-/// Enough of a text's hash to tell it from another of the same sender. Part of the data's format.
+/// Enough of the hash of what was said to tell it from something else of the same sender. Part of the data's format.
 fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()

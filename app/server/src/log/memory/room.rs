@@ -101,7 +101,7 @@ impl RoomLog {
     /// The sender's last number as it is remembered.
     pub fn remembered(&self, new: &NewEntry, kept: Duration, now: Instant) -> Option<Seen> {
         let last = self.senders.get(new.sender()).filter(|last| now - last.at < kept)?;
-        Some(Seen { n: last.n, id: last.id, is_same: last.hash == hash(&new.text) })
+        Some(Seen { n: last.n, id: last.id, is_same: last.hash == hash(&new.said()) })
     }
 
     /// The same from what was taken after `since`, where it is forgotten.
@@ -109,7 +109,7 @@ impl RoomLog {
         let newest = self.entries.iter().rev().take(RECALL);
         let mut newest = newest.take_while(|entry| entry.id > since);
         let last = newest.find(|entry| entry.sender() == new.sender())?;
-        Some(Seen { n: last.n, id: last.id, is_same: last.text == new.text })
+        Some(Seen { n: last.n, id: last.id, is_same: new.is_said_by(last) })
     }
 
     /// Whether one more sender's number can be remembered. Forgets the one that has been silent for longest if it must,
@@ -242,7 +242,7 @@ impl RoomLog {
     pub fn push(&mut self, new: &NewEntry, now: Instant) -> Message {
         let entry = self.add(new, now);
         self.note(&entry, now);
-        let sender = Sender { n: new.n, id: entry.id, hash: hash(&new.text), at: now };
+        let sender = Sender { n: new.n, id: entry.id, hash: hash(&new.said()), at: now };
         self.senders.insert(new.sender().to_owned(), sender);
         entry
     }
