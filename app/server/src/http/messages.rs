@@ -306,19 +306,18 @@ pub async fn send(
         return Err(Failure::rejected(reject(room, n, RejectCode::BadText, detail, None)));
     }
     let address = client_address(&app, peer, &headers);
-    // Looking somebody up is bounded as a read is.
-    app.rates.allow_read(address).map_err(auth::too_many_requests)?;
+    // By its device, before anybody is looked up: that is bounded as sending is.
     let device = member_of(&client);
-    let who = app.accounts.identify(&Arriving { name, device: device.clone(), token }).await?;
-    let has_power = matches!(&who, Identity::Person(person) if person.has_power());
-    let (Member { member, name }, extra) = speaker(who, device, extra);
-    let allowed = app.rates.allow_post(address, &room, &member);
+    let allowed = app.rates.allow_post(address, &room, &device);
     let left = app.rates.left(Counted::Posts, address);
     if let Err(wait) = allowed {
         let detail = "too fast".to_owned();
         let rejected = reject(room, n, RejectCode::RateLimited, detail, Some(wait));
         return Err(Failure::rejected(rejected).left(&left));
     }
+    let who = app.accounts.identify(&Arriving { name, device: device.clone(), token }).await?;
+    let has_power = matches!(&who, Identity::Person(person) if person.has_power());
+    let (Member { member, name }, extra) = speaker(who, device, extra);
     let entry =
         NewEntry { room: room.clone(), member, name, n, text, extra, has_power, is_in_room: false };
     app.rooms.is_there(&room, &*app.rooms.about(&room).await.map_err(JoinError::from)?)?;
