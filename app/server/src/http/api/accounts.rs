@@ -21,8 +21,10 @@ use crate::{app::App, http::client_address, people::Dismissal, session::check_na
 #[derive(Deserialize, ToSchema)]
 pub struct Credentials {
     /// The name, as others see it.
+    #[schema(min_length = 1, max_length = 32, format = "display-name")]
     pub name: String,
-    /// The password.
+    /// The password: 8 to 256 bytes.
+    #[schema(min_length = 8, max_length = 64)]
     pub password: String,
 }
 

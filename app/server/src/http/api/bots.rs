@@ -16,6 +16,7 @@ use crate::{app::App, people::Dismissal};
 /// Which bot.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewBot {
+    #[schema(min_length = 1, max_length = 32, format = "display-name")]
     name: String,
 }
 
