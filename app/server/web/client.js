@@ -276,7 +276,7 @@ export class Client {
     }
     place.cursor = message.id;
     const own = this.participant.sent(message);
-    if (own) place.outbox.own(message);
+    if (own) place.outbox.own(message, connection.welcome?.features?.includes("edit") ?? false);
     this.on.message(message);
     if (own) this.sending.flush();
   }

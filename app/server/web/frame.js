@@ -8,9 +8,9 @@ import { isId } from "./id.js";
  * @typedef {{ member: string, name: string }} Member
  * @typedef {{ room: string, id: string, prev: string, member: string, name: string, n: number,
  *   text: string, at: number, sender?: string, kind?: string, of?: string, mark?: string,
- *   removed?: boolean }} Message
+ *   removed?: boolean, edited?: string }} Message
  * @typedef {{ name: string, role: string }} Account
- * @typedef {{ room: string, topic: string, access: string, frozen: boolean, archived: boolean,
+ * @typedef {{ room: string, topic?: string, access: string, frozen: boolean, archived: boolean,
  *   slow_ms: number, owner?: string, you: { moderates: boolean, muted_until?: number } }} State
  * @typedef {{ edit?: string, remove?: string }} About the message that a send is about, if it is
  * @typedef {{ text_bytes: number, frame_bytes: number, rooms: number, pending: number }} Limits
@@ -59,9 +59,10 @@ const SERVER = {
     room: isText, id: isId, prev: isId, member: isText, name: isText, n: isCount, text: isText,
     at: isCount, sender: optional(isText), kind: optional(isText), of: optional(isId),
     mark: optional(isText), removed: optional(isFlag),
+    edited: optional(isId),
   },
   room: {
-    room: isText, topic: isText, access: isText, frozen: isFlag, archived: isFlag, slow_ms: isCount,
+    room: isText, topic: optional(isText), access: isText, frozen: isFlag, archived: isFlag, slow_ms: isCount,
     owner: optional(isText), you: isStanding,
   },
   read: { room: isText, id: isId },

@@ -131,11 +131,20 @@ export class Outbox {
     return dropped ? item : null;
   }
 
-  /** A message of ours came, on whichever connection. @param {{ n: number, text: string }} message */
-  own({ n, text }) {
+  /**
+   * A message of ours came, on whichever connection.
+   *
+   * @param {{ n: number, text: string, kind?: string, of?: string, removed?: boolean }} message
+   * @param {boolean} tellsKinds a release before tells an edit as if it were a message by itself
+   */
+  own({ n, text, kind, of, removed }, tellsKinds) {
     this.seen = Math.max(this.seen, n);
-    // A text alone can be said twice; a number alone can be that of one given up as unknown.
-    const item = this.pending.find((other) => other.n === n && other.text === text);
+    const about = (/** @type {string} */ what) => (kind === what ? of : undefined);
+    const isIt = (/** @type {Item} */ item) => item.edit === about("edit") && item.remove === about("remove");
+    // A text alone can be said twice; a number alone can be that of one given up as unknown. What
+    // was removed since comes without its text.
+    const item = this.pending.find((other) =>
+      other.n === n && (removed || other.text === text) && (!tellsKinds || isIt(other)));
     if (item) item.trace = "seen";
   }
 

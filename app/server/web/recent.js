@@ -2,7 +2,7 @@
 import { compare } from "./id.js";
 
 /** @typedef {import("./frame.js").Message} Message */
-/** @typedef {{ text: string, edited: boolean, removed: boolean }} Change what became of a message */
+/** @typedef {{ text: string, edited?: string, removed: boolean }} Change what became of a message; `edited`: its newest edit */
 
 /** Unread messages are counted among these, and the end of a conversation is drawn anew from them. */
 const KEPT = 200;
@@ -47,11 +47,13 @@ export class Recent {
     return null;
   }
 
-  /** A message of any age, as it is now. @param {Message} message @returns {Message & { edited?: boolean }} */
+  /** A message of any age, as it is now. @param {Message} message @returns {Message} */
   now(message) {
-    const change = this.changes.get(message.id);
-    if (!change) return message;
-    return { ...message, text: change.text, removed: change.removed || message.removed, edited: change.edited };
+    const { id, edited, text, removed } = message;
+    // A page of history has the newest edit in the message already.
+    if (edited) this.#keep(id, this.#newest(id, { text, edited, removed: false }));
+    const change = this.changes.get(id);
+    return change ? { ...message, ...change, removed: change.removed || removed } : message;
   }
 
   /**
@@ -86,13 +88,24 @@ export class Recent {
   }
 
   /** @param {Message} message */
-  #change({ kind, of = "", text }) {
-    const removed = kind === "remove" || (this.changes.get(of)?.removed ?? false);
-    const change = { text: removed ? "" : text, edited: !removed, removed };
+  #change({ id, kind, of = "", text, removed }) {
+    const gone = { text: "", removed: true };
+    const change = kind === "remove" || removed ? gone : this.#newest(of, { text, edited: id, removed: false });
+    this.#keep(of, change);
+    this.messages = this.messages.map((message) => (message.id === of ? this.now(message) : message));
+    return change;
+  }
+
+  /** Pages come in any order. @param {string} of @param {Change & { edited: string }} change */
+  #newest(of, change) {
+    const known = this.changes.get(of);
+    return known && (known.removed || compare(String(known.edited), change.edited) > 0) ? known : change;
+  }
+
+  /** @param {string} of @param {Change} change */
+  #keep(of, change) {
     this.changes.delete(of);
     this.changes.set(of, change);
     if (this.changes.size > CHANGES) this.changes.delete(String(this.changes.keys().next().value));
-    this.messages = this.messages.map((message) => (message.id === of ? this.now(message) : message));
-    return change;
   }
 }

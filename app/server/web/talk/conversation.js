@@ -225,7 +225,7 @@ export class Conversation {
     const row = this.byId.get(String(item.edit ?? item.remove));
     if (!row) return;
     this.rows.set(item, row);
-    change(row, { text: item.text, edited: item.edit !== undefined, removed: item.remove !== undefined }, this.owner);
+    change(row, { text: item.text, edited: item.edit, removed: item.remove !== undefined }, this.owner);
     mark(row, "pending");
   }
 

@@ -5,7 +5,7 @@ import { tint } from "../people/colour.js";
 import { render, tokensOf } from "./rich_text.js";
 
 /**
- * @typedef {import("../frame.js").Message & { edited?: boolean }} Message
+ * @typedef {import("../frame.js").Message} Message
  * @typedef {{ me(): string | null, myName(): string, names(): string[] }} Reader
  * @typedef {HTMLLIElement} Row
  */
@@ -75,7 +75,7 @@ export function sign(row, message) {
   row.querySelector(".text")?.before(avatar(message.member, message.name), name, ...(mark ? [mark] : []), time);
 }
 
-/** What it became: edited, or gone. @param {Row} row @param {{ text: string, edited?: boolean, removed?: boolean }} now @param {Reader} reader */
+/** What it became: edited, or gone. @param {Row} row @param {{ text: string, edited?: string, removed?: boolean }} now @param {Reader} reader */
 export function change(row, { text, edited, removed }, reader) {
   setText(row, removed ? "" : text, reader);
   row.classList.toggle("removed", Boolean(removed));

@@ -4,7 +4,8 @@ import test from "node:test";
 import { Outbox } from "../outbox.js";
 import { seeded } from "./random.js";
 
-const SCENARIOS = new URL("../../../protocol/fixtures/outbox/", import.meta.url);
+const FOLDERS = ["outbox/", "outbox-changes/"].map((folder) =>
+  new URL(`../../../protocol/fixtures/${folder}`, import.meta.url));
 const OUTCOMES = ["sends", "acked", "refused", "unknown"];
 
 /** One scenario under way: an event goes in, what came of it comes out. */
@@ -20,13 +21,16 @@ class Scenario {
   step(event, value) {
     const told = this[event](value) ?? {};
     for (let item; this.outbox.onItsWay < this.limit && (item = this.outbox.take(this.now)); ) {
-      (told.sends ??= []).push([item.n, item.text]);
+      const { n, text, edit, remove } = item;
+      const about = edit ? [{ edit }] : remove ? [{ remove }] : [];
+      (told.sends ??= []).push([n, text, ...about]);
     }
     return told;
   }
 
-  say = (text) => void this.outbox.add(text);
-  own = (message) => this.outbox.own(message);
+  /** @param {any} said a text, or what it is and what it is about */
+  say = (said) => void (said.text === undefined ? this.outbox.add(said) : this.outbox.add(said.text, said));
+  own = (message) => this.outbox.own(message, true);
   gap = (reason) => this.outbox.gap(reason);
   lost = () => this.outbox.reset();
   pass_ms = (ms) => void (this.now += ms);
@@ -45,11 +49,11 @@ function texts(told) {
   return Object.fromEntries(named.filter(([, items]) => items.length > 0));
 }
 
-const scenarios = readdirSync(SCENARIOS);
-assert.ok(scenarios.length >= 15, `${scenarios.length} scenarios`);
+const scenarios = FOLDERS.flatMap((folder) => readdirSync(folder).map((file) => new URL(file, folder)));
+assert.ok(scenarios.length >= 20, `${scenarios.length} scenarios`);
 for (const file of scenarios) {
-  const { title, pending = 32, steps } = JSON.parse(readFileSync(new URL(file, SCENARIOS), "utf8"));
-  test(`${file}: ${title}`, () => {
+  const { title, pending = 32, steps } = JSON.parse(readFileSync(file, "utf8"));
+  test(`${file.pathname.split("/").at(-1)}: ${title}`, () => {
     const scenario = new Scenario(pending);
     for (const [index, step] of steps.entries()) {
       const [event] = Object.keys(step).filter((key) => !OUTCOMES.includes(key));
@@ -88,7 +92,7 @@ test("what came back and was not acknowledged yet is known after a reload", () =
   outbox.add("a");
   outbox.live();
   takeAll(outbox);
-  outbox.own({ n: 1, text: "a" });
+  outbox.own({ n: 1, text: "a" }, true);
   const again = new Outbox(JSON.parse(JSON.stringify(outbox)));
   assert.deepEqual(again.live().taken.map(({ text }) => text), ["a"]);
 });
@@ -154,7 +158,7 @@ test("whatever happens on the way, the log ends with every good text once and in
         [wire, answers, log.barred] = [[], [], Infinity];
         if (random(2)) log.last = null;
         outbox.reset();
-        for (const [n, text] of log.entries.slice(caughtUp)) outbox.own({ n, text });
+        for (const [n, text] of log.entries.slice(caughtUp)) outbox.own({ n, text }, true);
         caughtUp = log.entries.length;
         assert.deepEqual(outbox.live().unknown, []);
       }
@@ -212,4 +216,16 @@ test("S29: a client that obeys makes at most three frames per message", () => {
       }
     }
   }
+});
+
+test("a release before tells an edit as if it were a message by itself, and of ours it is taken as that", () => {
+  const outbox = new Outbox();
+  outbox.live();
+  outbox.add("A", { edit: "7-1" });
+  takeAll(outbox);
+  outbox.reset();
+  outbox.own({ n: 1, text: "A" }, true);
+  outbox.own({ n: 1, text: "A" }, false);
+  assert.deepEqual(outbox.live().taken.map(({ text }) => text), ["A"]);
+  assert.deepEqual(takeAll(outbox), []);
 });

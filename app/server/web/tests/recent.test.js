@@ -4,16 +4,16 @@ import { Recent } from "../recent.js";
 
 const said = (ms, text = `#${ms}`, more = {}) =>
   ({ room: "vault", id: `${ms}-0`, prev: `${ms - 1}-0`, member: "p", name: "Plum", n: ms, text, at: ms, ...more });
-const edit = (ms, of, text) => said(ms, text, { kind: "edit", of: `${of}-0` });
+const edit = (ms, of, text, more) => said(ms, text, { kind: "edit", of: `${of}-0`, ...more });
 const remove = (ms, of) => said(ms, "", { kind: "remove", of: `${of}-0` });
 const texts = (recent) => recent.messages.map(({ text }) => text);
 
 test("an edit changes the message that it is about, and is none itself", () => {
   const recent = new Recent([said(1), said(2)]);
-  assert.deepEqual(recent.add(edit(3, 1, "better")), { text: "better", edited: true, removed: false });
+  assert.deepEqual(recent.add(edit(3, 1, "better")), { text: "better", edited: "3-0", removed: false });
   assert.deepEqual(texts(recent), ["better", "#2"]);
   assert.equal(recent.last.id, "2-0");
-  assert.equal(recent.find("1-0").edited, true);
+  assert.equal(recent.find("1-0").edited, "3-0");
 });
 
 test("what was removed stays removed, whatever comes after it", () => {
@@ -27,6 +27,14 @@ test("a change is known when one pages back to what it is about", () => {
   const recent = new Recent([edit(9, 3, "late")]);
   assert.equal(recent.now(said(3)).text, "late");
   assert.equal(recent.now(said(4)).text, "#4");
+});
+
+test("an older edit that is seen later changes nothing", () => {
+  const recent = new Recent([edit(9, 3, "newest"), edit(5, 3, "older")]);
+  assert.equal(recent.now(said(3)).text, "newest");
+  const page = new Recent([said(1, "newest", { edited: "9-0" }), edit(2, 1, "older")]);
+  assert.deepEqual(texts(page), ["newest"]);
+  assert.equal(page.add(edit(9, 1, "", { removed: true })).text, "");
 });
 
 test("they are in the log's order, each once, and bounded", () => {
