@@ -66,7 +66,10 @@ export class Composer {
 
   /** On a phone the keyboard would cover the conversation before one has seen it. */
   focus() {
-    if (matchMedia("(hover: hover)").matches) this.input.focus();
+    if (!matchMedia("(hover: hover)").matches) return;
+    // Where it has the focus already, a change of the address has taken its caret: nothing that is typed would arrive.
+    this.input.blur();
+    this.input.focus();
   }
 
   /** What is being written, which is not the message that is being changed. */
