@@ -26,6 +26,7 @@ def names(longest):
 # A room is part of a path, where a slash would end it.
 schemathesis.openapi.format("room", names(64).filter(lambda it: "/" not in it))
 schemathesis.openapi.format("display-name", names(32))
+schemathesis.openapi.format("password", names(64).filter(lambda it: 8 <= len(it.encode()) <= 256))
 schemathesis.openapi.format("text", names(200).filter(lambda it: len(it.encode()) <= TEXT_BYTES))
 
 

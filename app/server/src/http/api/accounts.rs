@@ -24,7 +24,7 @@ pub struct Credentials {
     #[schema(min_length = 1, max_length = 32, format = "display-name")]
     pub name: String,
     /// The password: 8 to 256 bytes.
-    #[schema(min_length = 8, max_length = 64)]
+    #[schema(format = "password")]
     pub password: String,
 }
 
