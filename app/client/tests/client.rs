@@ -357,7 +357,7 @@ async fn rooms_are_joined_and_left_and_bye_is_the_end() {
     assert_eq!(handle.send(ROOM, "x".repeat(4097)).await, Err(SendError::TooLong));
     handle.join("roof", None).await.expect("a client");
     let join = peer.receive().await;
-    assert_eq!(join, ClientFrame::Join { room: "roof".to_owned(), after: None });
+    assert_eq!(join, ClientFrame::join("roof", None));
     handle.leave("roof").await.expect("a client");
     assert_eq!(peer.receive().await, ClientFrame::Leave { room: "roof".to_owned() });
     handle.bye().await.expect("a client");

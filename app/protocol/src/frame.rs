@@ -67,6 +67,9 @@ pub enum ClientFrame {
         /// Cursor to resume from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<EntryId>,
+        /// The token of a private room's invitation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invite: Option<String>,
     },
     /// Leave a room for good; others see it.
     Leave {
@@ -113,6 +116,12 @@ pub enum ClientFrame {
 }
 
 impl ClientFrame {
+    /// Enter a room that needs no invitation.
+    #[must_use]
+    pub fn join(room: impl Into<String>, after: Option<EntryId>) -> Self {
+        Self::Join { room: room.into(), after, invite: None }
+    }
+
     /// A message that is about no other.
     #[must_use]
     pub fn send(room: impl Into<String>, n: u64, text: impl Into<String>) -> Self {

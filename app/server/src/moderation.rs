@@ -4,8 +4,32 @@
 use std::time::Duration;
 
 use rollcall_protocol::{Access, Mark, Member};
+use sha2::{Digest, Sha256};
 
 use crate::log::{Change, FOR_EVER, Field, KICK_MS, Needs};
+
+/// How the names of rooms of two begin. Nobody else makes such a room, or speaks in one before it is made: its name follows
+/// from who the two are, which everybody knows.
+const DIRECT: &str = "direct-";
+
+/// Whether a name is one of a room of two.
+#[must_use]
+pub fn is_direct(room: &str) -> bool {
+    room.starts_with(DIRECT)
+}
+
+/// The name of the room of two members, whoever of them asks.
+#[must_use]
+pub fn direct_room(one: &str, other: &str) -> String {
+    let (first, second) = if one <= other { (one, other) } else { (other, one) };
+    format!("{DIRECT}{}", &secret_hash(&format!("direct:{first}:{second}"))[..32])
+}
+
+/// What is kept of an invitation's token.
+#[must_use]
+pub fn secret_hash(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Somebody who asks for something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +89,8 @@ impl Actor {
         let let_in = |member: &Member| Field::In(member.member.clone(), true);
         let (me, name) = (&self.member, &self.member.name);
         let access = Field::Access(Access::Direct);
-        let set = vec![Field::Created(now), access, let_in(me), let_in(other)];
+        let topic = Field::Topic(format!("{name}, {}", other.name));
+        let set = vec![Field::Created(now), access, topic, let_in(me), let_in(other)];
         let notice = format!("{name} and {} talk here, and nobody else.", other.name);
         self.change(room, Needs::New, set, notice)
     }
@@ -196,6 +221,13 @@ mod tests {
     fn ada() -> Actor {
         let member = Member { member: "a1".to_owned(), name: "Ada".to_owned() };
         Actor { member, mark: Some(Mark::Registered), has_power: false }
+    }
+
+    #[test]
+    fn two_people_have_one_room_whoever_asks() {
+        assert_eq!(direct_room("aa", "bb"), direct_room("bb", "aa"));
+        assert_ne!(direct_room("aa", "bb"), direct_room("aa", "cc"));
+        assert!(is_direct(&direct_room("aa", "bb")));
     }
 
     #[test]

@@ -17,12 +17,13 @@ mod bucket;
 mod left;
 mod share;
 mod sign_ins;
+mod table;
 
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::{BuildHasher, Hash},
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -31,7 +32,7 @@ use tokio::time::Instant;
 pub use self::left::{Counted, Left};
 use self::{
     bucket::{Bucket, Quota},
-    share::Share,
+    table::{Shares, Table, locked},
 };
 use crate::config::Limits;
 
@@ -145,7 +146,27 @@ impl Rates {
     /// # Errors
     /// How long to wait, if there were too many of late.
     pub fn allow_read(&self, address: IpAddr) -> Result<(), Duration> {
-        self.0.reads.check(self.place(network(address)))
+        self.allow_reads(address, 1)
+    }
+
+    /// The same of several: each counts, but one is allowed where one could be.
+    ///
+    /// # Errors
+    /// As [`Self::allow_read`].
+    pub fn allow_reads(&self, address: IpAddr, count: usize) -> Result<(), Duration> {
+        let (reads, place) = (&self.0.reads, self.place(network(address)));
+        reads.check(place)?;
+        reads.take(place, u32::try_from(count).unwrap_or(u32::MAX).saturating_sub(1));
+        Ok(())
+    }
+
+    /// Counts something that `member` does to rooms or people, from `address`.
+    ///
+    /// # Errors
+    /// How long to wait, if there was too much of late.
+    pub fn allow_deed(&self, address: IpAddr, member: &str) -> Result<(), Duration> {
+        self.0.posts.check(self.place(network(address)))?;
+        self.0.member_sends.check(self.place(member))
     }
 
     /// Counts a file of the page that `address` asks for.
@@ -324,66 +345,6 @@ impl Drop for Held {
     }
 }
 
-/// Buckets of one quota, each in its place.
-struct Table {
-    quota: Quota,
-    buckets: Mutex<HashMap<u32, Bucket>>,
-}
-
-impl Table {
-    fn new(quota: Quota) -> Self {
-        Self { quota, buckets: Mutex::default() }
-    }
-
-    /// How long until `count` tokens are there.
-    fn wait(&self, place: u32, count: u32) -> Duration {
-        let buckets = locked(&self.buckets);
-        let bucket = buckets.get(&place).copied().unwrap_or_default();
-        bucket.wait(self.quota, count, Instant::now())
-    }
-
-    fn take(&self, place: u32, count: u32) {
-        locked(&self.buckets).entry(place).or_default().take(self.quota, count, Instant::now());
-    }
-
-    /// Takes one token if it is there.
-    fn check(&self, place: u32) -> Result<(), Duration> {
-        let wait = self.wait(place, 1);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.take(place, 1);
-        Ok(())
-    }
-
-    /// Takes `count` tokens, and tells how long until none of them is owed.
-    fn owe(&self, place: u32, count: u32) -> Duration {
-        self.take(place, count);
-        self.wait(place, 0)
-    }
-}
-
-/// The rooms' buckets and their shares.
-struct Shares {
-    quota: Quota,
-    rooms: Mutex<HashMap<u32, Share>>,
-}
-
-impl Shares {
-    fn wait(&self, room: u32, sender: u32, ahead: u32) -> Duration {
-        let now = Instant::now();
-        let mut rooms = locked(&self.rooms);
-        let share = rooms.entry(room).or_insert_with(|| Share::new(now));
-        share.wait(self.quota, sender, ahead, now)
-    }
-
-    fn take(&self, room: u32, sender: u32) {
-        let now = Instant::now();
-        let mut rooms = locked(&self.rooms);
-        rooms.entry(room).or_insert_with(|| Share::new(now)).take(self.quota, sender, now);
-    }
-}
-
 /// What counts as one address: with an IPv6 address comes the whole network of 64 bits that it is in.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -396,11 +357,6 @@ fn network(address: IpAddr) -> IpAddr {
 
 fn not_zero(factor: u32) -> std::num::NonZeroU32 {
     std::num::NonZeroU32::new(factor).unwrap_or(std::num::NonZeroU32::MIN)
-}
-
-/// A std mutex, since no lock is held over an await. Numbers are not left half changed by a panic.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

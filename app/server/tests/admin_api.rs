@@ -77,6 +77,8 @@ async fn replicas_are_listed_and_rooms_are_made_by_the_admin_listener_too() {
     let room = json!({ "name": "Hall" });
     let made = ask(two.admin, "POST", "/api/v1/rooms", &BY_KEY, Some(&room)).await;
     assert_eq!((made.status, &made.body["data"]["name"]), (201, &json!("Hall")));
+    let listed = ask(two.admin, "GET", "/api/v1/rooms", &BY_KEY, None).await;
+    assert_eq!(listed.status, 200, "{listed:?}");
     let archived = json!({ "archived": true });
     let closed = ask(two.admin, "PATCH", "/api/v1/rooms/Hall", &BY_KEY, Some(&archived)).await;
     assert_eq!(closed.body["data"]["archived"], true);

@@ -7,10 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rollcall_protocol::{EntryId, GapReason};
+use rollcall_protocol::{Access, EntryId, GapReason, Member};
 use rollcall_server::{
     config::LogBounds,
     log::{Log, LogError, Refusal, feed_key, room_key, splice},
+    moderation::Actor,
 };
 use support::{
     Redis,
@@ -183,6 +184,9 @@ async fn s2_silent_rooms_end_and_tell_it_honestly() {
     redis.command(&["ZADD", &room_key("held", "present"), "1", "somebody"]).await;
     for log in [redis_log(&redis, short.clone()), memory_log(short.clone())] {
         taken(&log, &entry("held", "teal", 1)).await;
+        let member = Member { member: "teal".to_owned(), name: "Teal".to_owned() };
+        let teal = Actor { member, mark: None, has_power: false };
+        log.change(&teal.make("den", Access::Open, "plans", 1)).await.expect("an answer");
         let first = taken(&log, &entry("vault", "teal", 1)).await;
         let last = taken(&log, &entry("vault", "teal", 2)).await;
         keep(&log);
@@ -198,6 +202,12 @@ async fn s2_silent_rooms_end_and_tell_it_honestly() {
             log.last("vault").await.expect("an answer") == EntryId::ZERO
         })
         .await;
+        // What somebody made stays, empty, while there is memory for it.
+        assert_eq!(kept(&log, "den").await, 0);
+        assert_eq!(log.about("den").await.expect("an answer").state().topic, "plans");
+        let listed = log.rooms(10).await.expect("a list");
+        let is_listed = |name: &str| listed.iter().any(|(room, _)| room == name);
+        assert!(is_listed("den") && !is_listed("vault"), "{listed:?}");
     }
     assert!(exists(&redis, &room_key("held", "log")).await, "somebody is there");
 }

@@ -135,6 +135,19 @@ async fn a_private_room_hears_only_those_who_were_let_in() {
 }
 
 #[tokio::test]
+async fn a_room_in_which_somebody_spoke_is_made_by_one_who_moderates_everywhere_alone() {
+    with_both(async |log| {
+        taken(log, &entry(ROOM, "plum", 1)).await;
+        let by_teal = actor("teal").make(ROOM, Access::Private, "", 1);
+        assert_eq!(log.change(&by_teal).await.expect("an answer"), Changed::Exists);
+        assert_eq!(says(log, &entry(ROOM, "plum", 2)).await, Ok(()));
+        let everywhere = Actor { has_power: true, ..actor("lime") };
+        changed(log, &everywhere.make(ROOM, Access::Open, "", 1)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_edit_is_of_ones_own_and_history_has_its_text() {
     with_both(async |log| {
         let first = taken(log, &entry(ROOM, "plum", 1)).await;

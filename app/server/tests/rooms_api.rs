@@ -180,6 +180,95 @@ async fn two_people_have_one_room_that_nobody_else_enters() {
     assert_eq!(ask(stack.one.public, "GET", &path, &[], None).await.status, 403);
 }
 
+/// A room is nobody's to take who comes later: whoever made it private would shut out all who talk there.
+#[tokio::test]
+async fn a_room_in_which_people_talk_cannot_be_made_ones_own() {
+    let stack = Stack::start().await;
+    let (mut bob, _) = member(&stack.two, &stack.bob, "lobby").await;
+    bob.send_acked("lobby", 1, "hello").await;
+    let mine = json!({ "name": "lobby", "access": "private" });
+    let answer = with(&stack.one, &stack.ada, "POST /rooms", Some(&mine)).await;
+    assert_eq!((answer.status, answer.code()), (409, "room_exists"));
+    bob.send_acked("lobby", 2, "still here").await;
+    let by_key = [("x-api-key", KEY)];
+    let open = json!({ "name": "lobby", "topic": "Everybody" });
+    let answer = ask(stack.one.public, "POST", "/api/v1/rooms", &by_key, Some(&open)).await;
+    assert_eq!(answer.status, 201, "an operator may: {answer:?}");
+}
+
+/// Its name follows from who they are: nobody else makes it, or is in it before it is made.
+#[tokio::test]
+async fn a_room_of_two_is_made_by_nobody_else() {
+    let stack = Stack::start().await;
+    let (_ada, adas) = member(&stack.one, &stack.ada, "lobby").await;
+    let (_bob, bobs) = member(&stack.two, &stack.bob, "lobby").await;
+    let room = rollcall_server::moderation::direct_room(&adas, &bobs);
+    let eve = token_of(stack.one.public, "Eve").await;
+    let answer = with(&stack.one, &eve, "POST /rooms", Some(&json!({ "name": room }))).await;
+    assert_eq!((answer.status, answer.code()), (400, "bad_room"));
+    let mut guest = Socket::open(stack.one.public).await;
+    guest.hello(&key(), "fresh", &room, None).await;
+    guest.until(|frame| matches!(frame, ServerFrame::Error { code: ErrorCode::BadRoom, .. })).await;
+    let post = json!({ "client": key(), "name": "Eve", "n": 1, "text": "first" });
+    let path = format!("/api/v1/rooms/{room}/messages");
+    assert_eq!(ask(stack.one.public, "POST", &path, &[], Some(&post)).await.status, 403);
+    let own = json!({ "member": adas, "name": "Ada" });
+    let answer = with(&stack.one, &stack.ada, "POST /directs", Some(&own)).await;
+    assert_eq!((answer.status, answer.code()), (400, "bad_member"));
+}
+
+#[tokio::test]
+async fn a_guest_enters_a_private_room_by_its_invitation_over_the_socket() {
+    let stack = Stack::start().await;
+    made(&stack, &json!({ "name": "den", "access": "private" })).await;
+    let invited = with(&stack.one, &stack.ada, "POST /rooms/den/invitations", None).await;
+    let invite = invited.body["data"]["invite"].as_str().expect("a token");
+    let guest = key();
+    let mut socket = Socket::open(stack.two.public).await;
+    socket.hello(&guest, "fresh", "lobby", None).await;
+    socket.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
+    for wrong in [json!({}), json!({ "invite": "0123" })] {
+        let mut join = json!({ "type": "join", "room": "den" });
+        join.as_object_mut().expect("one").extend(wrong.as_object().expect("one").clone());
+        socket.say(&join).await;
+        let is_private = |frame: &ServerFrame| {
+            matches!(frame, ServerFrame::Error { code: ErrorCode::Private, .. })
+        };
+        socket.until(is_private).await;
+    }
+    socket.say(&json!({ "type": "join", "room": "den", "invite": invite })).await;
+    socket.until(|frame| matches!(frame, ServerFrame::Live { room, .. } if room == "den")).await;
+    socket.send_acked("den", 1, "thank you").await;
+    // It is let in for good, on every replica.
+    let mut again = Socket::open(stack.one.public).await;
+    again.hello(&guest, "resume", "den", None).await;
+    again.until(|frame| matches!(frame, ServerFrame::Live { room, .. } if room == "den")).await;
+}
+
+#[tokio::test]
+async fn what_somebody_does_to_rooms_is_counted() {
+    let settings = [&QUICK[..], &["--rate-posts", "1", "--rate-reads", "1"]].concat();
+    let replica = Replica::start(None, &settings).await;
+    let by_key = [("x-api-key", KEY)];
+    let mut made = 0;
+    let refused = loop {
+        let room = json!({ "name": format!("room {made}") });
+        let answer = ask(replica.public, "POST", "/api/v1/rooms", &by_key, Some(&room)).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        made += 1;
+    };
+    assert_eq!((refused.status, refused.code()), (429, "rate_limited"));
+    assert!((4..=6).contains(&made), "four at once: {made}");
+    // A list of one's own rooms counts as many reads as it may have rooms.
+    let mine = async |what: &str| {
+        ask(replica.public, "GET", &format!("/api/v1/rooms{what}"), &by_key, None).await.status
+    };
+    assert_eq!(mine("?mine=true&limit=60").await, 200);
+    assert_eq!(mine("").await, 429);
+}
+
 #[tokio::test]
 async fn who_made_a_room_moderates_it_and_others_do_not() {
     let stack = Stack::start().await;

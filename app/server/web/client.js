@@ -359,13 +359,20 @@ export class Client {
     }
   }
 
-  /** Its close follows. @param {Connection} connection @param {string} detail */
+  /**
+   * Its close follows. A guest's connection is refused so, too, while the browser still has the cookie of a session
+   * that has just ended: the answer that takes it away may come after the end.
+   *
+   * @param {Connection} connection
+   * @param {string} detail
+   */
   #signedOut(connection, detail) {
-    if (!this.participant.isSigned) return;
+    const { isSigned } = this.participant;
+    if (!isSigned && connection.welcome) return;
     connection.signedOut = true;
     this.participant.token = null;
     this.participant.isSigned = false;
-    this.on.signedOut(detail);
+    this.on.signedOut(detail, isSigned);
   }
 
   /** Not a room of ours any more; the numbers stay. @param {string} room */

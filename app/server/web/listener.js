@@ -18,7 +18,7 @@
  *   state(state: import("./frame.js").State): void,
  *   read(room: string, id: string): void,
  *   entered(room: string): void,
- *   signedOut(detail: string): void,
+ *   signedOut(detail: string, wasSigned: boolean): void,
  *   typing(frame: { room: string, member: string, name: string }): void,
  *   serving(welcome: Welcome): void,
  *   interrupted(): void,

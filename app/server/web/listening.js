@@ -73,9 +73,9 @@ export class Listening {
       interrupted: () => page.status.interrupted(),
       waiting: (retryAt) => page.status.waiting(retryAt),
       log: (away) => page.status.log(away),
-      signedOut: (detail) => {
+      signedOut: (detail, wasSigned) => {
         page.me.identity.forget();
-        if (!page.client.signsOut) page.word.say(`You are signed out: ${detail}. You go on as a guest.`, "Sign in", () => page.account.open());
+        if (wasSigned && !page.client.signsOut) page.word.say(`You are signed out: ${detail}. You go on as a guest.`, "Sign in", () => page.account.open());
         // A cookie of that session would be refused at the next connection, too.
         void page.api.call("DELETE", "sessions/current");
       },

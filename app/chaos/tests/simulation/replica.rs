@@ -247,11 +247,8 @@ impl Conn {
                     self.appending = Some((entry, false));
                 }
                 Effect::Close(code, _) => self.down.push(Down::Close(code.code())),
-                Effect::Greet(_)
-                | Effect::Typing(_)
-                | Effect::Pause(_)
-                | Effect::Read(..)
-                | Effect::Bye => {}
+                // What remains is nothing to the log, or to who hears it.
+                _ => {}
             }
         }
     }

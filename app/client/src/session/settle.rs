@@ -61,7 +61,7 @@ impl Session {
                 // lies between them would be missing: so only one is asked.
                 if link.should_ask(name, now) && (is_current || after.is_some()) {
                     link.ask(name.clone(), after);
-                    let join = ClientFrame::Join { room: name.clone(), after };
+                    let join = ClientFrame::join(name, after);
                     self.effects.push_back(Effect::Write(link.id, join));
                 }
             }

@@ -17,17 +17,6 @@ local function skeleton_key(skeleton) return '{chat}:skeleton:' .. skeleton end
 local function session_key(hash) return '{chat}:session:' .. hash end
 local function sessions_key(folded) return '{chat}:sessions:' .. folded end
 
-local function now_ms()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
-
-local function named(args, names)
-  local by_name = {}
-  for i, name in ipairs(names) do by_name[name] = args[i] end
-  return by_name
-end
-
 local function has_ended(ends, now)
   ends = tonumber(ends)
   return ends ~= 0 and ends <= now

@@ -76,7 +76,7 @@ impl Passwords {
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Busy)?;
         let work = move || {
             let done = work();
-            // Held by the work rather than by who waits for it, who may have gone.
+            // Held by the work: the request that waits for it may have gone.
             drop((turn, place));
             done
         };

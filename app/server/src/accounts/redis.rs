@@ -14,6 +14,7 @@ const LIBRARY: Library = Library {
     name: "rollcall_accounts_v1",
     text: concat!(
         "#!lua name=rollcall_accounts_v1\n",
+        include_str!("../log/common.lua"),
         include_str!("../log/bounds.lua"),
         include_str!("accounts.lua")
     ),

@@ -1,4 +1,4 @@
-//! Tokens: who has one speaks as its account.
+//! Tokens: a client that has one speaks as its account.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};

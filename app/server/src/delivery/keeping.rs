@@ -1,8 +1,9 @@
 //! What goes on in open rooms while nothing happens: rooms compared with Redis, empty ones closed.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use futures_util::{StreamExt, stream};
+use rollcall_protocol::EntryId;
 use tokio::time::MissedTickBehavior;
 
 use super::rooms::{OpenRoom, Rooms};
@@ -35,15 +36,25 @@ impl Rooms {
         }
     }
 
+    /// Reads a room's state anew where its log has gone on since: whatever changes the state says so there.
+    async fn compare_state(&self, open: &OpenRoom, last: EntryId) -> Result<(), LogError> {
+        let read_at = || open.about_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if *read_at() != last {
+            open.room.set_about(self.log().about(&open.room.name).await?);
+            *read_at() = last;
+        }
+        Ok(())
+    }
+
     /// Looks both ways: what is known here may be of a history that the log has lost, or the log may have what the feed never
     /// told.
     async fn compare(&self, open: &OpenRoom) -> Result<(), LogError> {
         let room = &open.room;
         // Overtaken by events, it is of no use, and the next time will do.
         self.compare_presence(room).await?;
-        room.set_about(self.log().about(&room.name).await?);
         let stand = room.stand();
         let last = self.log().last(&room.name).await?;
+        self.compare_state(open, last).await?;
         if last > stand.head {
             if mutants::active(Mutant::DropFeedEntry) || mutants::is_deaf() {
                 return Ok(());

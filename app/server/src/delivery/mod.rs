@@ -7,19 +7,23 @@ mod fan_out;
 mod feeding;
 mod keeping;
 mod listener;
+mod looks;
 pub mod page;
 pub mod place;
 mod reads;
 mod rooms;
+mod states;
 #[cfg(test)]
 mod tests;
 mod visit;
+mod visitor;
 
 pub use self::{
     listener::{Listener, Sink},
     page::PageRead,
     place::Effect,
     reads::Outcome,
-    rooms::{Entry, Parts, Rooms, Start, Visitor},
+    rooms::{Entry, Parts, Rooms, Start},
     visit::Visit,
+    visitor::Visitor,
 };

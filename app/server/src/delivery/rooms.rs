@@ -9,15 +9,17 @@ use std::{
     time::Duration,
 };
 
-use rollcall_protocol::{EntryId, Member};
+use rollcall_protocol::EntryId;
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     fan_out::fan_out,
     listener::Listener,
+    looks::Looks,
     page::PageRead,
     reads::{Read, Reads},
+    visitor::Visitor,
 };
 use crate::{
     budget::Budget,
@@ -25,7 +27,7 @@ use crate::{
     directory::Directory,
     error::JoinError,
     health::Health,
-    log::{About, Forbidden, Log, LogError, is_probe, splice, unix_ms},
+    log::{Log, LogError, splice},
     metrics::Metrics,
     mutants::{self, Mutant},
     people::People,
@@ -66,8 +68,9 @@ pub(super) struct Inner {
     open: Mutex<HashMap<String, Arc<OpenRoom>>>,
     max_rooms: usize,
     /// Only those are entered that somebody made.
-    only_made: bool,
-    room_limits: RoomLimits,
+    pub(super) only_made: bool,
+    pub(super) room_limits: RoomLimits,
+    pub(super) looks: Looks,
     page_entries: usize,
     reads: Reads,
     /// Some room is suspect.
@@ -84,32 +87,9 @@ pub(super) struct OpenRoom {
     pub is_suspect: AtomicBool,
     /// Its state is another than the one known here.
     pub about_is_stale: AtomicBool,
+    /// Where its log ended when its state was last read.
+    pub about_at: Mutex<EntryId>,
     closed: CancellationToken,
-}
-
-/// Who comes to a room.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Visitor<'a> {
-    /// Their public ID; empty for somebody that is not known.
-    pub member: &'a str,
-    /// Whether they moderate everywhere.
-    pub has_power: bool,
-    /// As whom they are seen there; nobody sees one who only reads.
-    pub seat: Option<&'a Member>,
-}
-
-impl<'a> Visitor<'a> {
-    /// One who is seen.
-    #[must_use]
-    pub fn seated(member: &'a Member, has_power: bool) -> Self {
-        Self { member: &member.member, has_power, seat: Some(member) }
-    }
-
-    /// Why a room is not for them; none if it is.
-    #[must_use]
-    pub fn barred_from(&self, about: &About) -> Option<Forbidden> {
-        about.bars(self.member, self.has_power, unix_ms())
-    }
 }
 
 /// What a listener needs to enter a room.
@@ -164,6 +144,7 @@ impl Rooms {
             open: Mutex::default(),
             max_rooms: limits.rooms,
             only_made: parts.only_made,
+            looks: Looks::default(),
             room_limits,
             page_entries: limits.page_entries,
             reads: Reads::default(),
@@ -215,54 +196,10 @@ impl Rooms {
         &self.inner.parts.directory
     }
 
-    /// Reads a room's state anew, if it is open here.
-    ///
-    /// # Errors
-    /// If the log does not answer.
-    pub async fn refresh(&self, name: &str) -> Result<(), LogError> {
-        if let Some(open) = self.find(name) {
-            open.room.set_about(self.log().about(name).await?);
-        }
-        Ok(())
-    }
-
-    /// What is known of a room for a list of rooms: its state, and how many are there.
-    ///
-    /// # Errors
-    /// If the log does not answer.
-    pub async fn look(&self, name: &str) -> Result<(Arc<About>, usize), LogError> {
-        match self.find(name).filter(|open| open.loaded.initialized()) {
-            Some(open) => Ok((open.room.about(), open.room.present())),
-            None => self.log().look(name).await.map(|(about, present)| (Arc::new(about), present)),
-        }
-    }
-
     /// The members of rooms, on all replicas.
     #[must_use]
     pub fn presence(&self) -> &Presence {
         &self.inner.parts.presence
-    }
-
-    /// What is true of a room beside what was said there.
-    ///
-    /// # Errors
-    /// If the log does not answer.
-    pub async fn about(&self, name: &str) -> Result<Arc<About>, LogError> {
-        match self.find(name).filter(|open| open.loaded.initialized()) {
-            Some(open) => Ok(open.room.about()),
-            None => Ok(Arc::new(self.log().about(name).await?)),
-        }
-    }
-
-    /// Whether a room can be entered at all, whoever comes.
-    ///
-    /// # Errors
-    /// If nobody made it, where that is wanted.
-    pub fn is_there(&self, name: &str, about: &About) -> Result<(), JoinError> {
-        match self.inner.only_made && !about.is_made() && !is_probe(name) {
-            true => Err(JoinError::Barred(Forbidden::NotMade)),
-            false => Ok(()),
-        }
     }
 
     /// Opens `name`, seats the visitor there, and finds where `after` stands in its log.
@@ -278,7 +215,7 @@ impl Rooms {
         let open = self.open(name)?;
         open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
         let about = open.room.about();
-        self.is_there(name, &about)?;
+        self.check_made(name, &about)?;
         if let Some(why) = visitor.barred_from(&about) {
             return Err(JoinError::Barred(why));
         }
@@ -316,6 +253,7 @@ impl Rooms {
             loaded: OnceCell::new(),
             is_suspect: AtomicBool::new(false),
             about_is_stale: AtomicBool::new(false),
+            about_at: Mutex::default(),
             closed: CancellationToken::new(),
         });
         open.insert(name.to_owned(), opened.clone());
@@ -385,14 +323,6 @@ impl Rooms {
     pub(super) fn suspect(&self, name: &str) {
         if let Some(open) = self.find(name) {
             open.is_suspect.store(true, Relaxed);
-            self.inner.suspicion.notify_one();
-        }
-    }
-
-    /// A room's state changed: it is read anew.
-    pub(super) fn state_changed(&self, name: &str) {
-        if let Some(open) = self.find(name) {
-            open.about_is_stale.store(true, Relaxed);
             self.inner.suspicion.notify_one();
         }
     }

@@ -1,10 +1,10 @@
 //! The admin listener: for operators on the inside, never behind HAProxy.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{State, connect_info::IntoMakeServiceWithConnectInfo},
     http::{StatusCode, header},
     middleware::from_fn,
     response::{IntoResponse, Response},
@@ -36,7 +36,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const REASON_BYTES: usize = 200;
 
 /// Everything that operators reach.
-pub fn admin(app: App) -> Router {
+pub fn admin(app: App) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
     let router = Router::new()
         .route("/drain", get(status).post(drain).delete(undrain))
         .route("/nudge", get(nudges).post(nudge))
@@ -49,7 +49,8 @@ pub fn admin(app: App) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .with_state(app);
-    outermost(router).layer(from_fn(answer::complete))
+    let router = outermost(router).layer(from_fn(answer::complete));
+    router.into_make_service_with_connect_info()
 }
 
 #[derive(Deserialize)]

@@ -196,7 +196,7 @@ async fn backward(
         return Err(Failure::too_many(wait, "too many requests from your address").left(&left));
     }
     let about = app.rooms.about(room).await.map_err(JoinError::from)?;
-    app.rooms.is_there(room, &about)?;
+    app.rooms.check_there(room).await?;
     if let Some(why) = reader.visitor().barred_from(&about) {
         return Err(JoinError::Barred(why).into());
     }
@@ -320,7 +320,7 @@ pub async fn send(
     let (Member { member, name }, extra) = speaker(who, device, extra);
     let entry =
         NewEntry { room: room.clone(), member, name, n, text, extra, has_power, is_in_room: false };
-    app.rooms.is_there(&room, &*app.rooms.about(&room).await.map_err(JoinError::from)?)?;
+    app.rooms.check_there(&room).await?;
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended).map(|sent| (left, sent).into_response()),

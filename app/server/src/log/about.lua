@@ -109,9 +109,12 @@ local function as_changed(log, changed, entries, latest)
   return entries
 end
 
--- Whether somebody may change a room: 'new' needs one that nobody made yet, 'power' one who moderates it.
-local function may_change(about, new)
-  if new.needs == 'new' then return redis.call('HEXISTS', about, 'created') == 0, 'exists' end
+-- Whether somebody may change a room: 'new' needs one that nobody made yet, and in which nobody spoke, or whoever came first
+-- would have it taken from them; but one who moderates everywhere may make that somebody's. 'power' needs one who moderates it.
+local function may_change(about, new, is_there)
+  if new.needs == 'new' then
+    return redis.call('HEXISTS', about, 'created') == 0 and (not is_there or new.power == '1'), 'exists'
+  end
   if new.needs == '' or new.power == '1' or redis.call('HGET', about, 'owner') == new.member then return true end
   return false, 'forbidden'
 end

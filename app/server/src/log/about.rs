@@ -42,7 +42,7 @@ pub struct Change {
 pub enum Needs {
     /// One who moderates the room.
     Power,
-    /// A room that nobody has made yet.
+    /// A room that nobody has made yet, and in which nobody spoke; or one who moderates everywhere.
     New,
     /// Nothing: an invitation was checked, or somebody leaves.
     Nothing,

@@ -26,17 +26,16 @@ if expiry then
   local passed_over = lives and math.min(silent, newest - last) / math.max(least, (last - first) * lives) or 0
   local times = math.max(silent / expiry, passed_over)
   if times > 2 and is.length == 0 and redis.call('EXISTS', leases) == 0 then
-    redis.call('UNLINK', stream, senders, changed)
-    -- A room that somebody made stays, empty.
-    if redis.call('HEXISTS', about, 'created') == 0 then
-      redis.call('UNLINK', about)
-      redis.call('ZREM', rooms, ARGV[6])
-    end
+    -- A room that somebody made stays, empty, until its memory is needed.
+    if redis.call('HEXISTS', about, 'created') == 1 and not lives then return 'kept' end
+    redis.call('UNLINK', stream, senders, changed, about)
+    redis.call('ZREM', rooms, ARGV[6])
     return 'removed'
   end
   if times > 1 and is.length > 0 then
     -- The last ID stays, so that the chain goes on from it, and a cursor before it is told of a gap.
     redis.call('XTRIM', stream, 'MAXLEN', 0)
+    redis.call('UNLINK', changed)
     return 'emptied'
   end
 end

@@ -192,7 +192,8 @@ impl Janitor {
         let most = bounds.log_bytes;
         let bytes = allowed(most, LOG_LEAST, full).min(self.squeeze.log_bytes(most));
         let keys = log.strip_suffix("log").unwrap_or(log);
-        let room = keys.split_once(":room:").map_or("", |(_, room)| room);
+        let room = keys.split_once(":room:").and_then(|(_, room)| room.strip_suffix(':'));
+        let room = room.unwrap_or_default();
         let expiry = (!clock.is_set).then(|| bounds.expiry_of(room).as_millis().to_string());
         let lives = clock.newest.and(self.squeeze.lives()).map(|lives| lives.to_string());
         let mut tidy = self.tidy.key(log);

@@ -26,6 +26,7 @@ const LOG: Library = Library {
     name: "rollcall_log_v4",
     text: concat!(
         "#!lua name=rollcall_log_v4\n",
+        include_str!("common.lua"),
         include_str!("bounds.lua"),
         include_str!("about.lua"),
         include_str!("log.lua")

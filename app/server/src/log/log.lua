@@ -31,11 +31,6 @@ local function last_id(stream)
   return about(stream)['last-generated-id']
 end
 
-local function now_ms()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
-
 -- The ID for the entry after `last`. Redis may lose entries that were seen, and its clock may then stand where it stood when
 -- they were written: an ID that only counted on would be given to another message, and whoever has seen the lost one would
 -- miss it and never know. So chance is in each: `nonce`, below 2^52, comes from the replica, since Redis' own random numbers
@@ -125,12 +120,6 @@ local APPEND_ARGS = {
   'feed_bytes', 'senders', 'numbers_ms', 'spared_ms', 'new_rooms_below', 'since', 'kind', 'of', 'mark', 'power',
 }
 
-local function named(args, names)
-  local by_name = {}
-  for i, name in ipairs(names) do by_name[name] = args[i] end
-  return by_name
-end
-
 -- Adds an entry to the log. Fields that have nothing to say are left out. Returns its ID, and what it has.
 local function write(keys, new, prev)
   local fields = {'prev', prev, 'member', new.member, 'name', new.name, 'n', new.n, 'text', new.text}
@@ -214,7 +203,7 @@ local CHANGE_ARGS = {
 local function change(args_keys, args)
   local keys, new = named(args_keys, APPEND_KEYS), named(args, CHANGE_ARGS)
   local now, is = now_ms(), about(keys.log)
-  local may, why_not = may_change(keys.about, new)
+  local may, why_not = may_change(keys.about, new, is.exists)
   if not may then return {why_not} end
   if not is.exists and fullness() >= tonumber(new.new_rooms_below) then return {'no_new_rooms'} end
   if redis.call('HLEN', keys.about) >= MOST_FIELDS then sweep_about(keys.about, now) end

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Rates, locked, network};
+use super::{Rates, network, table::locked};
 
 /// What is counted per address, and told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

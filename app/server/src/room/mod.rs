@@ -287,6 +287,12 @@ impl<L> Room<L> {
         self.state().roster.list()
     }
 
+    /// How many people are here, and who, as far as they are named.
+    #[must_use]
+    pub fn members(&self) -> (usize, Vec<Member>) {
+        self.state().roster.listed(None)
+    }
+
     /// How many people are here.
     #[must_use]
     pub fn present(&self) -> usize {

@@ -1,13 +1,19 @@
 //! Who a client is: asked at its `hello`, and true until it is dismissed.
 
+use std::fmt::Write as _;
+
 use rollcall_protocol::{CloseCode, ErrorCode, Mark, Member, ServerFrame, VERSION};
+use sha2::{Digest, Sha256};
 
 use super::{
     Effect, Session,
     hello::{Hello, check_hello},
     reply::error,
 };
-use crate::accounts::{Arriving, Dismissed, Identity, NotIdentified, Token};
+use crate::{
+    accounts::{Arriving, Dismissed, Identity, NotIdentified, Token},
+    moderation::Actor,
+};
 
 /// What this server can do beside the protocol's first frames; a client offers what it finds here.
 pub const FEATURES: [&str; 5] = ["accounts", "edit", "rooms", "read", "moderation"];
@@ -37,6 +43,19 @@ impl Me {
 }
 
 impl Session {
+    /// The one who does what the client does; none before `hello`.
+    #[must_use]
+    pub fn actor(&self) -> Option<Actor> {
+        let me = self.me.as_ref()?;
+        Some(Actor { member: me.member.clone(), mark: me.mark, has_power: self.has_power() })
+    }
+
+    /// Whether they moderate everywhere.
+    #[must_use]
+    pub fn has_power(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| me.mark == Some(Mark::Moderator))
+    }
+
     /// Whether the client came with an account.
     pub(super) fn has_account(&self) -> bool {
         self.me.as_ref().is_some_and(|me| me.mark.is_some())
@@ -138,4 +157,14 @@ fn sent_away(why: NotIdentified, reason: &'static str) -> Vec<Effect> {
 
 fn refused(code: ErrorCode, detail: String, close: CloseCode, reason: &'static str) -> Vec<Effect> {
     vec![Effect::Reply(error(code, detail, None)), Effect::Close(close, reason)]
+}
+
+/// A client key's public ID: the first 16 hex digits of its SHA-256.
+#[must_use]
+pub fn member_of(key: &str) -> String {
+    Sha256::digest(key.as_bytes()).iter().take(8).fold(String::new(), |mut hex, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

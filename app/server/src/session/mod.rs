@@ -10,15 +10,13 @@ mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    fmt::Write as _,
     time::Duration,
 };
 
 use rollcall_protocol::{
-    ClientFrame, CloseCode, EntryId, ErrorCode, Extra, Kind, Limits, Mark, Member, RejectCode,
+    ClientFrame, CloseCode, EntryId, ErrorCode, Extra, Kind, Limits, Member, RejectCode,
     RoomCursor, ServerFrame, Why,
 };
-use sha2::{Digest, Sha256};
 
 use self::{
     due::{Barred, Due},
@@ -35,7 +33,7 @@ use crate::{
 
 pub use self::{
     hello::hello_bytes,
-    identity::FEATURES,
+    identity::{FEATURES, member_of},
     name::{check_name, check_room, check_text, is_client_key},
     reply::{ack, gap_frame, number_taken, out_of_order, refused_as, reject},
 };
@@ -54,6 +52,8 @@ pub enum Effect {
     Identify(Arriving),
     /// The client is known now.
     Greet(Why),
+    /// The client has an invitation to the room that it enters next.
+    Invited(String, String),
     /// Enter a room.
     Enter(RoomCursor),
     /// Leave a room for good.
@@ -149,12 +149,6 @@ impl Session {
         self.moves
     }
 
-    /// Whether they moderate everywhere.
-    #[must_use]
-    pub fn has_power(&self) -> bool {
-        self.me.as_ref().is_some_and(|me| me.mark == Some(Mark::Moderator))
-    }
-
     /// How many sends wait for their answer.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -181,7 +175,9 @@ impl Session {
             _ if self.me.is_none() => {
                 self.bad_frame(ErrorCode::UnexpectedHello, "the first frame is hello".into())
             }
-            ClientFrame::Join { room, after } => self.join(RoomCursor { room, after }),
+            ClientFrame::Join { room, after, invite } => {
+                self.join(RoomCursor { room, after }, invite)
+            }
             ClientFrame::Leave { room } => self.leave(room),
             ClientFrame::Send { n, .. } if !is_number(n) => {
                 self.bad_frame(ErrorCode::BadFrame, "n is from 1 to 2^53 - 1".into())
@@ -196,7 +192,8 @@ impl Session {
             }
             // What somebody has read is kept with their account.
             ClientFrame::Read { room, id } => match self.has_account() && self.is_in(&room) {
-                true => vec![Effect::Read(room, id)],
+                // It costs as much as entering a room does.
+                true => [Effect::Read(room, id)].into_iter().chain(self.count_rooms(1)).collect(),
                 false => Vec::new(),
             },
             ClientFrame::Typing { room } => match self.rooms.contains(&room) {
@@ -280,9 +277,12 @@ impl Session {
         effects
     }
 
-    fn join(&mut self, cursor: RoomCursor) -> Vec<Effect> {
+    fn join(&mut self, cursor: RoomCursor, invite: Option<String>) -> Vec<Effect> {
         let pause = self.count_rooms(1);
-        self.enter(cursor).into_iter().chain(pause).collect()
+        let invited = invite.map(|invite| Effect::Invited(cursor.room.clone(), invite));
+        let entered = self.enter(cursor);
+        let invited = invited.filter(|_| matches!(entered, Some(Effect::Enter(_))));
+        invited.into_iter().chain(entered).chain(pause).collect()
     }
 
     /// Enters a room, or says why not; nothing if it has been entered. One room that cannot be entered
@@ -382,16 +382,6 @@ impl Session {
         (self.throttle)(Ask::Send { room, member })
             .map_err(|wait| (code, "too fast".to_owned(), Some(wait)))
     }
-}
-
-/// A client key's public ID: the first 16 hex digits of its SHA-256.
-#[must_use]
-pub fn member_of(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().take(8).fold(String::new(), |mut hex, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// Whether `n` can be a message's number: what a double, and so JavaScript and Lua, can count.

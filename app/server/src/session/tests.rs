@@ -1,7 +1,9 @@
+mod identity;
+
 use rollcall_protocol::{EntryId, VERSION};
 
 use super::{hello::MAX_HELLO_ROOMS, *};
-use crate::accounts::{Dismissed, Identity, NotIdentified, Person};
+use crate::accounts::Identity;
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
@@ -194,7 +196,7 @@ fn sends_are_bounded_checked_and_throttled() {
 #[test]
 fn rooms_are_bounded_and_left() {
     let mut session = greeted();
-    let join = |room: &str| ClientFrame::Join { room: room.into(), after: None };
+    let join = |room: &str| ClientFrame::join(room, None);
     assert!(matches!(&session.frame(join("lobby"))[..], [Effect::Enter(_)]));
     assert_eq!(error_code(&session.frame(join("attic"))), Some(ErrorCode::TooManyRooms));
     assert_eq!(error_code(&session.frame(join(""))), Some(ErrorCode::BadRoom));
@@ -377,7 +379,7 @@ fn s21_rooms_entered_and_left_are_counted() {
     assert_eq!(say_hello(&mut session, hello(&["vault", "lobby"])).last(), Some(&pause));
     let leave = ClientFrame::Leave { room: "vault".into() };
     assert_eq!(session.frame(leave), [Effect::Exit("vault".into()), pause.clone()]);
-    let join = ClientFrame::Join { room: "vault".into(), after: None };
+    let join = ClientFrame::join("vault", None);
     assert_eq!(session.frame(join.clone()), [Effect::Enter(cursor("vault")), pause.clone()]);
     assert_eq!(session.frame(join), [pause], "also what has no effect");
     assert_eq!(*counted.lock().expect("no panic"), [2, 1, 1, 1]);
@@ -404,76 +406,4 @@ fn clients_that_say_that_they_obey_goaway_are_known() {
     // A second hello is refused, and says nothing.
     say_hello(&mut session, hello(&[]));
     assert!(session.moves());
-}
-
-fn ada() -> Person {
-    Person {
-        member: "00000000000000ad".into(),
-        name: "Ada".into(),
-        folded: "ada".into(),
-        role: rollcall_protocol::Mark::Moderator,
-        session: "hash".into(),
-        left_ms: None,
-    }
-}
-
-#[test]
-fn nothing_is_answered_before_it_is_known_who_says_hello() {
-    let mut session = session();
-    let effects = session.frame(hello(&["vault"]));
-    assert!(matches!(&effects[..], [Effect::Identify(arriving)] if arriving.name == "Teal"));
-    assert!(session.is_asking() && session.me().is_none());
-    assert_eq!(error_code(&session.frame(hello(&[]))), Some(ErrorCode::UnexpectedHello));
-    let effects = session.identified(Ok(Identity::Guest { name: "Teal (guest)".into() }));
-    assert!(effects.iter().any(|effect| matches!(effect,
-        Effect::Reply(ServerFrame::Welcome { name: Some(name), account: None, .. })
-            if name == "Teal (guest)")));
-    assert_eq!(session.me().map(|me| &*me.name), Some("Teal (guest)"));
-    assert!(!session.is_asking());
-}
-
-#[test]
-fn somebody_with_an_account_speaks_as_its_member_and_counts_by_the_device() {
-    let mut session = session();
-    session.frame(hello(&["vault"]));
-    let effects = session.identified(Ok(Identity::Person(ada())));
-    assert!(effects.iter().any(|effect| matches!(effect,
-        Effect::Reply(ServerFrame::Welcome { member, sender: Some(sender), account: Some(_), .. })
-            if *member == ada().member && *sender == member_of(KEY))));
-    assert!(session.has_power());
-    let effects = session.frame(send(1));
-    let [Effect::Append(entry)] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((&*entry.member, &*entry.name, entry.has_power), (&*ada().member, "Ada", true));
-    assert_eq!(entry.sender(), member_of(KEY));
-    assert_eq!(entry.extra.mark, Some(ada().role));
-}
-
-#[test]
-fn a_token_that_is_not_known_is_never_a_guests() {
-    for (why, code, close) in [
-        (NotIdentified::BadToken, ErrorCode::BadToken, CloseCode::BadHello),
-        (NotIdentified::Banned, ErrorCode::Banned, CloseCode::Dismissed),
-        (NotIdentified::Unavailable, ErrorCode::Unavailable, CloseCode::TryAgainLater),
-    ] {
-        let mut session = session();
-        session.frame(hello(&["vault"]));
-        let effects = session.identified(Err(why));
-        assert_eq!((error_code(&effects), closes(&effects)), (Some(code), Some(close)));
-        assert_eq!(session.me(), None);
-    }
-}
-
-#[test]
-fn whoever_is_dismissed_says_no_more() {
-    let mut session = greeted();
-    session.frame(send(1));
-    session.frame(send(2));
-    let effects = session.dismissed(Dismissed::Banned);
-    assert_eq!(error_code(&effects), Some(ErrorCode::Banned));
-    assert_eq!(closes(&effects), Some(CloseCode::Dismissed));
-    assert!(effects.contains(&Effect::Bye));
-    let effects = session.appended(&Ok(Appended::Taken(EntryId::new(5, 0))));
-    assert!(matches!(&effects[..], [Effect::Reply(ServerFrame::Ack { n: 1, .. })]));
-    let effects = greeted().dismissed(Dismissed::Changed);
-    assert_eq!(closes(&effects), Some(CloseCode::Restart), "it comes back, and nobody sees it go");
 }

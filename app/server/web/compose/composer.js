@@ -66,10 +66,10 @@ export class Composer {
 
   /** On a phone the keyboard would cover the conversation before one has seen it. */
   focus() {
-    if (!matchMedia("(hover: hover)").matches) return;
-    // Where it has the focus already, a change of the address has taken its caret: nothing that is typed would arrive.
-    this.input.blur();
-    this.input.focus();
+    // A change of the address takes the caret of what has the focus: nothing that is typed would arrive.
+    const hadFocus = document.activeElement === this.input;
+    if (hadFocus) this.input.blur();
+    if (hadFocus || matchMedia("(hover: hover)").matches) this.input.focus();
   }
 
   /** What is being written, which is not the message that is being changed. */

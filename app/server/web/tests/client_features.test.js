@@ -27,12 +27,27 @@ test("a token that is void is dropped, and one comes back as a guest", () => {
   harness.socket.open();
   harness.socket.deliver(badToken);
   harness.socket.drop(4401);
-  assert.deepEqual(harness.told("signedOut"), [["this session has ended"]]);
+  assert.deepEqual(harness.told("signedOut"), [["this session has ended", true]]);
   assert.equal(harness.told("ended").length, 0);
   harness.clock.pass(200);
   assert.equal("token" in harness.serve(), false);
   harness.socket.deliver(badToken);
   assert.equal(harness.told("signedOut").length, 1, "a guest has none");
+});
+
+test("a guest whose browser has the cookie of a session that ended just now comes back, too", () => {
+  const asked = signed();
+  asked.client.signsOut = true;
+  asked.socket.deliver(badToken);
+  asked.socket.drop(4403);
+  asked.clock.pass(200);
+  asked.socket.open();
+  asked.socket.deliver(badToken);
+  asked.socket.drop(4401);
+  assert.deepEqual(asked.told("signedOut").map(([, wasSigned]) => wasSigned), [true, false]);
+  assert.equal(asked.told("ended").length, 0);
+  asked.clock.pass(400);
+  assert.equal("token" in asked.serve(), false);
 });
 
 test("whoever was signed out everywhere does not come back by itself, unless it asked for that", () => {

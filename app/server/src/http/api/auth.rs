@@ -25,7 +25,7 @@ const PLAIN_COOKIE: &str = "rollcall";
 /// The public ID of an operator's programs.
 const OPERATOR_MEMBER: &str = "0000000000000000";
 
-/// Somebody with an account, or an operator's program.
+/// Somebody with an account, or an operator's program, who does something: that is counted.
 pub struct Signed(pub Actor);
 
 /// The same, or nobody that is known.
@@ -55,7 +55,13 @@ impl FromRequestParts<App> for Signed {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Maybe(actor) = Maybe::from_request_parts(parts, app).await?;
-        actor.map(Self).ok_or_else(not_signed_in)
+        let actor = actor.ok_or_else(not_signed_in)?;
+        if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+            let address = client_address(app, *peer, &parts.headers);
+            let allowed = app.rates.allow_deed(address, &actor.member.member);
+            allowed.map_err(too_many_requests)?;
+        }
+        Ok(Self(actor))
     }
 }
 

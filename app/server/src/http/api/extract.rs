@@ -1,17 +1,22 @@
 //! What a handler takes from a request. What cannot be read is refused in the envelope, without a word of Rust.
 
+use std::time::Duration;
+
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
 use rollcall_protocol::ErrorCode;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::envelope::Failure;
 use crate::session::check_room;
+
+/// The longest time that somebody can be muted or banned for; beyond that it is for ever, s.
+const LONGEST_SECONDS: u64 = 366 * 24 * 3600;
 
 /// What stands for a room in a path: for descriptions.
 #[derive(IntoParams)]
@@ -43,6 +48,42 @@ impl<S: Send + Sync> FromRequestParts<S> for RoomPath {
 /// 400, `bad_room`.
 pub fn checked_room(room: &str) -> Result<(), Failure> {
     check_room(room).map_err(|d| Failure::error(StatusCode::BAD_REQUEST, ErrorCode::BadRoom, d))
+}
+
+/// Refuses what cannot be a member's public ID.
+///
+/// # Errors
+/// 400, `bad_member`.
+pub fn checked_member(member: &str) -> Result<(), Failure> {
+    let is_id = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if member.len() != 16 || !member.bytes().all(is_id) {
+        return Err(Failure::bad("bad_member", "a member's ID has 16 lower-case hex digits"));
+    }
+    Ok(())
+}
+
+/// For how long.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct Span {
+    /// From 1 to a year of 366 days; absent for ever.
+    #[schema(minimum = 1, maximum = 31_622_400)]
+    seconds: Option<u64>,
+}
+
+impl Span {
+    /// None for ever.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn checked(&self) -> Result<Option<Duration>, Failure> {
+        match self.seconds {
+            None => Ok(None),
+            Some(seconds @ 1..=LONGEST_SECONDS) => Ok(Some(Duration::from_secs(seconds))),
+            Some(_) => {
+                Err(Failure::bad("bad_body", "seconds: from 1 to a year; without it, for ever"))
+            }
+        }
+    }
 }
 
 /// All that a path leaves open, as axum's `Path`: a `String`, or a tuple of them.

@@ -3,17 +3,22 @@
 use axum::{extract::State, http::StatusCode};
 use rollcall_protocol::{Access, EntryId, Member};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::{
+    accounts::checked_name,
     auth::Signed,
     changes::changed,
     envelope::{Created, Data, Envelope, Failure, Refused},
-    extract::{Body, RoomParam, RoomPath},
+    extract::{Body, RoomParam, RoomPath, checked_member},
     room_info::{RoomInfo, look},
 };
-use crate::{app::App, error::JoinError, log::unix_ms};
+use crate::{
+    app::App,
+    error::JoinError,
+    log::unix_ms,
+    moderation::{Actor, direct_room, secret_hash},
+};
 
 /// How a room is entered.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -25,7 +30,7 @@ pub struct Entrance {
 /// An invitation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Invitation {
-    /// The token: whoever has it may enter. It is told once, and kept nowhere.
+    /// The token: everybody who has it may enter. It is told once, and kept nowhere.
     invite: String,
     /// Where the page takes it, below this server's own address.
     url: String,
@@ -64,17 +69,12 @@ pub async fn enter(
     RoomPath(room): RoomPath,
     Body(entrance): Body<Entrance>,
 ) -> Result<Data<RoomInfo>, Failure> {
-    let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
     let me = &actor.member.member;
     if let Some(invite) = &entrance.invite
-        && about.bars(me, actor.has_power, unix_ms()).is_some()
+        && !app.rooms.let_in(&room, &actor, invite).await.map_err(JoinError::from)?
     {
-        let is_right = about.access() == Access::Private && about.invite() == Some(&hash(invite));
-        if !is_right {
-            let detail = "this invitation is void";
-            return Err(Failure::new(StatusCode::FORBIDDEN, "bad_invite", detail));
-        }
-        changed(&app, actor.come_in(&room)).await?;
+        let detail = "this invitation is void";
+        return Err(Failure::new(StatusCode::FORBIDDEN, "bad_invite", detail));
     }
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
     if let Some(why) = about.bars(me, actor.has_power, unix_ms()) {
@@ -88,11 +88,7 @@ pub async fn enter(
     Ok(Data(look_anew(&app, room, &actor).await?))
 }
 
-async fn look_anew(
-    app: &App,
-    room: String,
-    actor: &crate::moderation::Actor,
-) -> Result<RoomInfo, Failure> {
+async fn look_anew(app: &App, room: String, actor: &Actor) -> Result<RoomInfo, Failure> {
     // What is open here hears of a change a moment later: then it is looked at once more.
     match look(app, room.clone(), Some(actor)).await {
         Err(_) => {
@@ -144,7 +140,7 @@ pub async fn invite(
         return Err(Failure::new(StatusCode::CONFLICT, "not_private", detail));
     }
     let invite = format!("{:032x}", rand::random::<u128>());
-    changed(&app, actor.invite(&room, hash(&invite))).await?;
+    changed(&app, actor.invite(&room, secret_hash(&invite))).await?;
     let escaped: String = url::form_urlencoded::byte_serialize(room.as_bytes()).collect();
     let url = format!("/#{}?invite={invite}", escaped.replace('+', "%20"));
     Ok(Created(Invitation { invite, url }))
@@ -163,8 +159,13 @@ pub async fn direct(
     Signed(actor): Signed,
     Body(partner): Body<Partner>,
 ) -> Result<Data<RoomInfo>, Failure> {
-    let other = checked_partner(partner)?;
-    let me = &actor.member.member;
+    let Partner { member, name } = partner;
+    checked_member(&member)?;
+    checked_name(&name)?;
+    let (me, other) = (&actor.member.member, Member { member, name });
+    if *me == other.member {
+        return Err(Failure::bad("bad_member", "a room of two is for two"));
+    }
     let room = direct_room(me, &other.member);
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
     if !about.is_made() {
@@ -175,21 +176,6 @@ pub async fn direct(
         entered.map_err(JoinError::from)?;
     }
     Ok(Data(look_anew(&app, room, &actor).await?))
-}
-
-fn checked_partner(Partner { member, name }: Partner) -> Result<Member, Failure> {
-    let is_member = member.len() == 16 && member.bytes().all(|b| b.is_ascii_hexdigit());
-    if !is_member {
-        return Err(Failure::bad("bad_member", "a member's ID has 16 hex digits"));
-    }
-    crate::session::check_name(&name).map_err(|detail| Failure::bad("bad_name", detail))?;
-    Ok(Member { member, name })
-}
-
-/// The name of the room of two members, whoever of them asks.
-fn direct_room(one: &str, other: &str) -> String {
-    let (first, second) = if one <= other { (one, other) } else { (other, one) };
-    format!("direct-{}", &hash(&format!("direct:{first}:{second}"))[..32])
 }
 
 /// Notes how far the asking account has read; its other devices are told.
@@ -209,24 +195,4 @@ pub async fn read(
 ) -> Result<StatusCode, Failure> {
     app.has_read(&actor.member.member, &room, read.id).await.map_err(JoinError::from)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn hash(token: &str) -> String {
-    hex(&Sha256::digest(token.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_people_have_one_room_whoever_asks() {
-        assert_eq!(direct_room("aa", "bb"), direct_room("bb", "aa"));
-        assert_ne!(direct_room("aa", "bb"), direct_room("aa", "cc"));
-        assert!(crate::session::check_room(&direct_room("aa", "bb")).is_ok());
-    }
 }

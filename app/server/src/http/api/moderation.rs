@@ -1,7 +1,5 @@
 //! What those who moderate do: people are muted, banned and asked to leave, and all are told something.
 
-use std::time::Duration;
-
 use axum::{extract::State, http::StatusCode};
 use rollcall_protocol::Member;
 use serde::{Deserialize, Serialize};
@@ -11,12 +9,12 @@ use super::{
     auth::Signed,
     changes::changed,
     envelope::{Data, Envelope, Failure, Refused},
-    extract::{Body, RoomParam, RoomPath, Segments, checked_room},
+    extract::{Body, RoomParam, RoomPath, Segments, Span, checked_member, checked_room},
 };
 use crate::{app::App, error::JoinError, log::unix_ms, session::check_text};
 
-/// The longest time that somebody can be muted or banned for; beyond that it is for ever, s.
-const LONGEST_SECONDS: u64 = 366 * 24 * 3600;
+/// In so many of the newest messages somebody's name is looked for who is not there.
+const LOOK_BACK: usize = 200;
 /// Rooms that an announcement goes to.
 const MOST_ROOMS: usize = 500;
 /// Longest announcement, in bytes.
@@ -33,14 +31,6 @@ struct MemberParam {
     /// The member's public ID.
     #[param(value_type = String, pattern = "^[0-9a-f]{16}$")]
     member: String,
-}
-
-/// For how long.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-pub struct Span {
-    /// Absent for ever.
-    #[schema(minimum = 1, maximum = 31_622_400)]
-    seconds: Option<u64>,
 }
 
 /// Who is asked to leave.
@@ -71,22 +61,18 @@ pub struct Announced {
 
 type MemberPath = Segments<(String, String)>;
 
-/// Somebody in a room, by the name that they have there.
+/// Somebody in a room, by the name that they have there, or had when they spoke last.
 async fn person(app: &App, room: &str, member: &str) -> Result<Member, Failure> {
-    if member.len() != 16 || !member.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Failure::bad("bad_member", "a member's ID has 16 hex digits"));
-    }
+    checked_member(member)?;
+    let member = member.to_owned();
     let present = app.rooms.presence().snapshot(room).await.map_err(JoinError::from)?;
-    let name = present.members.get(member).cloned().unwrap_or_else(|| "somebody".to_owned());
-    Ok(Member { member: member.to_owned(), name })
-}
-
-fn span_of(span: &Span) -> Result<Option<Duration>, Failure> {
-    match span.seconds {
-        None => Ok(None),
-        Some(seconds @ 1..=LONGEST_SECONDS) => Ok(Some(Duration::from_secs(seconds))),
-        Some(_) => Err(Failure::bad("bad_body", "seconds: from 1 to a year; without it, for ever")),
+    if let Some(name) = present.members.get(&member).cloned() {
+        return Ok(Member { member, name });
     }
+    let page = app.rooms.log().read_before(room, None, LOOK_BACK).await.map_err(JoinError::from)?;
+    let spoke = page.entries.into_iter().rfind(|entry| entry.member == member);
+    let name = spoke.map_or_else(|| "somebody".to_owned(), |entry| entry.name);
+    Ok(Member { member, name })
 }
 
 /// Lets somebody not speak in a room.
@@ -105,7 +91,7 @@ pub async fn mute(
     Body(span): Body<Span>,
 ) -> Result<StatusCode, Failure> {
     checked_room(&room)?;
-    let (who, span) = (person(&app, &room, &member).await?, span_of(&span)?);
+    let (who, span) = (person(&app, &room, &member).await?, span.checked()?);
     changed(&app, actor.mute(&room, &who, span, unix_ms())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -145,7 +131,7 @@ pub async fn ban(
     Body(span): Body<Span>,
 ) -> Result<StatusCode, Failure> {
     checked_room(&room)?;
-    let (who, span) = (person(&app, &room, &member).await?, span_of(&span)?);
+    let (who, span) = (person(&app, &room, &member).await?, span.checked()?);
     changed(&app, actor.ban(&room, &who, span, unix_ms())).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    auth::{Maybe, Signed, not_signed_in},
+    auth::{Maybe, Signed, not_signed_in, too_many_requests},
     changes::{changed, checked_topic},
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
@@ -25,13 +25,14 @@ use crate::{
     error::JoinError,
     http::client_address,
     log::{LogError, unix_ms},
-    moderation::{Actor, Wishes},
+    moderation::{Actor, Wishes, is_direct},
 };
 
 /// A room in which somebody spoke within this time is active, ms.
 const ACTIVE_MS: u64 = 10 * 60 * 1000;
-/// Rooms of a page of the list.
+/// Rooms of a page of the list, at most, and if nobody says how many.
 const MOST: usize = 100;
+const USUAL: usize = 50;
 /// Rooms that are looked up at once.
 const AT_ONCE: usize = 16;
 /// Longest pause of slow mode, ms.
@@ -117,9 +118,9 @@ pub async fn list(
         return news::open(&app, peer, &headers, actor);
     }
     let address = client_address(&app, peer, &headers);
-    if let Err(wait) = app.rates.allow_read(address) {
-        return Err(Failure::too_many(wait, "too many requests from your address"));
-    }
+    // Each of one's own rooms is read for what is new there.
+    let reads = if query.mine { query.limit.unwrap_or(USUAL) } else { 1 };
+    app.rates.allow_reads(address, reads).map_err(too_many_requests)?;
     page(&app, actor, query).await.map(IntoResponse::into_response)
 }
 
@@ -128,7 +129,7 @@ async fn page(
     actor: Option<Actor>,
     query: RoomsQuery,
 ) -> Result<Data<RoomsPage>, Failure> {
-    let limit = query.limit.unwrap_or(50);
+    let limit = query.limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
         return Err(Failure::bad("bad_query", "limit: from 1 to 100"));
     }
@@ -139,7 +140,7 @@ async fn page(
         (None, false) => HashMap::new(),
     };
     let (names, next) = match query.mine {
-        true => (mine(app, &reads, since), None),
+        true => (mine(app, &reads, since, limit), None),
         false => {
             let latest = app.rooms.directory().latest(since, query.after.as_deref(), limit + 1);
             let mut names: Vec<_> = latest.into_iter().map(|(name, _)| name).collect();
@@ -166,14 +167,14 @@ async fn reads_of(app: &App, actor: &Actor) -> Result<HashMap<String, EntryId>, 
     Ok(rooms.map_err(JoinError::from)?.into_iter().collect())
 }
 
-/// The names of one's own rooms, the latest first.
-fn mine(app: &App, reads: &HashMap<String, EntryId>, since: u64) -> Vec<String> {
+/// The names of one's own rooms, the latest first, `limit` at most.
+fn mine(app: &App, reads: &HashMap<String, EntryId>, since: u64, limit: usize) -> Vec<String> {
     let directory = app.rooms.directory();
     let mut rooms: Vec<_> =
         reads.keys().map(|name| (directory.spoken_in(name).unwrap_or(0), name)).collect();
     rooms.retain(|(at, _)| *at >= since);
     rooms.sort_by(|a, b| b.cmp(a));
-    rooms.into_iter().map(|(_, name)| name.clone()).collect()
+    rooms.into_iter().take(limit).map(|(_, name)| name.clone()).collect()
 }
 
 /// Makes a room, which the asking account moderates from then on.
@@ -190,6 +191,10 @@ pub async fn make(
     Body(new): Body<NewRoom>,
 ) -> Result<Created<RoomInfo>, Failure> {
     checked_room(&new.name)?;
+    if is_direct(&new.name) {
+        let detail = "a room of two has such a name: POST /api/v1/directs makes it";
+        return Err(Failure::bad("bad_room", detail));
+    }
     let topic = checked_topic(&new.topic)?;
     if !matches!(new.access, Access::Open | Access::Private) {
         return Err(Failure::bad("bad_body", "access: open or private"));
@@ -272,13 +277,8 @@ pub async fn members(
     Maybe(actor): Maybe,
     RoomPath(room): RoomPath,
 ) -> Result<Data<Members>, Failure> {
-    if let Err(wait) = app.rates.allow_read(client_address(&app, peer, &headers)) {
-        return Err(Failure::too_many(wait, "too many requests from your address"));
-    }
+    app.rates.allow_read(client_address(&app, peer, &headers)).map_err(too_many_requests)?;
     let _may_see = look(&app, room.clone(), actor.as_ref()).await?;
-    let present = app.rooms.presence().snapshot(&room).await.map_err(JoinError::from)?.members;
-    let listed = present.iter().take(app.config.limits.listed_members);
-    let members =
-        listed.map(|(member, name)| Member { member: member.clone(), name: name.clone() });
-    Ok(Data(Members { present: present.len(), members: members.collect() }))
+    let (present, members) = app.rooms.members(&room).await.map_err(JoinError::from)?;
+    Ok(Data(Members { present, members }))
 }

@@ -261,6 +261,7 @@ impl Connection {
                 (Effect::Reply(frame), _) => self.voice.reply(&frame),
                 (Effect::Identify(arriving), _) => self.identify(arriving),
                 (Effect::Greet(why), _) => self.voice.count_hello(why),
+                (Effect::Invited(room, invite), _) => self.visits.invited(room, invite),
                 (Effect::Enter(cursor), _) => self.visits.enter(cursor),
                 (Effect::Exit(room), Some(_)) => self.visits.exit(&room),
                 (Effect::Append(entry), _) => self.append(entry),
@@ -328,9 +329,8 @@ impl Connection {
     }
 
     fn catch_up(&mut self) {
-        let Some(me) = self.session.me() else { return };
-        let has_power = self.session.has_power();
-        let barred = self.visits.catch_up(me, has_power, |room| self.session.is_in(room));
+        let Some(me) = self.session.actor() else { return };
+        let barred = self.visits.catch_up(&me, |room| self.session.is_in(room));
         barred.into_iter().for_each(|barred| self.not_in(barred));
     }
 

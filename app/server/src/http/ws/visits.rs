@@ -10,14 +10,15 @@ use std::{
 };
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use rollcall_protocol::{EntryId, Member, RoomCursor, ServerFrame};
+use rollcall_protocol::{EntryId, RoomCursor, ServerFrame};
 
 use super::voice::Voice;
 use crate::{
     app::App,
-    delivery::{Effect, Entry, Listener, Outcome, Visit, Visitor},
+    delivery::{Effect, Entry, Listener, Outcome, Rooms, Visit, Visitor},
     error::JoinError,
     log::{About, Forbidden, unix_ms},
+    moderation::Actor,
     presence::Seat,
     room::Room,
 };
@@ -41,6 +42,8 @@ pub(super) struct Visits {
     entering: usize,
     /// Rooms to enter, in the order of asking; one that is busy waits until it is not.
     to_enter: VecDeque<RoomCursor>,
+    /// Tokens of invitations to some of these.
+    invites: HashMap<String, String>,
     /// Rooms that were looked up, and wait until there is room for what they have to tell: each lists its members.
     arrived: VecDeque<Entry>,
     under_way: FuturesUnordered<BoxFuture<'static, Done>>,
@@ -65,9 +68,22 @@ impl NotEntered {
     }
 }
 
+/// Enters a room, by its invitation if there is one: without a right one it is as if there were none.
+async fn enter(
+    rooms: &Rooms,
+    cursor: &RoomCursor,
+    me: &Actor,
+    invite: Option<String>,
+) -> Result<Entry, JoinError> {
+    if let Some(invite) = invite {
+        let _is_in = rooms.let_in(&cursor.room, me, &invite).await?;
+    }
+    rooms.join(&cursor.room, Visitor::seated(&me.member, me.has_power), cursor.after).await
+}
+
 /// What is true of a room now, and for this member.
-fn state_frame(room: &str, about: &About, me: &Member, has_power: bool) -> ServerFrame {
-    let you = about.standing(&me.member, has_power, unix_ms());
+fn state_frame(room: &str, about: &About, me: &Actor) -> ServerFrame {
+    let you = about.standing(&me.member.member, me.has_power, unix_ms());
     ServerFrame::Room { room: room.to_owned(), state: about.state(), you }
 }
 
@@ -82,6 +98,7 @@ impl Visits {
             busy: HashSet::new(),
             entering: 0,
             to_enter: VecDeque::new(),
+            invites: HashMap::new(),
             arrived: VecDeque::new(),
             under_way: FuturesUnordered::new(),
         }
@@ -106,7 +123,7 @@ impl Visits {
         self.to_enter.push_back(cursor);
     }
 
-    fn enter_waiting(&mut self, me: &Member, has_power: bool) {
+    fn enter_waiting(&mut self, me: &Actor) {
         while self.entering < ENTER_AT_ONCE {
             let next = self.to_enter.iter().position(|cursor| !self.busy.contains(&cursor.room));
             let Some(cursor) = next.and_then(|index| self.to_enter.remove(index)) else { return };
@@ -114,17 +131,23 @@ impl Visits {
             self.entering += 1;
             let rooms = self.app.rooms.clone();
             let me = me.clone();
+            let invite = self.invites.remove(&cursor.room);
             self.under_way.push(Box::pin(async move {
-                let visitor = Visitor::seated(&me, has_power);
-                let entered = rooms.join(&cursor.room, visitor, cursor.after).await;
+                let entered = enter(&rooms, &cursor, &me, invite).await;
                 Done::Entered(cursor, entered)
             }));
         }
     }
 
+    /// Has an invitation to a room that is entered next.
+    pub fn invited(&mut self, room: String, invite: String) {
+        self.invites.insert(room, invite);
+    }
+
     /// Leaves a room for good.
     pub fn exit(&mut self, room: &str) {
         self.to_enter.retain(|waiting| waiting.room != room);
+        self.invites.remove(room);
         let Some(visit) = self.in_rooms.remove(room) else { return };
         visit.end();
         let Some(seat) = self.seats.remove(room) else { return };
@@ -174,21 +197,21 @@ impl Visits {
         Ok(())
     }
 
-    fn entered(&mut self, Entry { room, seat, start }: Entry, me: &Member, has_power: bool) {
+    fn entered(&mut self, Entry { room, seat, start }: Entry, me: &Actor) {
         let name = room.name.clone();
         self.seats.extend(seat.map(|seat| (name.clone(), seat)));
         let sink = self.voice.outlet.clone();
-        let (visit, told) = Visit::begin(room, start, self.connection, Some(me), sink);
+        let (visit, told) = Visit::begin(room, start, self.connection, Some(&me.member), sink);
         told.iter().for_each(|frame| self.voice.reply(frame));
         let about = visit.room().about();
-        if has_power || !about.is_empty() {
-            self.voice.reply(&state_frame(&name, &about, me, has_power));
+        if me.has_power || !about.is_empty() {
+            self.voice.reply(&state_frame(&name, &about, me));
         }
         self.in_rooms.insert(name, visit);
     }
 
     /// Enters rooms that were looked up, while there is room for what they have to tell.
-    fn enter_arrived(&mut self, me: &Member, has_power: bool, is_wanted: impl Fn(&str) -> bool) {
+    fn enter_arrived(&mut self, me: &Actor, is_wanted: impl Fn(&str) -> bool) {
         while self.voice.outlet.has_room() {
             let Some(entry) = self.arrived.pop_front() else { return };
             let room = entry.room.name.clone();
@@ -198,7 +221,7 @@ impl Visits {
             if self.to_enter.iter().any(|waiting| waiting.room == room) {
                 continue;
             }
-            self.entered(entry, me, has_power);
+            self.entered(entry, me);
             if !is_wanted(&room) {
                 // The client left while it was entering.
                 self.exit(&room);
@@ -210,14 +233,9 @@ impl Visits {
     /// whether the client still means to be in a room.
     ///
     /// Returns the rooms that the client has to leave, since their state says so now.
-    pub fn catch_up(
-        &mut self,
-        me: &Member,
-        has_power: bool,
-        is_wanted: impl Fn(&str) -> bool,
-    ) -> Vec<NotEntered> {
-        self.enter_arrived(me, has_power, is_wanted);
-        self.enter_waiting(me, has_power);
+    pub fn catch_up(&mut self, me: &Actor, is_wanted: impl Fn(&str) -> bool) -> Vec<NotEntered> {
+        self.enter_arrived(me, is_wanted);
+        self.enter_waiting(me);
         let outlet = &self.voice.outlet;
         let (mut pages, mut barred) = (Vec::new(), Vec::new());
         for visit in self.in_rooms.values() {
@@ -227,9 +245,9 @@ impl Visits {
             let write = |effect: Effect| match effect {
                 Effect::State => {
                     let (room, about) = (&visit.room().name, visit.room().about());
-                    match about.bars(&me.member, has_power, unix_ms()) {
+                    match about.bars(&me.member.member, me.has_power, unix_ms()) {
                         Some(why) => barred.push(NotEntered::barred(room, why)),
-                        None => self.voice.tell(&state_frame(room, &about, me, has_power)),
+                        None => self.voice.tell(&state_frame(room, &about, me)),
                     }
                 }
                 effect => self.write(visit, &effect),

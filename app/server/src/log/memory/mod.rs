@@ -144,9 +144,12 @@ impl MemoryLog {
         if !logs.contains_key(&change.room) && full >= self.bounds.new_rooms_below() {
             return Err(LogError::Refused(Refusal::NewRoom));
         }
+        let is_there = logs.get(&change.room).is_some_and(|log| log.last != EntryId::ZERO);
         let log = logs.entry(change.room.clone()).or_insert_with(|| RoomLog::new(now));
         match change.needs {
-            Needs::New if log.about.is_made() => return Ok(Changed::Exists),
+            Needs::New if log.about.is_made() || (is_there && !change.has_power) => {
+                return Ok(Changed::Exists);
+            }
             Needs::Power if !log.about.moderates(&change.by.member, change.has_power) => {
                 return Ok(Changed::Forbidden);
             }
@@ -232,7 +235,8 @@ impl MemoryLog {
             if times > 1.0 {
                 log.empty();
             }
-            times <= 2.0 || !log.is_empty()
+            let stays = log.about.is_made() && squeeze.lives().is_none();
+            times <= 2.0 || !log.is_empty() || stays
         });
         *bytes = logs.values().map(RoomLog::bytes).sum();
     }

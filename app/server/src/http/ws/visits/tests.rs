@@ -21,6 +21,7 @@ use crate::{
     log::{Log, MemoryLog},
     memberships::{Memberships, MemoryMemberships},
     metrics::Metrics,
+    moderation::Actor,
     people::People,
     presence::{MemoryPresence, Presence, Seat, Store},
     supervise::Supervisor,
@@ -100,14 +101,14 @@ async fn s11_rooms_are_entered_as_the_way_out_takes_them() {
     let outlet_bytes = app.config.limits.outlet_bytes;
     let outlet = Arc::new(Outlet::new(tcp, outlet_bytes, &app.outlets));
     let waiting = || app.outlets.used_ratio() * app.config.limits.outlets_bytes as f64;
-    let me = member(MEMBERS);
+    let me = Actor { member: member(MEMBERS), mark: None, has_power: false };
     let mut visits = Visits::new(app.clone(), Voice::new(outlet.clone(), app.metrics.clone()), 1);
     (0..ROOMS).for_each(|number| visits.enter(RoomCursor { room: room(number), after: None }));
 
     let (mut read, mut most_waited, mut rooms_waited) = (Vec::new(), 0.0_f64, 0);
     let is_live = |read: &[u8]| String::from_utf8_lossy(read).matches(r#""type":"live""#).count();
     while is_live(&read) < ROOMS {
-        visits.catch_up(&me, false, |_| true);
+        visits.catch_up(&me, |_| true);
         assert!(!outlet.is_closed(), "more waits than replies may add, after {}", read.len());
         most_waited = most_waited.max(waiting());
         rooms_waited = rooms_waited.max(visits.arrived.len());

@@ -1,0 +1,109 @@
+"""A person at the page who does more than talk: signs in, opens rooms, presses what there is to press."""
+
+import json
+
+from chat import Chat
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+PASSWORD = "four long words here"
+
+
+class Person(Chat):
+    """One tab of one browser."""
+
+    def css(self, selector):
+        return self.driver.find_element("css selector", selector)
+
+    def all(self, selector):
+        return self.driver.find_elements("css selector", selector)
+
+    def row(self, id_):
+        return self.css(f"li[data-id='{id_}']")
+
+    def row_of(self, text):
+        """The message on the screen that says so."""
+        self.until_shown(text)
+        return self.row(next(row["id"] for row in self.shown() if row["text"] == text))
+
+    def press(self, words):
+        """The button of an open dialog that says so."""
+        self.driver.find_element("xpath", f"//dialog[@open]//button[normalize-space()='{words}']").click()
+
+    def act(self, text, label):
+        """What one can do with a message: the pointer goes there, and presses. What cannot be undone takes two presses."""
+        ActionChains(self.driver).move_to_element(self.row_of(text)).perform()
+        self.until(lambda: self.all(f".acts [aria-label='{label}']"), f"{label!r} is offered")
+        self.css(f".acts [aria-label='{label}']").click()
+        for sure in self.all(".acts .sure"):
+            sure.click()
+
+    def acts(self, text):
+        ActionChains(self.driver).move_to_element(self.row_of(text)).perform()
+        return [it.get_attribute("aria-label") for it in self.all(".acts button")]
+
+    def close_dialog(self):
+        self.driver.execute_script("document.querySelector('dialog[open]').close()")
+
+    def fill_account(self, name, password):
+        for id_, value in (("account-name", name), ("account-password", password)):
+            self.find(id_).clear()
+            self.find(id_).send_keys(value)
+        self.find("account-password").send_keys(Keys.ENTER)
+
+    def sign_up(self, name, password=PASSWORD):
+        self.find("account-open").click()
+        self.press("Register a name instead")
+        self.fill_account(name, password)
+        return self.until_account("registered")
+
+    def sign_in_at_the_door(self, name, password=PASSWORD):
+        """Before one has a name here."""
+        self.asked()
+        self.find("join-account").click()
+        self.fill_account(name, password)
+        self.until_served()
+        return self.until_account("registered")
+
+    def until_account(self, words):
+        self.until(lambda: words in self.find("account-open").text, f"the page calls one {words}")
+        return self
+
+    def go(self, room):
+        """By a few letters of its name."""
+        self.driver.execute_script("location.hash = '#' + encodeURIComponent(arguments[0])", room)
+        self.until_in(room)
+        return self
+
+    def until_in(self, title):
+        self.until(lambda: self.find("room-title").text == title, f"one is in {title}")
+
+    def make_room(self, name, private=False):
+        self.find("text").send_keys(Keys.CONTROL, "k")
+        self.find("switch-to").send_keys(name)
+        hint = "New private room" if private else "New room"
+        self.until(lambda: hint in self.find("switch-list").text, "it can be made")
+        option = f"//li[@role='option'][span[@class='hint' and .='{hint}']]"
+        self.driver.find_element("xpath", option).click()
+        self.until_in(name)
+        self.until(lambda: "made this room" in self.notices(), "it is made")
+        return self
+
+    def notices(self):
+        return " ".join(it.text for it in self.all(".conversation:not([hidden]) .notice"))
+
+    def strip(self):
+        return self.find("strip").text
+
+    def word(self):
+        return self.find("word").text
+
+    def people(self):
+        """Names of who is here, in the order of the list."""
+        return [it.text for it in self.all("#people-list .person .name")]
+
+    def badge(self, room):
+        return "".join(it.text for it in self.all(f"#rooms a[href='#{room}'] .badge"))
+
+    def saved(self, key):
+        return json.loads(self.driver.execute_script("return localStorage.getItem(arguments[0])", key) or "null")
