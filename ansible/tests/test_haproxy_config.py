@@ -90,7 +90,10 @@ def stack(tmp_path_factory):
     stack.remove()
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/drain", "/DRAIN", "/dra%69n", "/metrics?x=1"])
+OPERATORS = ["/livez", "/readyz", "/metrics", "/drain", "/DRAIN", "/dra%69n", "/metrics?x=1", "/nudge", "/accepting", "/shutdown", "/replicas"]
+
+
+@pytest.mark.parametrize("path", OPERATORS)
 def test_what_is_for_operators_is_not_passed_on(stack, path):
     assert stack.request("GET", path)[0] == 404
     assert stack.request("POST", path)[0] == 404
@@ -104,6 +107,12 @@ def test_a_client_cannot_say_where_it_comes_from(stack):
     assert [toy.headers["/who"].get_all("X-Forwarded-For") for toy in stack.toys.values() if "/who" in toy.headers] == [
         ["127.0.0.1"]
     ]
+
+
+def test_a_client_cannot_say_that_it_came_by_tls(stack):
+    """Whether a session's cookie is a secure one depends on it."""
+    assert stack.request("GET", "/how", headers={"X-Forwarded-Proto": "https", "x-forwarded-proto": "https"})[0] == 200
+    assert [toy.headers["/how"].get_all("X-Forwarded-Proto") for toy in stack.toys.values() if "/how" in toy.headers] == [["http"]]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -215,6 +224,23 @@ def test_o6_a_failed_request_is_logged_as_json_and_no_other(stack):
     assert (failed["method"], failed["status"], failed["client"]) == ("GET", 503, "127.0.0.1")
     assert failed["server"] in SLOTS and failed["retries"] and failed["time"] and "total_ms" in failed
     assert not any("is-fine" in line["uri"] for line in lines())
+
+
+def test_no_secret_of_a_request_is_logged(stack):
+    """A failed request is, and so is its address; its headers and its body are not."""
+    for toy in stack.toys.values():
+        toy.refuse.add("/fails-with-secrets")
+    secrets = {"X-API-Key": "the-key-of-operators", "Authorization": "Bearer the-token", "Cookie": "rollcall=the-session"}
+    assert stack.request("POST", "/fails-with-secrets", b"the-password", secrets)[0] == 503
+
+    def log():
+        logs = subprocess.run(["docker", "logs", stack.container], check=True, capture_output=True, text=True)
+        return logs.stdout + logs.stderr
+
+    wait_until(lambda: "fails-with-secrets" in log())
+    for toy in stack.toys.values():
+        toy.refuse.clear()
+    assert [secret for secret in ("the-key-of-operators", "the-token", "the-session", "the-password") if secret in log()] == []
 
 
 class Deaf:

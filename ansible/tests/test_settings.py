@@ -87,6 +87,16 @@ def test_o18_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_
         ({"rollcall_haproxy_metrics_port": 8080}, "ports of their own"),
         ({"monitoring": True}, "rollcall_haproxy_metrics_port"),
         ({"rollcall_trusted_proxies": ["10.0.0.0/24", "example.com"]}, "not example.com"),
+        ({"rollcall_api_key": "fifteen-letters"}, "16 to 256 characters"),
+        ({"rollcall_api_key": "sixteen letters and a space"}, "16 to 256 characters"),
+        ({"rollcall_api_key_file": "/nonexistent/key"}, "rollcall_api_key_file is a file with a key, and there is no /nonexistent/key"),
+        ({"rollcall_api_key_file": "/etc"}, "there is no /etc"),
+        ({"rollcall_api_key_file": "/dev/null"}, "there is no /dev/null"),
+        ({"rollcall_api_key": "generated", "rollcall_api_key_file": "/etc/hostname"}, "they may not be the same"),
+        ({"rollcall_session_days": 0}, "from 1 to 3650"),
+        ({"rollcall_rate_sign_ins": "many"}, "rollcall_rate_sign_ins is a whole number"),
+        ({"rollcall_cors_origins": "https://chat.example"}, "rollcall_cors_origins is a list"),
+        ({"rollcall_cors_origins": ["https://chat.example/"]}, "not https://chat.example/"),
         ({"rollcall_drain_spread_ms": -1}, "rollcall_drain_spread_ms is one from 0 on"),
         ({"rollcall_heartbeat_ms": "5s"}, "rollcall_heartbeat_ms"),
     ],
@@ -127,3 +137,12 @@ def test_o24_an_ansible_that_is_too_old_is_one_line(tmp_path):
     words = (played.stdout + played.stderr).strip()
     assert played.returncode != 0 and "takes ansible-core 2.19 or later, and this is 2.18.3" in words
     assert "Traceback" not in words
+
+
+def test_a_key_that_is_refused_is_not_shown(tmp_path):
+    (tmp_path / "key").write_text("short-secret\n")
+    for given in ({"rollcall_api_key": "short-secret"}, {"rollcall_api_key_file": str(tmp_path / "key")}):
+        settings = tmp_path / "settings.json"
+        settings.write_text(json.dumps(given))
+        code, words = play("site", {"rollcall_project": "rollcall-pytest-none"}, "-e", f"@{settings}", "-vvv", HOME=str(tmp_path))
+        assert code != 0 and next(iter(given)) in words and "short-secret" not in words

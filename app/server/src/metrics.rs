@@ -31,6 +31,9 @@ pub struct Metrics {
     pub messages_out: IntCounter,
     /// Seconds from a message's `at` to the end of its fan-out here.
     pub delivery_seconds: Histogram,
+    /// Sign-ins, by `outcome`: `ok`, `refused` (a name or a password that is none), `limited` (too many of late) or `busy`
+    /// (too many at once, or the accounts cannot be reached).
+    pub sign_ins: IntCounterVec,
     /// Connections, by `why`: `fresh`, `resume` or `move`.
     pub hellos: IntCounterVec,
     /// Gaps told to clients, by `reason`: `trimmed` or `rewound`.
@@ -59,6 +62,8 @@ pub struct Metrics {
 
 /// The outcomes of a message from a client.
 const OUTCOMES: &[&str] = &["taken", "duplicate", "rejected", "failed"];
+/// The outcomes of a sign-in.
+const SIGN_INS: &[&str] = &["ok", "refused", "limited", "busy"];
 /// What connections are.
 const TRANSPORTS: &[&str] = &["websocket", "sse", "longpoll"];
 /// Why a client says hello.
@@ -96,6 +101,7 @@ impl Metrics {
                 "rollcall_delivery_seconds",
                 "From a message's entry in the log to the end of its fan-out here.",
             ),
+            sign_ins: new.counters("rollcall_sign_ins_total", "Sign-ins.", ("outcome", SIGN_INS)),
             hellos: new.counters(
                 "rollcall_hellos_total",
                 "Connections opened, by reason.",

@@ -224,6 +224,19 @@ async fn guesses_at_one_account_are_slowed_wherever_they_come_from() {
     assert_eq!((last.status, last.code()), (429, "rate_limited"));
     assert!(last.headers.contains_key("retry-after"));
     assert!(told.iter().filter(|answer| answer.status == 401).count() >= 20);
+
+    // And operators see it.
+    let bad = sign_in(replica.public, " ", "no name at all").await;
+    assert_eq!(bad.status, 400);
+    let count = |status| told.iter().filter(|answer| answer.status == status).count();
+    token_of(replica.public, "Teal").await;
+    let counted = |outcome| format!("rollcall_sign_ins_total{{outcome=\"{outcome}\"}}");
+    let mut seen = Vec::new();
+    for outcome in ["ok", "refused", "limited", "busy"] {
+        seen.push(replica.metric(&counted(outcome)).await);
+    }
+    let expected = [1, count(401) + 1, count(429), 0];
+    assert_eq!(seen, expected.map(|count| f64::from(u32::try_from(count).expect("few"))));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Signing in and out.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, State},
@@ -62,16 +62,10 @@ pub async fn sign_in(
     Body(Credentials { name, password }): Body<Credentials>,
 ) -> Result<Response, Failure> {
     check_origin(&app.config, &headers)?;
-    checked_name(&name)?;
-    let account = Accounts::folded(&name);
-    app.rates.allow_sign_in(client_address(&app, peer, &headers)).map_err(too_many_requests)?;
-    app.rates.allow_password(&account).map_err(too_many_requests)?;
-    let opened = app.accounts.sign_in(&name, password).await.inspect_err(|error| {
-        if matches!(error, AccountError::Wrong) {
-            app.rates.wrong_password(&account);
-        }
-    })?;
-    let Opened { token, person, ends, ended } = opened;
+    let opened = opened(&app, client_address(&app, peer, &headers), &name, password).await;
+    let outcome = opened.as_ref().map_or_else(outcome, |_| "ok");
+    app.metrics.sign_ins.with_label_values(&[outcome]).inc();
+    let Opened { token, person, ends, ended } = opened?;
     for session in ended {
         app.dismiss(&person.member, &Dismissal::SignedOut(session)).await;
     }
@@ -84,6 +78,34 @@ pub async fn sign_in(
         member: person.member,
     };
     Ok((AppendHeaders(cookie), Created(signed_in)).into_response())
+}
+
+/// A new session, for whoever knows the account's password.
+async fn opened(
+    app: &App,
+    address: IpAddr,
+    name: &str,
+    password: String,
+) -> Result<Opened, Failure> {
+    checked_name(name)?;
+    let account = Accounts::folded(name);
+    app.rates.allow_sign_in(address).map_err(too_many_requests)?;
+    app.rates.allow_password(&account).map_err(too_many_requests)?;
+    let opened = app.accounts.sign_in(name, password).await.inspect_err(|error| {
+        if matches!(error, AccountError::Wrong) {
+            app.rates.wrong_password(&account);
+        }
+    })?;
+    Ok(opened)
+}
+
+/// What a sign-in that failed counts as.
+fn outcome(failure: &Failure) -> &'static str {
+    match failure.status() {
+        StatusCode::TOO_MANY_REQUESTS => "limited",
+        status if status.is_server_error() => "busy",
+        _ => "refused",
+    }
 }
 
 /// The session that asks. A browser keeps its cookie for as long as it goes on.
