@@ -64,6 +64,9 @@ def test_two_people_talk_alone(browser, server, ada, grace):
     ada.until_in("Grace")
     ada.say("hello, Grace")
     ada.until_sent("hello, Grace")
+    # A page asks for the rooms that it was called into when it comes, and every half minute.
+    grace.driver.refresh()
+    grace.until_served()
     link = "//nav//a[.//span[@class='title' and .='Ada']]"
     grace.until(lambda: grace.driver.find_elements("xpath", link), "it is in her list")
     grace.driver.find_element("xpath", link).click()
@@ -95,7 +98,7 @@ def test_a_frozen_room_is_the_owners_alone(attic):
     grace.find("text").send_keys(Keys.ENTER)
     assert grace.find("text").get_attribute("value") == "kept while frozen"
     assert ada.strip() == ""
-    ada.until(lambda: ada.all("//dialog") or "Thaw" in ada.find("about-room").text, "it can be thawed")
+    ada.until(lambda: "Thaw" in ada.find("about-room").text, "it can be thawed")
     ada.press("Thaw")
     grace.until(lambda: grace.strip() == "", "she may again")
     grace.find("text").send_keys(Keys.ENTER)
@@ -141,7 +144,7 @@ def test_who_is_sent_out_may_come_back_and_who_is_banned_may_not(attic):
     ada.until_sent("now without her")
     assert "now without her" not in grace.texts()
     ada.act("hi", "Ban Grace from this room")
-    ada.until(lambda: "Ada banned Grace" in ada.notices(), "it is told")
+    ada.until(lambda: "Ada banned" in ada.notices(), "it is told")
     grace.driver.refresh()
     grace.until_served()
     grace.until(lambda: "You are not in this room" in grace.strip(), "she stays out")
