@@ -52,7 +52,7 @@ export class Listening {
       entered: (name) => {
         const { place } = room(name);
         place.read ??= place.cursor;
-        if (place.cursor !== null) void room(name).load(place.cursor).then(() => this.#loaded());
+        if (place.cursor !== null) void room(name).load(place.cursor).then(() => this.#loaded(room(name)));
       },
       people: (name, roster) => {
         room(name).roster = roster;
@@ -116,9 +116,10 @@ export class Listening {
     navigator.serviceWorker?.register("/web/offline.js", { scope: "/" }).catch(console.warn);
   }
 
-  /** One more room's history is here. */
-  #loaded() {
-    this.page.list.show();
+  /** One more room's history is here. @param {import("./room.js").Room} room */
+  #loaded(room) {
+    // Which may say whose room it is.
+    this.page.showState(room);
     this.#findPeople();
   }
 

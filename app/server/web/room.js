@@ -68,7 +68,14 @@ export class Room {
     if (this.state?.access !== "direct") return this.name;
     const others = [...(this.roster?.names ?? [])].filter(([member]) => member !== this.house.me()).map(([, name]) => name);
     const author = this.recent.messages.findLast((message) => !this.isOwn(message))?.name;
-    return author ?? others[0] ?? (this.state.topic || this.name);
+    return author ?? others[0] ?? (this.#invited || this.state.topic || this.name);
+  }
+
+  /** Whom we asked into a room of two, as the server's first words there say, before they have come. */
+  get #invited() {
+    const we = `${this.house.myName()} and `;
+    const notice = this.recent.messages.find(({ kind, text }) => kind === "notice" && text.startsWith(we));
+    return notice?.text.slice(we.length).split(" talk here")[0];
   }
 
   /** Whom one may speak to by name. @returns {string[]} */

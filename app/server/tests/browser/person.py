@@ -66,7 +66,9 @@ class Person(Chat):
         return self.until_account("registered")
 
     def until_account(self, words):
-        self.until(lambda: words in self.find("account-open").text, f"the page calls one {words}")
+        # On a phone it is in a drawer.
+        called = lambda: self.find("account-open").get_attribute("textContent")
+        self.until(lambda: words in called(), f"the page calls one {words}")
         return self
 
     def go(self, room):

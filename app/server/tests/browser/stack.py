@@ -133,9 +133,10 @@ class Room:
     def __init__(self, url, room):
         self.address = f"{url}/api/v1/rooms/{urllib.parse.quote(room)}/messages"
 
-    def post(self, key, name, n, text):
-        """The status of one try to send."""
-        body = json.dumps({"client": key, "name": name, "n": n, "text": text}).encode()
+    def post(self, key, name, n, text, **about):
+        """The status of one try to send; `about`: the message that it edits or removes."""
+        said = {} if "remove" in about else {"text": text}
+        body = json.dumps({"client": key, "name": name, "n": n, **said, **about}).encode()
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(self.address, body, headers)
         try:
@@ -144,9 +145,9 @@ class Room:
         except urllib.error.HTTPError as refusal:
             return refusal.code
 
-    def say(self, key, name, n, text):
+    def say(self, key, name, n, text, **about):
         """Send as soon as the room's rate allows."""
-        while (status := self.post(key, name, n, text)) == 429:
+        while (status := self.post(key, name, n, text, **about)) == 429:
             time.sleep(0.02)
         assert status == 200, status
 
@@ -161,3 +162,23 @@ class Room:
                 return messages
             messages = page + messages
             before = f"&before={page[0]['id']}"
+
+
+class Account:
+    """A person who has registered, and does things by way of the HTTP API."""
+
+    def __init__(self, url, name, password="four long words here"):
+        self.base, self.token = f"{url}/api/v1/", None
+        self.member = self.call("POST", "accounts", {"name": name, "password": password})["member"]
+        self.token = self.call("POST", "sessions", {"name": name, "password": password})["token"]
+
+    def call(self, method, path, body=None):
+        """What is answered; an error of `urllib` if it is refused."""
+        headers = {"content-type": "application/json"}
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
+        sent = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, sent, headers, method=method)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            told = answer.read()
+        return json.loads(told)["data"] if told else None

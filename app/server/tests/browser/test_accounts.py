@@ -1,7 +1,10 @@
 """Accounts, at a real server: one person on several devices."""
 
+import secrets
+
 import pytest
 from person import Person
+from stack import Room
 
 
 @pytest.fixture
@@ -107,3 +110,13 @@ def test_a_void_token_makes_one_a_guest_and_loses_nothing(browser, server):
     chat.until_served()
     assert chat.find("text").get_attribute("value") == "half a thought"
     assert chat.saved("rollcall.account") is None
+
+
+def test_what_one_page_has_read_the_other_has(server, ada, elsewhere):
+    Room(server.url, "the-van").say(secrets.token_hex(16), "Grace", 1, "news")
+    for page in (ada, elsewhere):
+        page.until(lambda: page.badge("the-van") == "1", "it is new")
+    ada.css("#rooms a[href='#the-van']").click()
+    ada.until_shown("news")
+    elsewhere.until(lambda: elsewhere.badge("the-van") == "", "it is not new any more")
+    assert elsewhere.find("room-title").text == "lobby"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from newer import Newer
-from stack import Room
+from person import Person
+from stack import Account, Room
 
 SCREENS = os.environ.get("ROLLCALL_SCREENS")
 AXE = os.environ.get("AXE")
@@ -56,15 +56,20 @@ axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
 @pytest.fixture(params=SIZES, ids=[size[0] for size in SIZES])
 def sized(request, browser, server):
     name, width, height, colours, touch = request.param
+    ada, olive = Account(server.url, "Ada"), Account(server.url, "Olive")
+    ada.call("POST", "rooms", {"name": "workshop", "topic": "How to roll without anyone noticing"})
+    olive.call("POST", "rooms", {"name": "court"})
+    olive.call("PATCH", "rooms/court", {"slow_ms": 15_000})
+    olive.call("PUT", f"rooms/court/mutes/{ada.member}", {})
     for who, text in LINES:
-        Room(server.url, "lobby").say(secrets.token_hex(16), who, 1, text)
+        Room(server.url, "workshop").say(secrets.token_hex(16), who, 1, text)
     driver = browser()
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
     features = [{"name": "prefers-color-scheme", "value": colours}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    chat = Newer(driver, server.url).open().join("Ada")
+    chat = Person(driver, server.url, "workshop").open().sign_in_at_the_door("Ada")
     chat.until(lambda: len(chat.texts()) == len(LINES), "history is here")
     chat.name, chat.touch = name, touch
     return chat
@@ -93,7 +98,6 @@ def test_nothing_is_cut_off_at_any_size(sized):
     chat.say("I am here. `code` too.")
     chat.until_sent("I am here. `code` too.")
     look(chat, "talk")
-    chat.state(topic="How to roll without anyone noticing", moderates=True)
     chat.driver.execute_script("document.querySelectorAll('li.message')[4].focus()")
     look(chat, "acts")
     for panel, name in (("rooms-open", "rooms"), ("people-toggle", "people")):
@@ -105,7 +109,8 @@ def test_nothing_is_cut_off_at_any_size(sized):
         chat.until(lambda: chat.find(dialog).is_displayed(), f"{dialog} is open")
         look(chat, dialog)
         chat.driver.execute_script("document.querySelector('dialog[open]').close()")
-    chat.state(slow_ms=15_000, muted_until=9_999_999_999_999)
+    chat.go("court")
+    chat.until(lambda: "muted you" in chat.strip(), "one is muted")
     look(chat, "muted")
 
 
