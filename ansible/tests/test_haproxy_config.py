@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import select
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -241,6 +243,38 @@ def test_no_secret_of_a_request_is_logged(stack):
     for toy in stack.toys.values():
         toy.refuse.clear()
     assert [secret for secret in ("the-key-of-operators", "the-token", "the-session", "the-password") if secret in log()] == []
+
+
+@pytest.mark.parametrize("head", ["GET / HTTP/1.1\r\nHost: a\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n"], ids=["head", "body"])
+def test_requests_that_dribble_are_cut_and_others_are_served(stack, head):
+    """Each sends a byte now and then, so none is ever idle; and none of them ever reaches a replica."""
+    before = sum(stack.asked("/").values())
+    slow = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(50)]
+    began = time.monotonic()
+    for connection in slow:
+        connection.sendall(head.encode())
+    open_ones, told = set(slow), []
+    while open_ones and time.monotonic() - began < 20:
+        for connection in select.select(open_ones, [], [], 0.5)[0]:
+            told.append(received(connection))
+            open_ones.discard(connection)
+        for connection in open_ones:
+            connection.sendall(b"x")
+        assert stack.request("GET", "/served")[0] == 200
+    assert not open_ones, "all were cut"
+    assert time.monotonic() - began < 10, "in the time that a request may take, and a bit"
+    assert {line for line in told if line} <= {b"HTTP/1.1 408 Request Time-out"}
+    assert sum(stack.asked("/").values()) == before
+
+
+def received(connection):
+    """The first line of what is there."""
+    try:
+        return connection.recv(4096).split(b"\r\n")[0]
+    except ConnectionResetError:
+        return b""
+    finally:
+        connection.close()
 
 
 class Deaf:

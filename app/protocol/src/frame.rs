@@ -230,7 +230,8 @@ pub enum ServerFrame {
         /// What it means for this person.
         you: Standing,
     },
-    /// Another device of this person has read a room up to an entry.
+    /// Another device of this person has read a room up to an entry. If the client has no such room: the person has entered it
+    /// elsewhere, or somebody made a room of two with them.
     Read {
         /// The room's name.
         room: String,

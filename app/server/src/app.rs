@@ -118,11 +118,33 @@ impl App {
     /// If it cannot be kept.
     pub async fn has_read(&self, member: &str, room: &str, id: EntryId) -> Result<(), LogError> {
         if self.memberships.read(member, room, id).await? {
-            let control = ReadUpTo { room: room.to_owned(), id }.control(member);
-            self.people().hear(&control);
-            self.rooms.log().tell_control(&control).await?;
+            self.tell_read(member, room, id).await?;
         }
         Ok(())
+    }
+
+    /// A member is in a room from now on, which they have read up to `id`: told as that, so that their devices know of it.
+    /// False if they are in as many rooms as one can be.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub async fn has_entered(
+        &self,
+        member: &str,
+        room: &str,
+        id: EntryId,
+    ) -> Result<bool, LogError> {
+        let entered = self.memberships.enter(member, room, id).await?;
+        if entered {
+            self.tell_read(member, room, id).await?;
+        }
+        Ok(entered)
+    }
+
+    async fn tell_read(&self, member: &str, room: &str, id: EntryId) -> Result<(), LogError> {
+        let control = ReadUpTo { room: room.to_owned(), id }.control(member);
+        self.people().hear(&control);
+        self.rooms.log().tell_control(&control).await
     }
 
     /// Whose the connections here are.

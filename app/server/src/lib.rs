@@ -195,8 +195,9 @@ impl Stores {
             "REDIS_URL, or a file beside it, is not what it should be, such as redis://127.0.0.1:6379",
         )?;
         let store = Store::Redis(RedisPresence::new(link.clone(), config.lease));
-        let memberships = Memberships::Redis(RedisMemberships::new(link.clone()));
-        let kept = RedisAccounts::new(link.clone(), limits.log.new_rooms_below());
+        let new_below = limits.log.new_rooms_below();
+        let memberships = Memberships::Redis(RedisMemberships::new(link.clone(), new_below));
+        let kept = RedisAccounts::new(link.clone(), new_below);
         let accounts = accounts(accounts::Store::Redis(kept));
         let log = Log::Redis(RedisLog::new(link, limits.log.clone()));
         Ok(Self { log, presence: presence(store), accounts, memberships })

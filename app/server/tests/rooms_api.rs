@@ -167,11 +167,13 @@ async fn what_one_device_has_read_the_other_knows_and_unread_is_counted_from_it(
 #[tokio::test]
 async fn two_people_have_one_room_that_nobody_else_enters() {
     let stack = Stack::start().await;
-    let (_bob, bobs) = member(&stack.two, &stack.bob, "lobby").await;
+    let (mut bob, bobs) = member(&stack.two, &stack.bob, "lobby").await;
     let body = json!({ "member": bobs, "name": "Bob" });
     let by_ada = with(&stack.one, &stack.ada, "POST /directs", Some(&body)).await;
     assert_eq!(by_ada.status, 200, "{by_ada:?}");
     let room = by_ada.body["data"]["name"].as_str().expect("a name").to_owned();
+    // Bob's devices hear of it at once, on whichever replica they are.
+    bob.until(|frame| matches!(frame, ServerFrame::Read { room: told, .. } if *told == room)).await;
     let mine = with(&stack.two, &stack.bob, "GET /rooms?mine=true", None).await;
     assert_eq!(names(&mine), [room.as_str()]);
     let (mut ada, _) = member(&stack.one, &stack.ada, &room).await;
@@ -214,7 +216,7 @@ async fn a_room_of_two_is_made_by_nobody_else() {
     assert_eq!(ask(stack.one.public, "POST", &path, &[], Some(&post)).await.status, 403);
     let own = json!({ "member": adas, "name": "Ada" });
     let answer = with(&stack.one, &stack.ada, "POST /directs", Some(&own)).await;
-    assert_eq!((answer.status, answer.code()), (400, "bad_member"));
+    assert_eq!((answer.status, answer.code()), (409, "bad_member"));
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ export class Listening {
         page.showState(room(state.room));
       },
       read: (name, id) => {
+        // Entered on another device, or somebody wants to talk to us.
+        if (!page.rooms.byName.has(name)) page.enter(name);
         const { place } = room(name);
         if (place.read === null || compare(id, place.read) > 0) place.read = id;
         page.list.show();

@@ -1,4 +1,3 @@
-#!lua name=rollcall_memberships_v1
 -- The rooms of somebody who has an account, each with the last message that they have read there: one hash a member.
 
 local function is_after(id, other)
@@ -8,13 +7,14 @@ local function is_after(id, other)
   return ms > other_ms or (ms == other_ms and tonumber(seq) > tonumber(other_seq))
 end
 
--- KEYS rooms. ARGV room, id, most. Enters a room that they are not in, having read up to `id`. Returns 1, or 0 if they have
--- as many rooms as they may.
+-- KEYS rooms. ARGV room, id, most, new_below (how full Redis may be). Enters a room that they are not in, having read up to
+-- `id`. Returns 'entered', 'too_many' if they have as many rooms as they may, or 'full'.
 local function enter(keys, args)
-  if redis.call('HEXISTS', keys[1], args[1]) == 1 then return 1 end
-  if redis.call('HLEN', keys[1]) >= tonumber(args[3]) then return 0 end
+  if redis.call('HEXISTS', keys[1], args[1]) == 1 then return 'entered' end
+  if redis.call('HLEN', keys[1]) >= tonumber(args[3]) then return 'too_many' end
+  if fullness() >= tonumber(args[4]) then return 'full' end
   redis.call('HSET', keys[1], args[1], args[2])
-  return 1
+  return 'entered'
 end
 
 -- KEYS rooms. ARGV room.

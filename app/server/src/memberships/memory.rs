@@ -9,6 +9,9 @@ use rollcall_protocol::EntryId;
 
 use super::MOST_ROOMS;
 
+/// Members who are in rooms, since there is no other bound.
+const MOST_MEMBERS: usize = 65_536;
+
 type Rooms = HashMap<String, EntryId>;
 
 /// Memberships in memory. Clones share them.
@@ -22,6 +25,9 @@ impl MemoryMemberships {
 
     pub(super) fn enter(&self, member: &str, room: &str, id: EntryId) -> bool {
         let mut all = self.all();
+        if all.len() >= MOST_MEMBERS && !all.contains_key(member) {
+            return false;
+        }
         let rooms = all.entry(member.to_owned()).or_default();
         if rooms.contains_key(room) {
             return true;

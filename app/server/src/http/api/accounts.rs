@@ -52,7 +52,26 @@ struct NameParam {
 /// Which role.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct RoleWish {
-    role: Mark,
+    role: Role,
+}
+
+/// What an account can be made. Bots are made by `POST /api/v1/bots`.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// An account as any other.
+    Registered,
+    /// One that moderates all rooms.
+    Moderator,
+}
+
+impl From<Role> for Mark {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Registered => Self::Registered,
+            Role::Moderator => Self::Moderator,
+        }
+    }
 }
 
 /// Refuses what cannot be a name.
@@ -100,10 +119,7 @@ pub async fn set_role(
     Segments(name): Segments<String>,
     Body(RoleWish { role }): Body<RoleWish>,
 ) -> Result<Data<AccountInfo>, Failure> {
-    if !matches!(role, Mark::Registered | Mark::Moderator) {
-        let detail = "role: registered or moderator";
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "bad_body", detail));
-    }
+    let role = role.into();
     let (member, name) = app.accounts.set_role(&name, role).await?;
     app.dismiss(&member, &Dismissal::Changed).await;
     Ok(Data(AccountInfo { name, member, role }))

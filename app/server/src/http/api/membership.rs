@@ -43,7 +43,7 @@ pub struct Partner {
     #[schema(pattern = "^[0-9a-f]{16}$")]
     member: String,
     /// What they are called.
-    #[schema(min_length = 1, max_length = 32)]
+    #[schema(min_length = 1, max_length = 32, format = "display-name")]
     name: String,
 }
 
@@ -81,7 +81,7 @@ pub async fn enter(
         return Err(JoinError::Barred(why).into());
     }
     let last = app.rooms.log().last(&room).await.map_err(JoinError::from)?;
-    if !app.memberships.enter(me, &room, last).await.map_err(JoinError::from)? {
+    if !app.has_entered(me, &room, last).await.map_err(JoinError::from)? {
         let detail = "you are in as many rooms as one can be";
         return Err(Failure::new(StatusCode::CONFLICT, "too_many_rooms", detail));
     }
@@ -164,7 +164,8 @@ pub async fn direct(
     checked_name(&name)?;
     let (me, other) = (&actor.member.member, Member { member, name });
     if *me == other.member {
-        return Err(Failure::bad("bad_member", "a room of two is for two"));
+        let detail = "a room of two is for two";
+        return Err(Failure::new(StatusCode::CONFLICT, "bad_member", detail));
     }
     let room = direct_room(me, &other.member);
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
@@ -172,8 +173,7 @@ pub async fn direct(
         changed(&app, actor.meet(&room, &other, unix_ms())).await?;
     }
     for member in [me, &other.member] {
-        let entered = app.memberships.enter(member, &room, EntryId::ZERO).await;
-        entered.map_err(JoinError::from)?;
+        app.has_entered(member, &room, EntryId::ZERO).await.map_err(JoinError::from)?;
     }
     Ok(Data(look_anew(&app, room, &actor).await?))
 }

@@ -45,10 +45,10 @@ pub struct Guest {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Announcement {
     /// The text.
-    #[schema(min_length = 1, max_length = 1000)]
+    #[schema(min_length = 1, max_length = 1000, format = "text")]
     text: String,
     /// The room; without it, each room that is listed.
-    #[schema(format = "room")]
+    #[schema(min_length = 1, max_length = 64, format = "room")]
     room: Option<String>,
 }
 

@@ -53,7 +53,7 @@ pub struct RoomsQuery {
     #[param(minimum = 1, maximum = 100)]
     limit: Option<usize>,
     /// The last room of the page before.
-    #[param(format = "room")]
+    #[param(min_length = 1, max_length = 64, format = "room")]
     after: Option<String>,
 }
 
@@ -71,22 +71,42 @@ pub struct RoomsPage {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewRoom {
     /// 1 to 64 characters.
-    #[schema(format = "room")]
+    #[schema(min_length = 1, max_length = 64, format = "room")]
     name: String,
     /// What it is about.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, format = "topic")]
     topic: String,
-    /// `open` or `private`.
+    /// Who may enter it.
     #[serde(default)]
-    access: Access,
+    access: NewAccess,
+}
+
+/// Who may enter a room that is to be made. Rooms of two are made by `POST /api/v1/directs`.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NewAccess {
+    /// Everybody.
+    #[default]
+    Open,
+    /// Whom an invitation let in.
+    Private,
+}
+
+impl From<NewAccess> for Access {
+    fn from(access: NewAccess) -> Self {
+        match access {
+            NewAccess::Open => Self::Open,
+            NewAccess::Private => Self::Private,
+        }
+    }
 }
 
 /// What is to be true of a room; what is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct RoomChange {
     /// What it is about; empty to take that away.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, format = "topic")]
     topic: Option<String>,
     /// Only those speak who moderate it.
     frozen: Option<bool>,
@@ -132,6 +152,9 @@ async fn page(
     let limit = query.limit.unwrap_or(USUAL);
     if !(1..=MOST).contains(&limit) {
         return Err(Failure::bad("bad_query", "limit: from 1 to 100"));
+    }
+    if let Some(after) = &query.after {
+        checked_room(after)?;
     }
     let since = if query.active { unix_ms().saturating_sub(ACTIVE_MS) } else { 0 };
     let reads = match (&actor, query.mine) {
@@ -196,13 +219,9 @@ pub async fn make(
         return Err(Failure::bad("bad_room", detail));
     }
     let topic = checked_topic(&new.topic)?;
-    if !matches!(new.access, Access::Open | Access::Private) {
-        return Err(Failure::bad("bad_body", "access: open or private"));
-    }
-    let change = actor.make(&new.name, new.access, &topic, unix_ms());
+    let change = actor.make(&new.name, new.access.into(), &topic, unix_ms());
     let id = changed(&app, change).await?;
-    let entered = app.memberships.enter(&actor.member.member, &new.name, id).await;
-    entered.map_err(JoinError::from)?;
+    app.has_entered(&actor.member.member, &new.name, id).await.map_err(JoinError::from)?;
     // Read anew: a replica that has the room open hears of the change a moment later.
     let about = app.rooms.log().about(&new.name).await.map_err(JoinError::from)?;
     Ok(Created(info(&app, new.name, &Arc::new(about), 0)))
@@ -245,7 +264,8 @@ pub async fn change(
     }
     let RoomChange { frozen, archived, slow_ms, .. } = wish;
     let Some(change) = actor.wish(&room, &Wishes { topic, frozen, archived, slow_ms }) else {
-        return Err(Failure::bad("bad_body", "nothing is to be changed"));
+        // All stays as it is, for those who may see it.
+        return Ok(Data(look(&app, room, Some(&actor)).await?));
     };
     changed(&app, change).await?;
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
