@@ -31,3 +31,38 @@ def test_every_alert_has_a_heading_in_the_runbook_and_a_test():
     tests = yaml.safe_load((TOP / "infra/monitoring/alerts_test.yml").read_text())["tests"]
     fired = {rule["alertname"] for test in tests for rule in test["alert_rule_test"] if rule["exp_alerts"]}
     assert fired == set(alerts)
+
+
+def anchors(text):
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_of_a_document_leads_somewhere():
+    broken, seen = [], 0
+    for file, text in texts().items():
+        if file.suffix != ".md":
+            continue
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, anchor = link.partition("#")
+            if ":" in path:
+                continue
+            seen += 1
+            target = (file.parent / path).resolve() if path else file
+            if not target.exists() or anchor and anchor not in anchors(target.read_text()):
+                broken.append((str(file.relative_to(TOP)), link))
+    assert seen > 60 and broken == []
+
+
+def test_the_readme_is_short():
+    assert len((TOP / "README.md").read_text().splitlines()) <= 100
+
+
+def test_a_picture_is_read_by_light_and_by_dark_and_aloud():
+    pictures = list((TOP / "app" / "pictures").glob("*.svg"))
+    assert len(pictures) >= 3
+    for picture in pictures:
+        text = picture.read_text()
+        assert "prefers-color-scheme: dark" in text and "<title" in text and "<desc" in text and "<text" in text, picture.name
+        assert len(text) < 20000 and "href=" not in text, picture.name
