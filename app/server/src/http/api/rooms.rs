@@ -82,7 +82,7 @@ pub struct NewRoom {
     access: NewAccess,
 }
 
-/// Who may enter a room that is to be made. Rooms of two are made by `POST /api/v1/directs`.
+/// The access of a room that is to be made. Rooms of two are made by `POST /api/v1/directs`.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NewAccess {

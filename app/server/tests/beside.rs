@@ -1,5 +1,5 @@
-//! The chat beside many sign-ins. Timings are this machine's, so they are looked at by people:
-//! `cargo test --release -p rollcall-server --test accounts_load -- --ignored --nocapture`
+//! The chat beside many sign-ins, and beside a room that is flooded. Timings are this machine's, so they are looked at by
+//! people: `cargo test --release -p rollcall-server --test beside -- --ignored --nocapture --test-threads 1`
 
 mod support;
 
@@ -110,8 +110,29 @@ async fn sign_ins(address: SocketAddr) -> (usize, usize) {
         }));
     }
     let told: Vec<_> = futures_util::future::join_all(asked).await;
-    let count = |status| told.iter().filter(|told| told.as_ref().is_ok_and(|it| *it == status));
-    (count(201).count(), count(503).count())
+    let count = |status| told.iter().flatten().filter(|told| **told == status).count();
+    (count(201), count(503))
+}
+
+/// Sends as fast as it can, into a room that many listen in, until it is stopped. What is too fast is refused, or read later.
+async fn flood(address: SocketAddr) {
+    let (mut socket, _) = Socket::join(address, &key(), "flood", None).await;
+    let text = "x".repeat(2_000);
+    for n in 1.. {
+        socket.send("flood", n, &text).await;
+        // An answer to each, so that this test's own memory has a bound.
+        while !matches!(
+            socket.next().await,
+            Ok(ServerFrame::Ack { .. } | ServerFrame::Reject { .. })
+        ) {}
+    }
+}
+
+fn tell(what: &str, [before, beside, after]: [Duration; 3]) {
+    println!(
+        "p99 of deliveries to {CLIENTS} clients: {before:?} before, {beside:?} beside {what}, {after:?} after"
+    );
+    assert!(beside <= 2 * before.max(after), "the chat suffers");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,8 +147,19 @@ async fn what_is_said_beside_fifty_sign_ins_a_second() {
     let door = tokio::spawn(sign_ins(server.public));
     let beside = hall.p99().await;
     let (served, told_to_wait) = door.await.expect("an end");
-    let after = hall.p99().await;
-    println!("p99 of deliveries to {CLIENTS} clients: {before:?} before, {beside:?} beside 50 sign-ins a second, {after:?} after");
     println!("sign-ins: {served} served, {told_to_wait} told to come back");
-    assert!(beside <= 2 * before.max(after), "the chat suffers");
+    tell("50 sign-ins a second", [before, beside, hall.p99().await]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn what_is_said_beside_a_flooded_room() {
+    let redis = Redis::start().await;
+    let server = Process::start(&[("REDIS_URL", &*redis.url())]).await;
+    let mut hall = Hall::open(server.public).await;
+    let before = hall.p99().await;
+    let floods: Vec<_> = (0..30).map(|_| tokio::spawn(flood(server.public))).collect();
+    let beside = hall.p99().await;
+    floods.iter().for_each(tokio::task::JoinHandle::abort);
+    tell("a flooded room", [before, beside, hall.p99().await]);
 }
