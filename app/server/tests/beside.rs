@@ -90,7 +90,7 @@ async fn talk(
                 let Ok(ServerFrame::Message(message)) = frame else { continue };
                 let number: usize = message.text.parse().expect("a number");
                 let time = sent.lock().expect("times")[number].elapsed();
-                drop(heard.send(time));
+                let _ = heard.send(time);
             }
         }
     }
