@@ -76,6 +76,15 @@ def test_a_generated_key_is_made_once_and_shown_to_nobody(stack):
     assert kept.read_text() == key
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="root alone makes files that are another user's")
+def test_one_that_root_makes_is_the_users_whose_stack_it_is(stack):
+    """Otherwise that user's own playbooks could not read it, and nothing of theirs would run."""
+    os.chown(stack.directory, 65534, 65534)
+    stack.play(rollcall_api_key="generated")
+    kept = (stack.directory / "api-key").stat()
+    assert (kept.st_uid, kept.st_mode & 0o777) == (65534, 0o600)
+
+
 def test_another_key_is_another_setting_and_the_one_before_stays_for_a_rollback(stack):
     """The spec of a slot is made of its environment, so a roll gives it to everybody."""
     given = stack.directory / "given"
@@ -83,7 +92,8 @@ def test_another_key_is_another_setting_and_the_one_before_stays_for_a_rollback(
     assert stack.play(rollcall_api_key_file=str(given)) > 0
     first = stack.environment["API_KEY_FILE"]
     assert stack.play(rollcall_api_key_file=str(given)) == 0
-    # The same from a vault is the same.
+    # The same from a vault is the same, and so is the same file by a path from here.
+    assert stack.play(rollcall_api_key_file=os.path.relpath(given, ROOT)) == 0
     assert stack.play(rollcall_api_key="the-first-of-all-keys") == 0
     assert stack.environment["API_KEY_FILE"] == first
     given.write_text("then-another-one\n")

@@ -91,6 +91,7 @@ def test_o18_replicas_whose_addresses_would_clash_are_refused(hosts, fault, tmp_
         ({"rollcall_api_key": "sixteen letters and a space"}, "16 to 256 characters"),
         ({"rollcall_api_key_file": "/nonexistent/key"}, "rollcall_api_key_file is a file with a key, and there is no /nonexistent/key"),
         ({"rollcall_api_key_file": "/etc"}, "there is no /etc"),
+        ({"rollcall_api_key": "generated", "rollcall_api_key_kept": "/etc/passwd"}, "where there is no /etc/passwd"),
         ({"rollcall_api_key_file": "/dev/null"}, "there is no /dev/null"),
         ({"rollcall_api_key": "generated", "rollcall_api_key_file": "/etc/hostname"}, "they may not be the same"),
         ({"rollcall_session_days": 0}, "from 1 to 3650"),
