@@ -32,7 +32,7 @@ class Plain {
     this.polls = [];
   }
 
-  token = () => null;
+  who = {};
 
   async call(method, path, body, { signal } = {}) {
     this.asked.push(`${method} ${path}`);
