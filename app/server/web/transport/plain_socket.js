@@ -117,12 +117,12 @@ export class PlainSocket {
     if (session.code === "bad_token") return this.#voidToken(session.detail);
     if (session.status === 0 || session.status >= 500) return this.end(BROKEN);
     const { replica = "a replica", release = "", features = [] } = about.data ?? {};
-    const account = session.ok ? session.data.account : null;
+    const { account, member } = session.ok ? session.data : {};
     const sender = sha256(client).slice(0, 16);
     this.tell({
-      type: "welcome", v: VERSION, member: String(account?.member ?? sender), sender, replica, release,
+      type: "welcome", v: VERSION, member: member ?? sender, sender, replica, release,
       heartbeat_ms: HEARTBEAT_MS, limits: { ...USUAL_LIMITS, pending: 1 }, features,
-      ...(account?.name ? { name: account.name, account: { name: account.name, role: String(account.role) } } : {}),
+      ...(account ? { name: account.name, account } : {}),
     });
     await Promise.all(rooms.map((/** @type {any} */ it) => this.#enter(it.room, it.after ?? null)));
     if (this.isClosed) return;
