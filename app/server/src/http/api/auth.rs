@@ -44,7 +44,7 @@ pub struct Reading(pub Option<Actor>);
 #[allow(dead_code, reason = "only its description is used")]
 pub struct ClientKeyParam {
     /// A guest's client key, for private rooms that they were let into. With a token it says nothing.
-    #[param(rename = "X-Client-Key", pattern = "^[0-9a-f]{32}$")]
+    #[param(rename = "X-Client-Key", value_type = String, required = false, pattern = "^[0-9a-f]{32}$")]
     key: Option<String>,
 }
 
