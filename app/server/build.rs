@@ -62,10 +62,10 @@ fn put(page: &str, place: &str, text: &str) -> Result<String> {
     Ok(page.replace(place, text))
 }
 
-/// Without indentation and empty lines.
+/// Without indentation and empty lines; between two tags there is no end of a line either.
 fn lines(text: &str) -> String {
     let kept = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    kept.collect::<Vec<_>>().join("\n")
+    kept.collect::<Vec<_>>().join("\n").replace(">\n<", "><")
 }
 
 /// Without comments, with short names, and whatever else makes a script small.

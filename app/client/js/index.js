@@ -42,9 +42,9 @@ export class RollcallClient {
         on.serving?.(welcome);
       },
       // A program that has a token is never a guest by accident.
-      signedOut: (/** @type {string} */ detail) => {
+      signedOut: (/** @type {string} */ detail, /** @type {boolean} */ wasSigned) => {
         this.client.stop();
-        on.signedOut?.(detail);
+        on.signedOut?.(detail, wasSigned);
         on.ended?.(4401, detail);
       },
     };
@@ -74,14 +74,20 @@ export class RollcallClient {
     return this.#can("edit") ? this.client.send(room, "", { remove: id }) : null;
   }
 
+  /** @param {string} room */
+  typing(room) {
+    this.client.typing(room);
+  }
+
   /** The person has read up to there. @param {string} room @param {string} id */
   read(room, id) {
     this.client.read(room, id);
   }
 
-  /** @param {string} room */
-  join(room) {
+  /** @param {string} room @param {string} [invite] the token of a private room's invitation */
+  join(room, invite) {
     this.participant.room(room).refused = false;
+    if (invite !== undefined) this.client.invites.set(room, invite);
     this.client.join(room);
   }
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const WEB = join(HERE, "../../server/web");
+const TOP = join(HERE, "../../..");
 /** Imports, and types that comments name. */
 const NAMED = /(?:from |import\()"(\.[^"]+\.js)"/gu;
 
@@ -15,6 +16,13 @@ function follow(file, found) {
   found.add(file);
   const source = readFileSync(file, "utf8");
   for (const [, path] of source.matchAll(NAMED)) follow(join(dirname(file), path), found);
+}
+
+/** That of the server and of the client in Rust. */
+function version() {
+  const [, told] = /^version = "(.+)"$/mu.exec(readFileSync(join(TOP, "Cargo.toml"), "utf8")) ?? [];
+  if (!told) throw new Error("Cargo.toml names no version");
+  return told;
 }
 
 /** @param {string} to a folder that is made anew */
@@ -32,8 +40,9 @@ function pack(to) {
   const index = readFileSync(join(HERE, "index.js"), "utf8").replaceAll("../../server/web/", "./shared/");
   writeFileSync(join(to, "index.js"), index);
   const { private: _, scripts: __, ...about } = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
-  writeFileSync(join(to, "package.json"), `${JSON.stringify(about, null, 2)}\n`);
+  writeFileSync(join(to, "package.json"), `${JSON.stringify({ ...about, version: version() }, null, 2)}\n`);
   cpSync(join(HERE, "README.md"), join(to, "README.md"));
+  cpSync(join(TOP, "LICENSE"), join(to, "LICENSE"));
   cpSync(join(HERE, "examples"), join(to, "examples"), { recursive: true });
 }
 

@@ -62,7 +62,7 @@ pub struct Standing {
     /// They moderate it.
     #[serde(default)]
     pub moderates: bool,
-    /// They may not speak before then, Unix milliseconds.
+    /// They may not speak before then, Unix milliseconds; 0: for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted_until: Option<u64>,
 }

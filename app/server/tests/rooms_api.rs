@@ -245,6 +245,18 @@ async fn a_guest_enters_a_private_room_by_its_invitation_over_the_socket() {
     let mut again = Socket::open(stack.one.public).await;
     again.hello(&guest, "resume", "den", None).await;
     again.until(|frame| matches!(frame, ServerFrame::Live { room, .. } if room == "den")).await;
+    // What was said before, and who is there, its key shows it; nobody else's does, and none does what needs an account.
+    let by = async |what: &str, client: &str| {
+        let (method, path) = what.split_once(' ').expect("a method and a path");
+        let path = format!("/api/v1/rooms/den{path}");
+        ask(stack.two.public, method, &path, &[("x-client-key", client)], None).await.status
+    };
+    for path in ["GET ", "GET /messages", "GET /messages?after=0-0", "GET /members"] {
+        let told = [by(path, &guest).await, by(path, &key()).await, by(path, "a key").await];
+        assert_eq!(told, [200, 403, 400], "{path}");
+    }
+    assert_eq!([by("GET /events", &key()).await, by("GET /events", "a key").await], [403, 400]);
+    assert_eq!(by("POST /invitations", &guest).await, 401);
 }
 
 #[tokio::test]

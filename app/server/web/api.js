@@ -10,9 +10,17 @@ const PATIENCE_MS = 15_000;
 
 /** Requests to the server, as whoever is signed in. They never throw: what went wrong is an answer. */
 export class Api {
-  /** @param {() => string | null} token */
-  constructor(token) {
+  /** @param {() => string | null} token @param {string} [key] a guest's, who may read private rooms by it */
+  constructor(token, key) {
     this.token = token;
+    this.key = key;
+  }
+
+  /** Who asks. @returns {Record<string, string>} headers */
+  get who() {
+    const token = this.token();
+    if (token !== null) return { authorization: `Bearer ${token}` };
+    return this.key ? { "x-client-key": this.key } : {};
   }
 
   /**
@@ -23,10 +31,8 @@ export class Api {
    * @returns {Promise<Answer>}
    */
   async call(method, path, body, { signal = AbortSignal.timeout(PATIENCE_MS), signed = true } = {}) {
-    const token = signed ? this.token() : null;
     /** @type {Record<string, string>} */
-    const headers = { accept: "application/json" };
-    if (token !== null) headers.authorization = `Bearer ${token}`;
+    const headers = { accept: "application/json", ...(signed ? this.who : {}) };
     if (body !== undefined) headers["content-type"] = "application/json";
     try {
       const sent = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };

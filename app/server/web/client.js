@@ -368,7 +368,8 @@ export class Client {
    */
   #signedOut(connection, detail) {
     const { isSigned } = this.participant;
-    if (!isSigned && connection.welcome) return;
+    // The answer to a signing out may come before its end of our connection, too.
+    if (!isSigned && connection.welcome && !connection.welcome.account) return;
     connection.signedOut = true;
     this.participant.token = null;
     this.participant.isSigned = false;

@@ -68,9 +68,8 @@ export class Deeds {
   /** @param {string} member @param {string} name */
   async #direct(member, name) {
     const { ok, data, detail } = await this.house.api.call("POST", "directs", { member, name });
-    const room = data?.name ?? data?.room;
-    if (ok && typeof room === "string") this.house.go(room);
-    else this.house.say(detail || "That room could not be opened");
+    if (ok) this.house.go(data.name);
+    else this.house.say(detail);
   }
 
   /** @param {Room} room @param {string} id */

@@ -88,7 +88,8 @@ export class Outbox {
    */
   take(now) {
     this.#settle(now);
-    if (!this.open || this.settling || now < this.notBefore) return null;
+    const { open, settling, notBefore } = this;
+    if (!open || settling || now < notBefore) return null;
     this.notBefore = 0;
     if (this.onItsWay >= this.window.size) return null;
     const item = this.pending.find(({ onItsWay }) => !onItsWay);
@@ -165,6 +166,7 @@ export class Outbox {
       item.onItsWay = false;
     }
     this.open = false;
+    /** @type {Window} */
     this.window = new Window();
     /** The number that the log waits for, as a refusal told; `takenBelow`: lower ones are other
      * texts'. A due number that was not settled is forgotten: the log will name it again.
@@ -172,8 +174,9 @@ export class Outbox {
     this.due = null;
     /** A refusal stands between what is on its way and the next one. */
     this.settling = false;
+    /** @type {number} */
     this.notBefore = 0;
-    /** Times that everything was to be sent again since the last ack. */
+    /** Times that everything was to be sent again since the last ack. @type {number} */
     this.refusedRounds = 0;
   }
 

@@ -47,7 +47,7 @@ export class Page {
     this.participant = participant;
     this.clock = clock;
     this.me = new Me(participant, new Identity(browser));
-    this.api = new Api(() => participant.token);
+    this.api = new Api(() => participant.token, participant.key);
     /** What each person is, as their messages told. @type {Map<string, string | undefined>} */
     this.marks = new Map();
     const can = (/** @type {string} */ feature) => this.me.can(feature);
@@ -223,7 +223,13 @@ export class Page {
     this.list.show();
     this.saveSoon();
     this.cancelRead();
-    this.cancelRead = this.clock.after(READ_MS, () => room.place.read && this.client.read(room.name, room.place.read));
+    this.cancelRead = this.clock.after(READ_MS, () => void this.#tellRead(room));
+  }
+
+  /** @param {Room} room */
+  async #tellRead({ name, place }) {
+    await this.mine.enter(name);
+    if (place.read !== null) this.client.read(name, place.read);
   }
 
   /** The page is on the screen again. @param {() => void} probe */
@@ -284,6 +290,7 @@ export class Page {
   identityChanged() {
     this.client.signsOut &&= !this.me.identity.signed;
     this.me.takeIdentity();
+    this.mine.entered.clear();
     if (!this.participant.isSigned) this.rooms.forget();
     session.save(this.participant);
     this.client.renew();

@@ -94,9 +94,10 @@ export class Room {
   closed(wall) {
     if (this.shut) return `You are not in this room: ${this.shut}`;
     if (this.state?.archived) return "This room is archived: one can read it, and nobody can write";
-    const { moderates = false, muted_until: until = 0 } = this.state?.you ?? {};
+    const { moderates = false, muted_until: until = -1 } = this.state?.you ?? {};
     if (this.state?.frozen && !moderates) return "This room is frozen: nobody can write until a moderator thaws it";
-    if (until > wall) return `A moderator muted you here for another ${spell(Math.ceil((until - wall) / 1000))}`;
+    // 0 is for good.
+    if (until === 0 || until > wall) return `A moderator muted you here${until ? ` for another ${spell(Math.ceil((until - wall) / 1000))}` : ""}`;
     return "";
   }
 

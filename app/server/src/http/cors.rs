@@ -24,6 +24,7 @@ pub fn layer(config: &Config) -> Option<CorsLayer> {
         header::CONTENT_TYPE,
         HeaderName::from_static("last-event-id"),
         header::IF_NONE_MATCH,
+        HeaderName::from_static("x-client-key"),
     ];
     let told = [
         header::RETRY_AFTER,

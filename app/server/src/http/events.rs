@@ -23,7 +23,7 @@ use utoipa::IntoParams;
 use super::{
     Admission, admit,
     api::{
-        auth,
+        auth::{self, ClientKeyParam},
         envelope::{Failure, Refused},
         extract::{Params, RoomParam, RoomPath},
     },
@@ -68,7 +68,8 @@ pub struct EventsQuery {
         RoomParam,
         EventsQuery,
         ("Last-Event-ID" = inline(Option<EntryId>), Header,
-            description = "The cursor to go on from; goes before `after`. Empty, it says nothing.")
+            description = "The cursor to go on from; goes before `after`. Empty, it says nothing."),
+        ClientKeyParam
     ),
     responses(
         (status = 200, description = "The events, until the replica is replaced: then connect again.",
@@ -144,14 +145,16 @@ fn refuse(app: &App, headers: &HeaderMap, failure: Failure) -> Response {
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
-/// Who reads. Somebody with an account is noted as being here: their stream ends with their session.
+/// Who reads. Somebody who is known is noted as being here: their stream ends with their session, or when they are banned.
 async fn arrive(app: &App, headers: &HeaderMap) -> Result<(Reader, Option<Stay>), Failure> {
-    let Some(token) = auth::token(&app.config, headers) else {
+    let (guest, token) = (auth::guest(headers)?, auth::token(&app.config, headers));
+    if guest.is_none() && token.is_none() {
         return Ok((Reader::default(), None));
-    };
-    let arriving = Arriving { name: String::new(), device: String::new(), token: Some(token) };
+    }
+    let device = guest.unwrap_or_default();
+    let arriving = Arriving { name: String::new(), device: device.clone(), token };
     let (who, stay) = app.arrive(&arriving).await;
-    Ok((Reader::from(who?), stay))
+    Ok((Reader::known(who?, device), stay))
 }
 
 /// One event stream: it reads the ring when its room wakes it.

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api::{
-        auth::{self, Maybe},
+        auth::{self, ClientKeyParam, Reading},
         envelope::{Both, Data, Envelope, Failure, Refused},
         extract::{Body, Params, RoomParam, RoomPath},
     },
@@ -91,7 +91,7 @@ pub struct Page {
     get,
     path = "/api/v1/rooms/{room}/messages",
     tag = "messages",
-    params(RoomParam, PageQuery),
+    params(RoomParam, PageQuery, ClientKeyParam),
     responses((status = 200, description = "The messages.", body = Envelope<Page>), Refused)
 )]
 pub async fn read(
@@ -99,7 +99,7 @@ pub async fn read(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     method: Method,
-    Maybe(actor): Maybe,
+    Reading(actor): Reading,
     RoomPath(room): RoomPath,
     Params(query): Params<PageQuery>,
 ) -> Result<Response, Failure> {

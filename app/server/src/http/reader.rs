@@ -10,22 +10,22 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// As the rooms want to know it.
+    /// Somebody with an account, or the guest with a device.
     #[must_use]
-    pub fn visitor(&self) -> Visitor<'_> {
-        Visitor { member: &self.member, has_power: self.has_power, seat: None }
-    }
-}
-
-impl From<Identity> for Reader {
-    fn from(who: Identity) -> Self {
+    pub fn known(who: Identity, device: String) -> Self {
         match who {
-            Identity::Guest { .. } => Self::default(),
+            Identity::Guest { .. } => Self { member: device, has_power: false },
             Identity::Person(person) => {
                 let has_power = person.has_power();
                 Self { member: person.member, has_power }
             }
         }
+    }
+
+    /// As the rooms want to know it.
+    #[must_use]
+    pub fn visitor(&self) -> Visitor<'_> {
+        Visitor { member: &self.member, has_power: self.has_power, seat: None }
     }
 }
 

@@ -77,6 +77,10 @@ class Chat:
         field.clear()
         field.send_keys(name, Keys.ENTER)
         self.until_served()
+        return self.record()
+
+    def record(self):
+        """From now on what a person could see of the connection is noted."""
         self.driver.execute_script(RECORD)
         return self
 

@@ -1,6 +1,7 @@
 """A person at the page who does more than talk: signs in, opens rooms, presses what there is to press."""
 
 import json
+import urllib.parse
 
 from chat import Chat
 from selenium.webdriver.common.action_chains import ActionChains
@@ -30,17 +31,26 @@ class Person(Chat):
         """The button of an open dialog that says so."""
         self.driver.find_element("xpath", f"//dialog[@open]//button[normalize-space()='{words}']").click()
 
+    def type_until(self, condition, what):
+        """One who types goes on with it; a letter alone, right after a message, is not worth telling others."""
+        self.until(lambda: self.find("text").send_keys(".") or condition(), what)
+
     def act(self, text, label):
         """What one can do with a message: the pointer goes there, and presses. What cannot be undone takes two presses."""
-        ActionChains(self.driver).move_to_element(self.row_of(text)).perform()
-        self.until(lambda: self.all(f".acts [aria-label='{label}']"), f"{label!r} is offered")
-        self.css(f".acts [aria-label='{label}']").click()
-        for sure in self.all(".acts .sure"):
+        offered = lambda: self.all(f".message .acts [aria-label='{label}']")
+        self.until(lambda: offered() or (self.point_at(text), offered())[1], f"{label!r} is offered")
+        self.css(f".message .acts [aria-label='{label}']").click()
+        for sure in self.all(".message .acts .sure"):
             sure.click()
 
+    def point_at(self, text):
+        """Comes from elsewhere: a row that was scrolled under the pointer hears nothing of it."""
+        away, row = self.find("room-title"), self.row_of(text)
+        ActionChains(self.driver).move_to_element(away).move_to_element(row).perform()
+
     def acts(self, text):
-        ActionChains(self.driver).move_to_element(self.row_of(text)).perform()
-        return [it.get_attribute("aria-label") for it in self.all(".acts button")]
+        self.point_at(text)
+        return [it.get_attribute("aria-label") for it in self.all(".message .acts button")]
 
     def close_dialog(self):
         self.driver.execute_script("document.querySelector('dialog[open]').close()")
@@ -72,7 +82,7 @@ class Person(Chat):
         return self
 
     def go(self, room):
-        """By a few letters of its name."""
+        """To a room by its name in the address."""
         self.driver.execute_script("location.hash = '#' + encodeURIComponent(arguments[0])", room)
         self.until_in(room)
         return self
@@ -104,8 +114,12 @@ class Person(Chat):
         """Names of who is here, in the order of the list."""
         return [it.text for it in self.all("#people-list .person .name")]
 
+    def address_room(self):
+        """The room on the screen, by its name."""
+        return urllib.parse.unquote(self.driver.current_url.split("#")[1])
+
     def badge(self, room):
-        return "".join(it.text for it in self.all(f"#rooms a[href='#{room}'] .badge"))
+        return "".join(it.text for it in self.all(f"#rooms a[href='#{urllib.parse.quote(room)}'] .badge"))
 
     def saved(self, key):
         return json.loads(self.driver.execute_script("return localStorage.getItem(arguments[0])", key) or "null")

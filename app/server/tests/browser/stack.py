@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import socketserver
 import subprocess
@@ -10,8 +11,10 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import websocket
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 BINARY = os.environ.get("ROLLCALL_SERVER", str(REPOSITORY / "target/debug/rollcall-server"))
@@ -24,10 +27,11 @@ def free_port():
 
 
 class Server:
-    """A single replica on the in-memory log."""
+    """A replica: on the in-memory log, unless it has a Redis."""
 
-    def __init__(self, log_path):
+    def __init__(self, log_path, redis=None, name="solo"):
         self.log_path = log_path
+        self.own = {"REPLICA": name} | ({"REDIS_URL": redis.url} if redis else {})
         self.port = free_port()
         self.admin_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -38,8 +42,8 @@ class Server:
             **{k: v for k, v in os.environ.items() if k != "REDIS_URL"},
             "PORT": str(self.port),
             "ADMIN_PORT": str(self.admin_port),
-            "REPLICA": "solo",
             "RELEASE": release,
+            **self.own,
         }
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([BINARY], env=environment, stdout=log, stderr=log)
@@ -71,10 +75,12 @@ class Wire:
 
     def __init__(self, port, upgrades=True, streams=True):
         wire = self
+        # Where new connections lead: what is open stays.
+        self.port = port
 
         class Relay(socketserver.BaseRequestHandler):
             def handle(self):
-                with socket.create_connection(("127.0.0.1", port)) as upstream:
+                with socket.create_connection(("127.0.0.1", wire.port)) as upstream:
                     wire.open |= {self.request, upstream}
                     keep = None if streams else b"text/event-stream"
                     back = threading.Thread(target=_pump, args=(upstream, self.request), kwargs={"keep": keep})
@@ -182,3 +188,18 @@ class Account:
         with urllib.request.urlopen(request, timeout=20) as answer:
             told = answer.read()
         return json.loads(told)["data"] if told else None
+
+    @contextmanager
+    def being_in(self, room):
+        """Others see them there, for as long as it is entered."""
+        hello = {"type": "hello", "v": 1, "client": secrets.token_hex(16), "name": "somebody", "why": "fresh", "moves": False}
+        hello |= {"token": self.token, "rooms": [{"room": room}]}
+        address = self.base.replace("http", "ws") + "ws"
+        socket = websocket.WebSocketApp(address, on_open=lambda it: it.send(json.dumps(hello)))
+        thread = threading.Thread(target=socket.run_forever, kwargs={"ping_interval": 2})
+        thread.start()
+        try:
+            yield
+        finally:
+            socket.close()
+            thread.join()

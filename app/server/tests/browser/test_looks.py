@@ -13,15 +13,19 @@ from stack import Account, Room
 SCREENS = os.environ.get("ROLLCALL_SCREENS")
 AXE = os.environ.get("AXE")
 
-# Name, width, height, colours, whether by touch.
+# Name, width, height, colours, whether by touch. `rtl`: for those who read from right to left.
 SIZES = [
     ("light", 1280, 800, "light", False),
+    ("rtl", 1280, 800, "light", False),
     ("dark", 1280, 800, "dark", False),
     ("phone-360", 360, 640, "light", True),
     ("phone-320", 320, 568, "dark", True),
     ("4k", 3840, 2160, "light", False),
     ("zoom-400", 320, 200, "light", False),
 ]
+
+# A finger instead of the mouse.
+TOUCH = "--blink-settings=primaryHoverType=1,availableHoverTypes=1,primaryPointerType=2,availablePointerTypes=2"
 
 LINES = [
     ("Crimson", "Everybody ready? The roll begins at nine."),
@@ -63,16 +67,21 @@ def sized(request, browser, server):
     olive.call("PUT", f"rooms/court/mutes/{ada.member}", {})
     for who, text in LINES:
         Room(server.url, "workshop").say(secrets.token_hex(16), who, 1, text)
-    driver = browser()
+    driver = browser(*([TOUCH] if touch else []))
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
     features = [{"name": "prefers-color-scheme", "value": colours}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    chat = Person(driver, server.url, "workshop").open().sign_in_at_the_door("Ada")
-    chat.until(lambda: len(chat.texts()) == len(LINES), "history is here")
-    chat.name, chat.touch = name, touch
-    return chat
+    if name == "rtl":
+        turn = "new MutationObserver((_, it) => { if (document.documentElement) { document.documentElement.dir = 'rtl'; it.disconnect(); } })"
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": f"{turn}.observe(document, {{ childList: true }})"})
+    with olive.being_in("workshop"):
+        chat = Person(driver, server.url, "workshop").open().sign_in_at_the_door("Ada")
+        chat.until(lambda: len(chat.texts()) == len(LINES), "history is here")
+        chat.until(lambda: chat.find("people-number").get_attribute("textContent") == "2", "both are here")
+        chat.name, chat.touch = name, touch
+        yield chat
 
 
 def look(chat, what):
@@ -102,6 +111,9 @@ def test_nothing_is_cut_off_at_any_size(sized):
     look(chat, "acts")
     for panel, name in (("rooms-open", "rooms"), ("people-toggle", "people")):
         press(chat, panel)
+        if name == "people":
+            chat.until(lambda: chat.all(".person .acts button"), "there is something to be done with Olive")
+            chat.driver.execute_script("document.querySelector('.person .acts button').focus()")
         look(chat, name)
         press(chat, "shade")
     for opener, dialog in (("switch", "switcher"), ("room-about", "about-room"), ("account-open", "account"), ("keys-open", "keys")):

@@ -53,8 +53,7 @@ def test_a_name_is_text(browser, server, name):
     assert victim.shown()[-1]["name"] == name
     victim.find("text").send_keys("@" + name[:3])
     victim.until(lambda: name in victim.find("mentions").text, "the name is offered")
-    evil.find("text").send_keys("typing")
-    victim.until(lambda: name in victim.find("typing").text, "who types is told")
+    evil.type_until(lambda: name in victim.find("typing").text, "who types is told")
     for page in (evil, victim):
         quiet(page)
 

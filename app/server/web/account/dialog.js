@@ -32,7 +32,7 @@ export class AccountDialog {
     this.password = field("account-password", "Password", { type: "password", autocomplete: "current-password" });
     this.error = make("p", "error");
     this.error.setAttribute("role", "alert");
-    this.submit = Object.assign(make("button", "primary"), { type: "submit" });
+    this.submit = make("button", "primary");
     this.other = button("", () => this.#turn(!this.isNew), "textual");
     this.why = make("p", "soft");
     this.form = make("form");

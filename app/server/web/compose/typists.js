@@ -5,6 +5,8 @@
 const FADE_MS = 5_000;
 /** How often we say so ourselves. */
 const REPEAT_MS = 3_000;
+/** A server tells others no more often, and drops what comes sooner. */
+const SOONEST_MS = 1_000;
 
 /** The people who are typing, per room; and when to tell others that we are. */
 export class Typists {
@@ -16,6 +18,7 @@ export class Typists {
      * @type {Map<string, Map<string, { name: string, cancel: () => void }>>} */
     this.rooms = new Map();
     this.toldAt = -Infinity;
+    this.pause = REPEAT_MS;
   }
 
   /** @param {{ room: string, member: string, name: string }} typing */
@@ -39,14 +42,15 @@ export class Typists {
 
   /** Whether it is time to tell others again. */
   due() {
-    if (this.clock.now() - this.toldAt < REPEAT_MS) return false;
+    if (this.clock.now() - this.toldAt < this.pause) return false;
     this.toldAt = this.clock.now();
+    this.pause = REPEAT_MS;
     return true;
   }
 
   /** What was said is no longer being typed; the next letter is news again. */
   said() {
-    this.toldAt = -Infinity;
+    this.pause = SOONEST_MS;
   }
 
   /** @param {string} room @param {string} member */

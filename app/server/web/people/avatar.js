@@ -25,18 +25,14 @@ export function avatar(member, name) {
   return element;
 }
 
-/** @type {Record<string, [string, string]>} icon and words */
-const MARKS = {
-  registered: ["check", "registered"],
-  moderator: ["shield", "moderator"],
-  bot: ["bot", "bot"],
-};
+/** Icons. @type {Record<string, string>} */
+const MARKS = { registered: "check", moderator: "shield", bot: "bot" };
 
 /** What is known of somebody, if anything is. @param {string | undefined} mark */
 export function markOf(mark) {
-  const known = mark === undefined ? undefined : MARKS[mark];
-  if (!known) return null;
-  const element = icon(known[0], known[1]);
-  element.classList.add("mark", mark ?? "");
+  const lines = MARKS[mark ?? ""];
+  if (!lines || !mark) return null;
+  const element = icon(lines, mark);
+  element.classList.add("mark", mark);
   return element;
 }

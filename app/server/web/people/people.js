@@ -54,7 +54,11 @@ export class People {
     const mark = markOf(this.house.mark(member));
     row.append(avatar(member, name), label, ...(mark ? [mark] : []));
     if (member === me) row.append(make("span", "you", "you"));
-    else row.append(...this.house.acts(member, name));
+    else {
+      const acts = make("div", "acts");
+      acts.append(...this.house.acts(member, name));
+      row.append(acts);
+    }
     return row;
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** @typedef {import("./frame.js").Member} Member */
+/** @typedef {import("../frame.js").Member} Member */
 
 /**
  * The people in a room, as one connection tells it. The server names at most 200 people, so the count

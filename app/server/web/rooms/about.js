@@ -29,19 +29,22 @@ export class AboutRoom {
     this.dialog.open();
   }
 
-  /** The room's state changed. @param {Room} room */
+  /** The room's state was told, as it is after each move. @param {Room} room */
   changed(room) {
+    if (!this.dialog.isOpen || room !== this.room || JSON.stringify(room.state) === this.drawn) return;
     // Not under the hands of who is writing a topic.
-    if (this.dialog.isOpen && room === this.room && document.activeElement?.tagName !== "INPUT") this.#draw();
+    if (document.activeElement?.tagName !== "INPUT") this.#draw();
   }
 
   #draw() {
     const room = this.room;
     if (!room) return;
+    this.drawn = JSON.stringify(room.state);
     this.dialog.title.textContent = room.title;
     this.error = make("p", "error");
     this.error.setAttribute("role", "alert");
     const moderates = room.state?.you.moderates === true && this.house.can("rooms");
+    /** @type {HTMLElement[]} */
     const parts = [facts(room), ...(moderates ? this.#levers(room) : []), this.error];
     parts.push(button("Leave this room", () => {
       this.dialog.close();
@@ -57,7 +60,7 @@ export class AboutRoom {
     topic.input.value = state?.topic ?? "";
     topic.input.dir = "auto";
     const form = make("form", "row");
-    form.append(topic.element, Object.assign(make("button", "", "Set"), { type: "submit" }));
+    form.append(topic.element, make("button", "", "Set"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#set({ topic: topic.input.value.trim() }, topic.complain);

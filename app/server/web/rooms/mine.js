@@ -15,6 +15,8 @@ export class Mine {
   constructor(house) {
     this.house = house;
     this.cancel = () => {};
+    /** Those that the account is in for sure. @type {Set<string>} */
+    this.entered = new Set();
   }
 
   /** From now on, and again and again; a page that nobody sees does not ask. */
@@ -25,21 +27,27 @@ export class Mine {
     this.cancel = this.house.clock.after(EVERY_MS, () => void this.look());
   }
 
+  /** One reads here: it is a room of the account's, on all its devices. @param {string} room */
+  async enter(room) {
+    if (!this.house.isSigned() || this.entered.has(room)) return;
+    const { ok } = await this.house.api.call("PUT", roomPath(room, "/membership"), {});
+    if (ok) this.entered.add(room);
+  }
+
   /** @param {string} room */
   leave(room) {
+    this.entered.delete(room);
     if (this.house.isSigned()) void this.house.api.call("DELETE", roomPath(room, "/membership"));
   }
 
   async #ask() {
     const { ok, data } = await this.house.api.call("GET", "rooms?mine=true&limit=100");
-    const list = Array.isArray(data) ? data : data?.rooms;
-    if (!ok || !Array.isArray(list)) return;
-    for (const it of list) {
-      const name = it?.name ?? it?.room;
-      if (typeof name !== "string" || it.archived === true) continue;
+    if (!ok) return;
+    for (const { name, archived, read } of data.rooms) {
+      if (archived) continue;
       if (!this.house.rooms.byName.has(name)) this.house.enter(name);
       const { place } = this.house.rooms.get(name);
-      if (isId(it.read) && (place.read === null || compare(it.read, place.read) > 0)) place.read = it.read;
+      if (isId(read) && (place.read === null || compare(read, place.read) > 0)) place.read = read;
     }
   }
 }

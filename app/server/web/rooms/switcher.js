@@ -80,13 +80,9 @@ export class Switcher {
   /** What rooms there are beside ours. */
   async #ask() {
     const { ok, data } = await this.house.api.call("GET", "rooms?active=true&limit=50");
-    const rooms = Array.isArray(data) ? data : data?.rooms;
-    if (!ok || !Array.isArray(rooms)) return;
-    const people = (/** @type {any} */ count) => (count === 1 ? "1 person there" : `${count} people there`);
-    this.others = rooms.map((/** @type {any} */ it) => ({
-      name: String(it.name ?? it.room), title: String(it.name ?? it.room),
-      hint: String(it.topic || (Number.isInteger(it.present ?? it.members) ? people(it.present ?? it.members) : "")),
-    }));
+    if (!ok) return;
+    this.others = data.rooms.map((/** @type {any} */ { name, topic, present }) =>
+      ({ name, title: name, hint: topic || (present ? `${present} there` : "") }));
     this.#look();
   }
 

@@ -1,4 +1,5 @@
 // @ts-check
+import { make } from "../element.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -13,15 +14,15 @@ const LINES = {
   out: "M10 4H5v16h5M14 8l4 4-4 4M18 12H9",
   ban: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM5.7 5.7l12.6 12.6",
   direct: "M4 5h16v11H9l-5 4V5Z",
-  check: "M12 3l2.4 2 3.1-.2.7 3 2.6 1.8-1.2 2.9.9 3-2.8 1.3L16.5 20l-3-.6L12 21l-1.5-1.6-3 .6-1.2-3.2-2.8-1.3.9-3-1.2-2.9 2.6-1.8.7-3 3.1.2L12 3ZM8.5 12.200l2.5 2.5 4.5-5",
+  check: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM8.5 12l2.5 2.5 4.5-5",
   shield: "M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6l7-3Z",
-  bot: "M6 9h12v9H6V9ZM12 9V5M9.5 13v1.500M14.5 13v1.5",
+  bot: "M6 9h12v9H6V9ZM12 9V5M9.5 13v1.5M14.5 13v1.5",
   search: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14ZM16 16l4.5 4.5",
-  sun: "M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.400M17.6 17.600L19 19M5 19l1.4-1.400M17.6 6.400L19 5",
-  moon: "M20 14.500A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.500Z",
+  sun: "M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6L19 19M5 19l1.4-1.4M17.6 6.4L19 5",
+  moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5Z",
   system: "M3 5h18v11H3V5ZM9 20h6M12 16v4",
   quiet: "M4 9v6h4l5 4V5L8 9H4Z",
-  loud: "M4 9v6h4l5 4V5L8 9H4ZM16.5 8.500a5 5 0 0 1 0 7M19 6a9 9 0 0 1 0 12",
+  loud: "M4 9v6h4l5 4V5L8 9H4ZM16.5 8.5a5 5 0 0 1 0 7M19 6a9 9 0 0 1 0 12",
   keys: "M3 6h18v12H3V6ZM7 10h.01M11 10h.01M15 10h.01M7 14h10",
   about: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM12 11v5.5M12 7.5h.01",
   close: "M6 6l12 12M18 6L6 18",
@@ -55,9 +56,8 @@ export function icon(name, label) {
  * @param {() => void} pressed
  */
 export function iconButton(name, label, pressed) {
-  const button = document.createElement("button");
+  const button = make("button", "quiet-button");
   button.type = "button";
-  button.className = "quiet-button";
   button.title = label;
   button.setAttribute("aria-label", label);
   button.append(icon(name));

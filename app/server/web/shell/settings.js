@@ -24,6 +24,7 @@ export class Theme {
 
   /** @param {string} theme */
   #set(theme) {
+    /** @type {string} */
     this.theme = THEMES[theme] ? theme : "system";
     browser.set(THEME, this.theme === "system" ? null : this.theme);
     if (this.theme === "system") delete document.documentElement.dataset.theme;

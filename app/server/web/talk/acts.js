@@ -1,6 +1,6 @@
 // @ts-check
 import { make } from "../element.js";
-import { icon } from "../shell/icons.js";
+import { icon, iconButton } from "../shell/icons.js";
 
 /**
  * @typedef {{ icon: string, label: string, run(): void, sure?: string }} Act `sure`: what the button
@@ -9,12 +9,7 @@ import { icon } from "../shell/icons.js";
 
 /** A button of one act; what cannot be undone takes two presses. @param {Act} act */
 export function actButton({ icon: lines, label, run, sure }) {
-  const button = make("button", "quiet-button");
-  button.type = "button";
-  button.title = label;
-  button.setAttribute("aria-label", label);
-  button.append(icon(lines));
-  button.addEventListener("click", () => {
+  const button = iconButton(lines, label, () => {
     if (!sure || button.classList.contains("sure")) return run();
     button.classList.add("sure");
     button.removeAttribute("aria-label");

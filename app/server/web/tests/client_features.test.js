@@ -17,6 +17,7 @@ function signed() {
   Object.assign(harness.participant, { token: "t0ken", isSigned: true });
   harness.client.start("fresh");
   assert.equal(harness.serve().token, "t0ken");
+  harness.client.current.welcome.account = { name: "Teal", role: "registered" };
   return harness;
 }
 
@@ -62,6 +63,18 @@ test("whoever was signed out everywhere does not come back by itself, unless it 
   asked.clock.pass(200);
   assert.equal("token" in asked.serve(), false);
   assert.equal(asked.told("ended").length, 0);
+});
+
+test("who asked for the end of all sessions goes on as a guest, whether it is told that or the end first", () => {
+  const asked = signed();
+  const account = asked.socket;
+  asked.client.signsOut = true;
+  Object.assign(asked.participant, { token: null, isSigned: false });
+  asked.client.renew();
+  account.deliver(badToken);
+  account.drop(4403);
+  assert.equal(asked.told("ended").length, 0);
+  assert.equal("token" in asked.serve(), false);
 });
 
 test("who signs in is served as before until it is served as itself", () => {

@@ -32,7 +32,7 @@ class Plain {
     this.polls = [];
   }
 
-  token = () => null;
+  who = {};
 
   async call(method, path, body, { signal } = {}) {
     this.asked.push(`${method} ${path}`);
@@ -65,9 +65,10 @@ class Plain {
 }
 
 /** A client whose WebSockets come to nothing, and which has plain requests. */
-function stranded(t, { streams = false } = {}) {
+function stranded(t, { streams = false, refuse = null } = {}) {
   const clock = new FakeClock();
   const api = new Plain();
+  api.refuse = refuse;
   const participant = new Participant(KEY, "Teal");
   participant.room("vault").cursor = "1-0";
   const sockets = [];
@@ -112,6 +113,17 @@ test("events are put together from whatever pieces they come in", () => {
     const once = heard.filter(([, data]) => data !== "");
     assert.deepEqual(once, [["message", "{\"a\":\n\"é\"}"], ["live", "{}"]], `pieces of ${size}`);
   }
+});
+
+test("whom the browser's cookie knows is that person by plain requests, too, and is nobody else while it cannot be looked up", async (t) => {
+  const account = { name: "Teal", role: "registered" };
+  const session = (answer) => (_, path) => (path === "sessions/current" ? answer : null);
+  const known = await fallen(t, { refuse: session({ ok: true, status: 200, data: { account, member: "teals" } }) });
+  const [[welcome]] = known.told("serving");
+  assert.deepEqual([welcome.account, welcome.name, known.participant.member], [account, "Teal", "teals"]);
+  assert.equal(known.participant.sender, sha256(KEY).slice(0, 16));
+  const unknown = await fallen(t, { refuse: session({ status: 503, code: "unavailable" }) });
+  assert.equal(unknown.told("serving").length, 0);
 });
 
 test("where upgrades fail, plain requests serve, and keep the same promises", async (t) => {

@@ -95,10 +95,9 @@ export class Listener {
     hear();
     try {
       const after = encodeURIComponent(socket.rooms.get(room) ?? "0-0");
-      const token = socket.house.api.token();
       const signal = AbortSignal.any([socket.gone.signal, this.turned.signal, silent.signal]);
       const response = await fetch(`/api/v1/${roomPath(room, `/events?after=${after}`)}`, {
-        signal, headers: { accept: "text/event-stream", ...(token ? { authorization: `Bearer ${token}` } : {}) },
+        signal, headers: { accept: "text/event-stream", ...socket.house.api.who },
       });
       if (!response.ok || !response.body) return false;
       const reader = response.body.getReader();

@@ -106,21 +106,23 @@ export class PlainSocket {
   }
 
   /** @param {any} hello */
-  async #hello({ client, name, rooms, token }) {
+  async #hello({ client, name, rooms }) {
     this.key = client;
     this.name = name;
     const about = await this.house.api.call("GET", "");
     // A release before has no such thing, and serves all the same.
     if (!about.ok && about.status !== 404) return this.end(BROKEN);
-    const session = token ? await this.house.api.call("GET", "sessions/current") : null;
-    if (session?.status === 401) return this.#voidToken(session.detail);
+    // By a token or a cookie. A guest has neither, and whoever cannot be looked up now is none.
+    const session = await this.house.api.call("GET", "sessions/current");
+    if (session.code === "bad_token") return this.#voidToken(session.detail);
+    if (session.status === 0 || session.status >= 500) return this.end(BROKEN);
     const { replica = "a replica", release = "", features = [] } = about.data ?? {};
-    const account = session?.ok ? (session.data?.account ?? session.data) : null;
+    const { account, member } = session.ok ? session.data : {};
     const sender = sha256(client).slice(0, 16);
     this.tell({
-      type: "welcome", v: VERSION, member: String(account?.member ?? sender), sender, replica, release,
+      type: "welcome", v: VERSION, member: member ?? sender, sender, replica, release,
       heartbeat_ms: HEARTBEAT_MS, limits: { ...USUAL_LIMITS, pending: 1 }, features,
-      ...(account?.name ? { name: account.name, account: { name: account.name, role: String(account.role) } } : {}),
+      ...(account ? { name: account.name, account } : {}),
     });
     await Promise.all(rooms.map((/** @type {any} */ it) => this.#enter(it.room, it.after ?? null)));
     if (this.isClosed) return;
@@ -186,10 +188,7 @@ export class PlainSocket {
       const others = [...this.rooms.keys()].filter((room) => room !== current);
       for (const room of others) await this.read(room, 0);
       const { ok, data } = await this.house.api.call("GET", roomPath(current, "/members"));
-      const members = Array.isArray(data) ? data : data?.members;
-      if (ok && Array.isArray(members)) {
-        this.tell({ type: "members", room: current, present: data.present ?? members.length, members });
-      }
+      if (ok) this.tell({ type: "members", room: current, ...data });
       await this.#state(current);
       if (!this.isClosed) this.#sweep();
     });

@@ -1,5 +1,6 @@
 // @ts-check
 
+/** @type {number[]} */
 const PRIMES = [];
 for (let n = 2; PRIMES.length < 64; n += 1) if (PRIMES.every((prime) => n % prime)) PRIMES.push(n);
 /** @param {number} x the first 32 bits behind its point */

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
 };
 use rollcall_protocol::{ErrorCode, Mark, Member};
+use utoipa::IntoParams;
 
 use super::envelope::Failure;
 use crate::{
@@ -15,9 +16,12 @@ use crate::{
     config::Config,
     http::{client_address, origin},
     moderation::Actor,
+    session::{is_client_key, member_of},
 };
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// A guest's client key. In a header, since addresses get into logs.
+const CLIENT_KEY: HeaderName = HeaderName::from_static("x-client-key");
 /// The session's cookie. With this prefix a browser takes it from this very host alone, and over TLS alone.
 const COOKIE: &str = "__Host-rollcall";
 /// Its name where there is no TLS.
@@ -30,6 +34,19 @@ pub struct Signed(pub Actor);
 
 /// The same, or nobody that is known.
 pub struct Maybe(pub Option<Actor>);
+
+/// The same, or a guest by their client key, who may only read.
+pub struct Reading(pub Option<Actor>);
+
+/// What stands for a guest's client key: for descriptions.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "only its description is used")]
+pub struct ClientKeyParam {
+    /// A guest's client key, for private rooms that they were let into. With a token it says nothing.
+    #[param(rename = "X-Client-Key", value_type = String, required = false, pattern = "^[0-9a-f]{32}$")]
+    key: Option<String>,
+}
 
 /// Somebody with an account.
 pub struct Holder(pub Person);
@@ -47,6 +64,20 @@ impl FromRequestParts<App> for Maybe {
         }
         let Some(token) = token(&app.config, &parts.headers) else { return Ok(Self(None)) };
         Ok(Self(Some(actor(look(app, parts, &token).await?))))
+    }
+}
+
+impl FromRequestParts<App> for Reading {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let guest = guest(&parts.headers)?.map(|member| Actor {
+            member: Member { member, name: String::new() },
+            mark: None,
+            has_power: false,
+        });
+        let Maybe(actor) = Maybe::from_request_parts(parts, app).await?;
+        Ok(Self(actor.or(guest)))
     }
 }
 
@@ -117,6 +148,18 @@ fn check_key(app: &App, parts: &Parts) -> Result<(), Failure> {
     app.rates.wrong_password(&who);
     let detail = "the header X-API-Key has the key of this server";
     Err(Failure::new(StatusCode::UNAUTHORIZED, "bad_key", detail))
+}
+
+/// The public ID of a guest whose client key a request has.
+///
+/// # Errors
+/// 400, `bad_client`.
+pub fn guest(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let Some(key) = headers.get(CLIENT_KEY) else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| is_client_key(key));
+    let detail = "X-Client-Key: a client key is 32 lower-case hex digits";
+    let bad = || Failure::error(StatusCode::BAD_REQUEST, ErrorCode::BadClient, detail.to_owned());
+    key.map(|key| Some(member_of(key))).ok_or_else(bad)
 }
 
 /// The token that a request has: as a bearer's, or as its cookie, which counts only if the page is this server's own.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    auth::{Maybe, Signed, not_signed_in, too_many_requests},
+    auth::{ClientKeyParam, Maybe, Reading, Signed, not_signed_in, too_many_requests},
     changes::{changed, checked_topic},
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
@@ -232,12 +232,12 @@ pub async fn make(
     get,
     path = "/api/v1/rooms/{room}",
     tag = "rooms",
-    params(RoomParam),
+    params(RoomParam, ClientKeyParam),
     responses((status = 200, description = "The room.", body = Envelope<RoomInfo>), Refused)
 )]
 pub async fn one(
     State(app): State<App>,
-    Maybe(actor): Maybe,
+    Reading(actor): Reading,
     RoomPath(room): RoomPath,
 ) -> Result<Data<RoomInfo>, Failure> {
     Ok(Data(look(&app, room, actor.as_ref()).await?))
@@ -287,14 +287,14 @@ pub struct Members {
     get,
     path = "/api/v1/rooms/{room}/members",
     tag = "rooms",
-    params(RoomParam),
+    params(RoomParam, ClientKeyParam),
     responses((status = 200, description = "They are.", body = Envelope<Members>), Refused)
 )]
 pub async fn members(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Maybe(actor): Maybe,
+    Reading(actor): Reading,
     RoomPath(room): RoomPath,
 ) -> Result<Data<Members>, Failure> {
     app.rates.allow_read(client_address(&app, peer, &headers)).map_err(too_many_requests)?;
