@@ -23,7 +23,7 @@ use utoipa::IntoParams;
 use super::{
     Admission, admit,
     api::{
-        auth::{self, ClientKeyParam},
+        auth::ClientKeyParam,
         envelope::{Failure, Refused},
         extract::{Params, RoomParam, RoomPath},
     },
@@ -31,7 +31,6 @@ use super::{
     reader::Reader,
 };
 use crate::{
-    accounts::Arriving,
     app::App,
     delivery::{Effect, Entry, Start, Visit},
     lifecycle::{Phase, Reason, Standing},
@@ -109,7 +108,7 @@ async fn open(
         }
     };
     let guard = admit(app, peer, headers)?;
-    let (reader, stay) = arrive(app, headers).await?;
+    let (reader, stay) = Reader::arrive(app, headers).await?;
     let Entry { room, start, .. } = app.rooms.join(room, reader.visitor(), after).await?;
     let wake = Arc::new(Notify::new());
     let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
@@ -143,18 +142,6 @@ fn refuse(app: &App, headers: &HeaderMap, failure: Failure) -> Response {
     let retry_ms = retry_ms + rand::random_range(0..=retry_ms);
     let body = format!("retry: {retry_ms}\n: {detail}\n\n");
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
-}
-
-/// Who reads. Somebody who is known is noted as being here: their stream ends with their session, or when they are banned.
-async fn arrive(app: &App, headers: &HeaderMap) -> Result<(Reader, Option<Stay>), Failure> {
-    let (guest, token) = (auth::guest(headers)?, auth::token(&app.config, headers));
-    if guest.is_none() && token.is_none() {
-        return Ok((Reader::default(), None));
-    }
-    let device = guest.unwrap_or_default();
-    let arriving = Arriving { name: String::new(), device: device.clone(), token };
-    let (who, stay) = app.arrive(&arriving).await;
-    Ok((Reader::known(who?, device), stay))
 }
 
 /// One event stream: it reads the ring when its room wakes it.

@@ -14,11 +14,13 @@ use utoipa::ToSchema;
 
 use super::{Admission, admit, api::envelope::Failure, leave::Leave, reader::Reader};
 use crate::{
+    accounts::{Dismissed, NotIdentified},
     app::App,
     delivery::{Effect, Entry, Visit},
     error::JoinError,
     lifecycle::Reason,
     log::LogError,
+    people::{self, Stay},
     room::Frame,
     wire,
 };
@@ -81,6 +83,11 @@ pub async fn poll(
     poll: Poll,
 ) -> Result<Polled, Failure> {
     let admission = admit(app, peer, headers)?;
+    // What is answered at once ends before anybody could be sent away.
+    let stay = match poll.wait.is_zero() {
+        true => None,
+        false => Reader::arrive(app, headers).await?.1,
+    };
     let until = Instant::now() + poll.wait;
     let Entry { room, start, .. } =
         app.rooms.join(room, reader.visitor(), Some(poll.after)).await?;
@@ -89,7 +96,7 @@ pub async fn poll(
     let mut taken = Taken::new(poll);
     told.into_iter().for_each(|frame| taken.told(frame));
     let entered = visit.room().clone();
-    let polled = Poller::new(app, admission, visit, wake).run(taken, until).await?;
+    let polled = Poller::new(app, (admission, stay), visit, wake).run(taken, until).await?;
     // The room may be another by now.
     match reader.visitor().barred_from(&entered.about()) {
         Some(why) => Err(JoinError::Barred(why).into()),
@@ -101,16 +108,22 @@ pub async fn poll(
 struct Poller {
     app: App,
     _admission: Admission,
+    stay: Option<Stay>,
     visit: Visit,
     wake: Arc<Notify>,
     leave: Leave,
 }
 
 impl Poller {
-    fn new(app: &App, admission: Admission, visit: Visit, wake: Arc<Notify>) -> Self {
+    fn new(
+        app: &App,
+        (admission, stay): (Admission, Option<Stay>),
+        visit: Visit,
+        wake: Arc<Notify>,
+    ) -> Self {
         app.metrics.connections.with_label_values(&["longpoll"]).inc();
         let leave = Leave::new(app);
-        Self { app: app.clone(), _admission: admission, visit, wake, leave }
+        Self { app: app.clone(), _admission: admission, stay, visit, wake, leave }
     }
 
     async fn run(mut self, mut taken: Taken, until: Instant) -> Result<Polled, Failure> {
@@ -124,7 +137,11 @@ impl Poller {
                 return Err(JoinError::from(error).into());
             }
             let pause = if is_unread { until.min(now + RETRY) } else { until };
-            match timeout_at(pause, self.leave.wait(&self.wake)).await {
+            let waited = tokio::select! {
+                waited = timeout_at(pause, self.leave.wait(&self.wake)) => waited,
+                why = people::dismissed(&mut self.stay) => return self.dismissed(why, taken),
+            };
+            match waited {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => {
                     self.leave.moved(reason);
@@ -134,6 +151,15 @@ impl Poller {
                 Err(_) if is_unread => {}
                 Err(_) => return Ok(self.answer(taken, None)),
             }
+        }
+    }
+
+    /// The session of whoever asked is over, or they may not be here; or they are to ask again, as who they are now.
+    fn dismissed(self, why: Dismissed, taken: Taken) -> Result<Polled, Failure> {
+        match why {
+            Dismissed::Banned => Err(NotIdentified::Banned.into()),
+            Dismissed::SignedOut => Err(NotIdentified::BadToken.into()),
+            Dismissed::Changed => Ok(self.answer(taken, None)),
         }
     }
 

@@ -1,6 +1,15 @@
 //! Who reads without being in a room.
 
-use crate::{accounts::Identity, delivery::Visitor, moderation::Actor};
+use axum::http::HeaderMap;
+
+use super::api::{auth, envelope::Failure};
+use crate::{
+    accounts::{Arriving, Identity},
+    app::App,
+    delivery::Visitor,
+    moderation::Actor,
+    people::Stay,
+};
 
 /// Somebody who reads a room, but is not seen there; by default nobody that is known.
 #[derive(Debug, Clone, Default)]
@@ -10,9 +19,24 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Whoever a request's headers name. Somebody who is known is noted as being here, so that what they read ends with their
+    /// session, or when they are banned.
+    ///
+    /// # Errors
+    /// As of a hello.
+    pub async fn arrive(app: &App, headers: &HeaderMap) -> Result<(Self, Option<Stay>), Failure> {
+        let (guest, token) = (auth::guest(headers)?, auth::token(&app.config, headers));
+        if guest.is_none() && token.is_none() {
+            return Ok((Self::default(), None));
+        }
+        let device = guest.unwrap_or_default();
+        let arriving = Arriving { name: String::new(), device: device.clone(), token };
+        let (who, stay) = app.arrive(&arriving).await;
+        Ok((Self::known(who?, device), stay))
+    }
+
     /// Somebody with an account, or the guest with a device.
-    #[must_use]
-    pub fn known(who: Identity, device: String) -> Self {
+    fn known(who: Identity, device: String) -> Self {
         match who {
             Identity::Guest { .. } => Self { member: device, has_power: false },
             Identity::Person(person) => {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use rollcall_protocol::{EntryId, Message, ServerFrame};
+use rollcall_protocol::{EntryId, Kind, Message, ServerFrame};
 
 use crate::{
     budget::{Budget, Share},
@@ -28,14 +28,29 @@ pub struct Frame {
     pub prev: EntryId,
     /// As a WebSocket frame.
     pub wire: Bytes,
+    /// The message whose text it has: itself, or the one that it edits.
+    text_of: EntryId,
+    /// The message that has no text any more because of it.
+    removes: Option<EntryId>,
 }
 
 impl Frame {
     /// Encodes a message.
     #[must_use]
     pub fn new(message: Message) -> Self {
-        let (id, prev) = (message.id, message.prev);
-        Self { id, prev, wire: wire::text_frame(&ServerFrame::Message(message)) }
+        let (id, prev, extra) = (message.id, message.prev, &message.extra);
+        let about = |kind| extra.of.filter(|_| extra.kind == Some(kind));
+        let (text_of, removes) = (about(Kind::Edit).unwrap_or(id), about(Kind::Remove));
+        Self { id, prev, text_of, removes, wire: wire::text_frame(&ServerFrame::Message(message)) }
+    }
+
+    /// The same entry as whoever comes later is told it.
+    fn remove_text(&mut self) {
+        let frame = serde_json::from_slice(&wire::payload(&self.wire));
+        let Ok(ServerFrame::Message(mut message)) = frame else { return };
+        message.text.clear();
+        message.extra.removed = true;
+        self.wire = wire::text_frame(&ServerFrame::Message(message));
     }
 }
 
@@ -79,6 +94,9 @@ impl Ring {
                 self.clear();
             }
         }
+        if let Some(removed) = frame.removes {
+            self.remove_text(removed);
+        }
         self.share.set(self.share.bytes() + frame.wire.len());
         self.frames.push_back(frame);
         while self.frames.len() > 1 && self.is_too_large() {
@@ -86,6 +104,15 @@ impl Ring {
             self.share.set(self.share.bytes() - oldest.wire.len());
         }
         true
+    }
+
+    /// What was removed is given to nobody again, and neither is what it was before an edit.
+    fn remove_text(&mut self, of: EntryId) {
+        for frame in self.frames.iter_mut().filter(|frame| frame.text_of == of) {
+            let before = frame.wire.len();
+            frame.remove_text();
+            self.share.set(self.share.bytes() + frame.wire.len() - before);
+        }
     }
 
     /// Puts `older` frames, oldest first, before those that are here.
@@ -150,11 +177,27 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
+    use rollcall_protocol::Extra;
+
     use super::*;
 
     fn frame(prev: u64, id: u64) -> Frame {
         let (id, prev) = (EntryId::new(id, 0), EntryId::new(prev, 0));
-        Frame { id, prev, wire: Bytes::from_static(b"x") }
+        Frame { id, prev, text_of: id, removes: None, wire: Bytes::from_static(b"x") }
+    }
+
+    fn said(id: u64, text: &str, kind: Option<Kind>, of: Option<u64>) -> Frame {
+        Frame::new(Message {
+            room: "hall".to_owned(),
+            id: at(id),
+            prev: at(id - 1),
+            member: "a1".to_owned(),
+            name: "Ada".to_owned(),
+            n: id,
+            text: text.to_owned(),
+            at: id,
+            extra: Extra { kind, of: of.map(at), ..Extra::default() },
+        })
     }
 
     fn ids(after: After) -> Vec<u64> {
@@ -229,6 +272,39 @@ mod tests {
             [3, 4, 5],
             "what does not lead to them is left out"
         );
+    }
+
+    /// A replica that heard the message gave its text to whoever caught up there, for as long as its ring had it.
+    #[test]
+    fn what_was_removed_is_given_to_nobody_again() {
+        let frames = || {
+            vec![
+                said(1, "my password", None, None),
+                said(2, "other words", None, None),
+                said(3, "my passphrase", Some(Kind::Edit), Some(1)),
+                said(4, "", Some(Kind::Remove), Some(1)),
+            ]
+        };
+        let mut pushed = ring();
+        frames().into_iter().for_each(|frame| assert!(pushed.push(frame)));
+        let mut filled = ring();
+        filled.push(said(4, "", Some(Kind::Remove), Some(1)));
+        filled.fill(frames());
+        for ring in [pushed, filled] {
+            let After::Frames(frames) = ring.after(EntryId::ZERO, ALL) else { panic!("none") };
+            let texts: Vec<_> = frames
+                .iter()
+                .map(|frame| match serde_json::from_slice(&wire::payload(&frame.wire)) {
+                    Ok(ServerFrame::Message(message)) => (message.text, message.extra.removed),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            let gone = (String::new(), true);
+            let other = ("other words".to_owned(), false);
+            assert_eq!(texts, [gone.clone(), other, gone, (String::new(), false)]);
+            let bytes: usize = frames.iter().map(|frame| frame.wire.len()).sum();
+            assert_eq!(ring.share.bytes(), bytes);
+        }
     }
 
     /// Fault S3: 10,000 rooms with 512 KiB each in a container of 256 MB.
