@@ -142,8 +142,8 @@ impl App {
     }
 
     async fn tell_read(&self, member: &str, room: &str, id: EntryId) -> Result<(), LogError> {
+        // It comes back by the feed, to this replica, too: here and now it would be told twice.
         let control = ReadUpTo { room: room.to_owned(), id }.control(member);
-        self.people().hear(&control);
         self.rooms.log().tell_control(&control).await
     }
 

@@ -206,11 +206,12 @@ fn until(span: Option<Duration>, now: u64) -> u64 {
 
 fn words(span: Option<Duration>) -> String {
     let Some(span) = span else { return "for good".to_owned() };
-    let minutes = span.as_secs().div_ceil(60);
-    match minutes {
-        0 | 1 => "for a minute".to_owned(),
-        2..120 => format!("for {minutes} minutes"),
-        _ => format!("for {} hours", minutes.div_ceil(60)),
+    match span.as_secs() {
+        1 => "for a second".to_owned(),
+        60 => "for a minute".to_owned(),
+        seconds @ 0..120 => format!("for {seconds} seconds"),
+        seconds @ 120..7200 => format!("for {} minutes", seconds.div_ceil(60)),
+        seconds => format!("for {} hours", seconds.div_ceil(3600)),
     }
 }
 
@@ -243,10 +244,19 @@ mod tests {
 
     #[test]
     fn spans_are_told_as_people_say_them() {
-        let minutes = |count: u64| words(Some(Duration::from_secs(60 * count)));
+        let seconds = |count: u64| words(Some(Duration::from_secs(count)));
         assert_eq!(
-            [minutes(1), minutes(10), minutes(180)],
-            ["for a minute", "for 10 minutes", "for 3 hours"]
+            [1, 3, 60, 61, 120, 600, 7200, 10_800].map(seconds),
+            [
+                "for a second",
+                "for 3 seconds",
+                "for a minute",
+                "for 61 seconds",
+                "for 2 minutes",
+                "for 10 minutes",
+                "for 2 hours",
+                "for 3 hours"
+            ]
         );
         assert_eq!(words(None), "for good");
     }

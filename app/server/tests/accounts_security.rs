@@ -13,8 +13,8 @@ use serde_json::json;
 use support::{
     PATIENCE, Redis, Replica, Socket,
     accounts::{
-        KEY, PASSWORD, QUICK, arrive, ask, bearer, enter, introduce, register, shown_as, sign_in,
-        token_of,
+        KEY, PASSWORD, QUICK, another_token_of, arrive, ask, bearer, enter, introduce, register,
+        shown_as, sign_in, token_of,
     },
     http, key,
 };
@@ -55,6 +55,41 @@ async fn a_token_that_expired_was_given_up_or_changed_is_worth_nothing() {
     for token in [&*expired, &given_up, &changed, hash, "", &long, "' OR 1=1 --"] {
         let expected = (Some(ErrorCode::BadToken), Some(4401));
         assert_eq!(refused_for(replica.public, token).await, expected, "{token}");
+    }
+}
+
+/// A poll of a private room told what was said there for as long as it waited, to somebody signed out or banned meanwhile.
+#[tokio::test]
+async fn a_poll_that_waits_ends_with_its_session_and_with_a_ban() {
+    let replica = Replica::start(None, &QUICK).await;
+    let address = replica.public;
+    for (name, end, status) in [("Ada", "session", 401), ("Bob", "ban", 403)] {
+        let account = register(address, name).await;
+        let member = account.body["data"]["member"].as_str().expect("an ID").to_owned();
+        let token = format!("Bearer {}", another_token_of(address, name).await);
+        let asked = token.clone();
+        let polled = tokio::spawn(async move {
+            let headers = [("authorization", &*asked)];
+            let path = "/api/v1/rooms/den/messages?after=0-0&wait=25";
+            ask(address, "GET", path, &headers, None).await
+        });
+        let metric = "rollcall_connections{transport=\"longpoll\"}";
+        while replica.metric(metric).await != 1.0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let answer = match end {
+            "ban" => {
+                let path = format!("/api/v1/bans/{member}");
+                ask(address, "PUT", &path, &[("x-api-key", KEY)], Some(&json!({}))).await
+            }
+            _ => {
+                let headers = [("authorization", &*token)];
+                ask(address, "DELETE", "/api/v1/sessions/current", &headers, None).await
+            }
+        };
+        assert_eq!(answer.status, 204, "{answer:?}");
+        let ended = tokio::time::timeout(Duration::from_secs(5), polled).await;
+        assert_eq!(ended.expect("soon").expect("an answer").status, status, "{end}");
     }
 }
 

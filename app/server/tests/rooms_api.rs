@@ -2,7 +2,7 @@
 
 mod support;
 
-use rollcall_protocol::{ErrorCode, ServerFrame};
+use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
 use serde_json::{Value, json};
 use support::{
     Redis, Replica, Socket,
@@ -153,9 +153,14 @@ async fn what_one_device_has_read_the_other_knows_and_unread_is_counted_from_it(
     };
     assert_eq!(unread().await, Some(3));
     phone.say(&json!({ "type": "read", "room": "hall", "id": ids[1] })).await;
-    let frames = desk.until(|frame| matches!(frame, ServerFrame::Read { .. })).await;
     let told = ServerFrame::Read { room: "hall".to_owned(), id: ids[1] };
-    assert_eq!(frames.last(), Some(&told));
+    desk.until(|frame| *frame == told).await;
+    assert_eq!(unread().await, Some(1));
+    // What only tells of another message is none.
+    ada.say(&json!({ "type": "send", "room": "hall", "n": 4, "text": "", "remove": ids[0] })).await;
+    let is_removal = |frame: &ServerFrame| matches!(frame, ServerFrame::Message(it) if it.n == 4);
+    let heard = phone.until(is_removal).await;
+    assert!(!heard.contains(&told), "the device that said so is not told: {heard:?}");
     assert_eq!(unread().await, Some(1));
     // Never back.
     let back = json!({ "id": ids[0] });
@@ -180,6 +185,33 @@ async fn two_people_have_one_room_that_nobody_else_enters() {
     ada.send_acked(&room, 1, "just us").await;
     let path = format!("/api/v1/rooms/{room}/messages");
     assert_eq!(ask(stack.one.public, "GET", &path, &[], None).await.status, 403);
+}
+
+/// A replica that had heard it gave a removed text to whoever caught up there.
+#[tokio::test]
+async fn what_was_removed_is_given_to_nobody_who_comes_later() {
+    let stack = Stack::start().await;
+    let (mut ada, _) = member(&stack.one, &stack.ada, "hall").await;
+    let (mut bob, _) = member(&stack.two, &stack.bob, "hall").await;
+    let id = ada.send_acked("hall", 1, "my password").await;
+    ada.say(
+        &json!({ "type": "send", "room": "hall", "n": 2, "text": "my passphrase", "edit": id }),
+    )
+    .await;
+    ada.say(&json!({ "type": "send", "room": "hall", "n": 3, "text": "", "remove": id })).await;
+    let is_removal = |frame: &ServerFrame| matches!(frame, ServerFrame::Message(it) if it.n == 3);
+    bob.until(is_removal).await;
+    ada.until(is_removal).await;
+    for replica in [&stack.one, &stack.two] {
+        for query in ["", "?after=0-0"] {
+            let path = format!("/api/v1/rooms/hall/messages{query}");
+            let told = ask(replica.public, "GET", &path, &[], None).await.body.to_string();
+            assert!(!told.contains("my pass") && told.contains("removed"), "{query}: {told}");
+        }
+        let from = Some(EntryId::ZERO);
+        let (_, frames) = Socket::join(replica.public, &key(), "hall", from).await;
+        assert!(!format!("{frames:?}").contains("my pass"), "{frames:?}");
+    }
 }
 
 /// A room is nobody's to take who comes later: whoever made it private would shut out all who talk there.

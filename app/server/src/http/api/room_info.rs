@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use rollcall_protocol::{Access, EntryId, Standing};
+use rollcall_protocol::{Access, EntryId, Message, Standing};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -77,7 +77,9 @@ pub(super) async fn seen(
     let read = reads.get(&name).copied();
     let unread = match read.filter(|_| with_unread) {
         Some(read) => {
-            Some(app.rooms.log().read_after(&name, read, MOST_UNREAD).await?.entries.len())
+            let page = app.rooms.log().read_after(&name, read, MOST_UNREAD).await?;
+            let is_message = |entry: &&Message| entry.extra.kind.is_none() && !entry.extra.removed;
+            Some(page.entries.iter().filter(is_message).count())
         }
         None => None,
     };

@@ -32,7 +32,7 @@ use crate::{
     lifecycle::{ConnectionGuard, Gone},
     log::{Appended, LogError, NewEntry},
     mutants::{self, Mutant},
-    people::{self, News, Stay},
+    people::{self, News, ReadUpTo, Stay},
     rates::FrameRate,
     session::{Effect, Session, ack, hello_bytes},
     wire,
@@ -104,6 +104,8 @@ struct Connection {
     token: Option<Token>,
     /// Its place among the people who are here.
     stay: Option<Stay>,
+    /// What it told last of how far its person has read: that comes back with what other devices tell.
+    read_here: Option<ReadUpTo>,
     send_times: SendTimes,
     opened: Instant,
     /// When the client last said anything.
@@ -132,6 +134,7 @@ impl Connection {
             session: Session::new(app.limits(), app.greeting(), throttle),
             token,
             stay: None,
+            read_here: None,
             send_times: SendTimes::default(),
             opened: Instant::now(),
             heard: Instant::now(),

@@ -46,6 +46,8 @@ impl Connection {
                 let effects = self.session.dismissed(why);
                 self.apply(effects);
             }
+            // The one that said so knows.
+            News::Read(read) if self.read_here.as_ref() == Some(&read) => self.read_here = None,
             News::Read(ReadUpTo { room, id }) => self.voice.tell(&ServerFrame::Read { room, id }),
         }
         true
@@ -54,6 +56,7 @@ impl Connection {
     /// Its person has read a room so far.
     pub(super) fn has_read(&mut self, member: &str, room: String, id: EntryId) {
         let (app, member) = (self.app.clone(), member.to_owned());
+        self.read_here = Some(ReadUpTo { room: room.clone(), id });
         self.under_way.push(Box::pin(async move {
             if let Err(error) = app.has_read(&member, &room, id).await {
                 error.note("keeping how far somebody has read");
