@@ -71,7 +71,7 @@ pub enum ClientFrame {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invite: Option<String>,
     },
-    /// Leave a room for good; others see it.
+    /// This connection leaves a room; others see it. An account's membership stays.
     Leave {
         /// The room's name.
         room: String,

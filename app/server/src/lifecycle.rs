@@ -302,6 +302,7 @@ impl Lifecycle {
             ignored: self.0.ignored.load(Ordering::Relaxed),
             delivers,
             isolated,
+            accepting: !self.0.refuses.load(Relaxed),
             deadline_in_ms: left.map(|left| left.as_millis() as u64),
         }
     }

@@ -22,7 +22,8 @@ async fn a_replica_that_accepts_nobody_keeps_those_who_are_here() {
     let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
     assert_eq!(ask(replica.admin, "DELETE", "/accepting", &[], None).await.status, 401);
     assert_eq!(http(replica.admin, "GET", "/readyz", None).await.0, 200);
-    assert_eq!(by_key(&replica, "DELETE", "/accepting").await.status, 200);
+    let told = by_key(&replica, "DELETE", "/accepting").await;
+    assert_eq!((told.status, &told.body["accepting"]), (200, &json!(false)));
     assert_eq!(http(replica.admin, "GET", "/readyz", None).await.0, 503);
     assert!(Socket::try_open(replica.public, None).await.is_err());
     teal.send_acked("vault", 1, "still here").await;

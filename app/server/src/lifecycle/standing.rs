@@ -87,6 +87,8 @@ pub struct Status {
     pub delivers: bool,
     /// Whether clients are told to go because this replica has not delivered for seconds.
     pub isolated: bool,
+    /// Whether newcomers are let in, as far as an operator has said: `/accepting`.
+    pub accepting: bool,
     /// Time left to the deadline, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_in_ms: Option<u64>,

@@ -270,7 +270,8 @@ pub async fn change(
     changed(&app, change).await?;
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
     let (_, present) = app.rooms.look(&room).await.map_err(JoinError::from)?;
-    Ok(Data(info(&app, room, &Arc::new(about), present)))
+    let you = about.standing(&actor.member.member, actor.has_power, unix_ms());
+    Ok(Data(RoomInfo { you: Some(you), ..info(&app, room, &Arc::new(about), present) }))
 }
 
 /// Who is in a room.

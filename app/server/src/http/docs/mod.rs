@@ -7,7 +7,9 @@ use utoipa::{
     OpenApi,
     openapi::{
         OpenApi as Description,
-        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 
@@ -54,6 +56,9 @@ pub fn outline() -> Description {
     components.add_security_scheme("token", SecurityScheme::Http(token.build()));
     let key = ApiKeyValue::with_description("X-API-Key", "The operator's key.");
     components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(key)));
+    // Either, or none: each call says what it needs by its answers.
+    let by = |name: &str| SecurityRequirement::new(name, [""; 0]);
+    outline.security = Some(vec![SecurityRequirement::default(), by("token"), by("key")]);
     outline
 }
 
