@@ -167,7 +167,7 @@ impl Actor {
     /// `who` has to leave the room now.
     #[must_use]
     pub fn kick(&self, room: &str, who: &Member, now: u64) -> Change {
-        let set = vec![Field::Ban(who.member.clone(), Some(now + KICK_MS))];
+        let set = vec![Field::Kick(who.member.clone(), now + KICK_MS)];
         let notice = format!("{} asked {} to leave.", self.member.name, who.name);
         self.change(room, Needs::Power, set, notice)
     }
@@ -265,6 +265,6 @@ mod tests {
     fn a_kick_is_a_ban_that_ends_by_itself() {
         let bob = Member { member: "b2".to_owned(), name: "Bob".to_owned() };
         let change = ada().kick("hall", &bob, 1_000);
-        assert_eq!(change.set, [Field::Ban("b2".to_owned(), Some(1_000 + KICK_MS))]);
+        assert_eq!(change.set, [Field::Kick("b2".to_owned(), 1_000 + KICK_MS)]);
     }
 }

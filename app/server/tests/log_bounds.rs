@@ -10,7 +10,7 @@ use std::{
 use rollcall_protocol::{Access, EntryId, GapReason, Member};
 use rollcall_server::{
     config::LogBounds,
-    log::{Log, LogError, Refusal, feed_key, room_key, splice},
+    log::{Changed, Forbidden, Log, LogError, Refusal, feed_key, room_key, splice},
     moderation::Actor,
 };
 use support::{
@@ -331,6 +331,41 @@ async fn a_limit_that_was_lowered_by_far_costs_no_room_its_history() {
     assert!((500_000..=600_000).contains(&left), "{left} ms");
     set_limit(&redis, used(&redis).await * 100 / 99).await;
     eventually("a Redis that is full makes room", async || kept(&log, "vault").await < 26).await;
+}
+
+/// The state of a private room went with its log: whoever named it next had it, with all that its people said there.
+#[tokio::test]
+async fn a_private_room_is_private_still_when_memory_was_short() {
+    let redis = quick_redis().await;
+    let short = LogBounds { room_expiry: Duration::from_secs(1), ..bounds() };
+    let log = redis_log(&redis, LogBounds { log_bytes: 50_000, ..short });
+    let actor = |member: &str| {
+        let member = Member { member: member.to_owned(), name: member.to_owned() };
+        Actor { member, mark: None, has_power: false }
+    };
+    log.change(&actor("teal").make("den", Access::Private, "", 1)).await.expect("an answer");
+    taken(&log, &entry("den", "teal", 1)).await;
+    taken(&log, &entry("tower", "teal", 1)).await;
+    // Full of something else, so that no round ends the shortage.
+    redis
+        .command(&["EVAL", "return redis.call('SET', KEYS[1], string.rep('x', 2e7))", "1", "cargo"])
+        .await;
+    set_limit(&redis, used(&redis).await * 11 / 10).await;
+    keep(&log);
+    let mut n = 1;
+    eventually("its log is gone", async || {
+        n += 1;
+        taken(&log, &entry("tower", "teal", n)).await;
+        !exists(&redis, &room_key("den", "log")).await
+    })
+    .await;
+    assert_eq!(log.about("den").await.expect("an answer").access(), Access::Private);
+    set_limit(&redis, 0).await;
+    let made = log.change(&actor("plum").make("den", Access::Open, "", 1)).await;
+    assert_eq!(made.expect("an answer"), Changed::Exists);
+    let why = refusal(log.append(&entry("den", "plum", 1), None).await);
+    assert_eq!(why, Err(Refusal::Forbidden(Forbidden::Private)));
+    taken(&log, &entry("den", "teal", 2)).await;
 }
 
 /// Redis was full for a minute and took nothing: then all rooms had been silent for a minute, and all were emptied at once.

@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use rollcall_protocol::{Access, EntryId, Extra, Kind, Mark, Member};
 use rollcall_server::{
-    log::{Appended, Change, Changed, Forbidden, Log, LogError, NewEntry, Refusal},
+    config::LogBounds,
+    log::{Appended, Change, Changed, Forbidden, Log, LogError, NewEntry, Refusal, room_key},
     moderation::{Actor, Wishes},
 };
 use support::{
@@ -96,6 +99,66 @@ async fn who_is_muted_or_banned_does_not_speak_and_others_do() {
         changed(log, &teal.unban(ROOM, &plum)).await;
         assert_eq!(says(log, &entry(ROOM, "plum", 1)).await, Ok(()));
         assert_eq!(says(log, &entry("hall", "plum", 1)).await, Ok(()), "another room");
+    })
+    .await;
+}
+
+/// Two moderators at once: the one who asked somebody to leave let them come back from the ban of the other.
+#[tokio::test]
+async fn a_kick_ends_no_longer_ban() {
+    with_both(async |log| {
+        let (teal, plum) = (actor("teal"), actor("plum").member);
+        changed(log, &teal.make(ROOM, Access::Open, "", 1)).await;
+        // Long enough ago that a kick would be over.
+        changed(log, &teal.kick(ROOM, &plum, 1)).await;
+        assert_eq!(says(log, &entry(ROOM, "plum", 1)).await, Ok(()));
+        let now = u64::MAX / 4;
+        for span in [None, Some(Duration::from_secs(3600))] {
+            changed(log, &teal.ban(ROOM, &plum, span, now)).await;
+            assert_eq!(
+                log.change(&teal.kick(ROOM, &plum, 1)).await.expect("an answer"),
+                Changed::Same
+            );
+            assert_eq!(says(log, &entry(ROOM, "plum", 2)).await, Err(Forbidden::Banned));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_made_a_room_can_be_banned_from_it() {
+    with_both(async |log| {
+        let (teal, mut admin) = (actor("teal"), actor("admin"));
+        admin.has_power = true;
+        changed(log, &teal.make(ROOM, Access::Open, "", 1)).await;
+        changed(log, &admin.ban(ROOM, &teal.member, None, 1)).await;
+        assert_eq!(says(log, &entry(ROOM, "teal", 1)).await, Err(Forbidden::Banned));
+        let unban = teal.unban(ROOM, &teal.member);
+        assert_eq!(log.change(&unban).await.expect("an answer"), Changed::Forbidden);
+    })
+    .await;
+}
+
+/// An invitation that got out brought so many that nobody could be banned any more, and the room not even closed.
+#[tokio::test]
+async fn however_many_were_let_in_a_room_can_be_kept_in_order() {
+    with_both(async |log| {
+        let (teal, plum) = (actor("teal"), actor("plum").member);
+        changed(log, &teal.make(ROOM, Access::Private, "", 1)).await;
+        let mut let_in = 0;
+        let outcome = loop {
+            match log.change(&actor(&format!("guest{let_in}")).come_in(ROOM)).await {
+                Ok(Changed::Yes(_)) => let_in += 1,
+                other => break other,
+            }
+        };
+        assert_eq!(outcome.expect("an answer"), Changed::Full);
+        assert!((1_500..1_536).contains(&let_in), "{let_in}");
+        changed(log, &teal.ban(ROOM, &plum, None, 1)).await;
+        changed(log, &teal.unban(ROOM, &plum)).await;
+        let frozen = Wishes { frozen: Some(true), ..Wishes::default() };
+        changed(log, &teal.wish(ROOM, &frozen).expect("a change")).await;
+        changed(log, &teal.invite(ROOM, "another".to_owned())).await;
     })
     .await;
 }
@@ -207,6 +270,35 @@ async fn what_was_removed_is_given_to_nobody_again() {
         }
     })
     .await;
+}
+
+/// The log had forgotten what was said first, and with it that this was removed; its edit was still there.
+#[tokio::test]
+async fn what_a_removed_message_was_edited_to_does_not_come_back() {
+    let log = memory_log(LogBounds { log_entries: 3, ..bounds() });
+    let first = taken(&log, &entry(ROOM, "plum", 1)).await;
+    taken(&log, &edit("plum", 2, first, "worse")).await;
+    taken(&log, &removal("plum", 3, first)).await;
+    taken(&log, &entry(ROOM, "plum", 4)).await;
+    let page = log.read_after(ROOM, EntryId::ZERO, 10).await.expect("a page");
+    assert_eq!((page.entries.len(), &*page.entries[0].text), (3, ""));
+
+    let redis = Redis::start().await;
+    let log = redis_log(&redis, bounds());
+    let first = taken(&log, &entry(ROOM, "plum", 1)).await;
+    let edited = taken(&log, &edit("plum", 2, first, "worse")).await;
+    taken(&log, &removal("plum", 3, first)).await;
+    let second = taken(&log, &entry(ROOM, "plum", 4)).await;
+    redis.command(&["XTRIM", &room_key(ROOM, "log"), "MINID", &edited.to_string()]).await;
+    // One change in 1,024 forgets those of what is gone.
+    let fill =
+        "for i = 1, 1022 do redis.call('HSET', KEYS[1], i .. '-1', i .. '-2') end return 'OK'";
+    let changed = room_key(ROOM, "changed");
+    redis.command(&["EVAL", fill, "1", &changed]).await;
+    taken(&log, &edit("plum", 5, second, "better")).await;
+    assert_eq!(redis.command(&["HLEN", &changed]).await.trim(), ":2");
+    let page = log.read_after(ROOM, EntryId::ZERO, 10).await.expect("a page");
+    assert_eq!((page.entries.len(), &*page.entries[0].text), (4, ""));
 }
 
 #[tokio::test]

@@ -3,17 +3,30 @@
 --
 -- `about` is a hash: `topic`, `owner` (member), `created` (ms), `access` (`open`, `private`, `direct`), `invite` (hash of the
 -- token), `frozen` and `archived` ('1'), `slow_ms`; and of members `mute:` and `ban:` (until when, ms; 0 for ever) and `in:`
--- (they may enter a private room). `changed` is a hash: message ID → '-' if it was removed, or the ID of its newest edit.
+-- (they may enter a private room). `changed` is a hash: message ID → the ID of its newest edit, or of its removal after a '-'.
 
-local REMOVED = '-'
 -- One change in so many forgets those of messages that the log has no more.
 local SWEEP_EVERY = 1024
--- Members of whom a room knows something.
-local MOST_FIELDS = 2048
+-- Things that a room knows of members, and how many of them may be that somebody was let in: however many an invitation
+-- brings, they can be kept in order.
+local MOST_FIELDS, MOST_LET_IN = 2048, 1536
+-- Rooms that one member makes, of those that are kept together.
+local MOST_MADE = 100
 
 local function is_until(value, now)
   local ends = tonumber(value or '')
   return ends and (ends == 0 or ends > now)
+end
+
+local function is_removed(what)
+  return what and string.sub(what, 1, 1) == '-'
+end
+
+-- Whether somebody moderates a room: everywhere, or as the one who made it, unless they may not be there.
+local function moderates(about, new, now)
+  if new.power == '1' then return true end
+  local owner, ban = unpack(redis.call('HMGET', about, 'owner', 'ban:' .. new.member))
+  return owner == new.member and not is_until(ban, now)
 end
 
 -- Why a room takes nothing from somebody now; nil if it does. `new.power` is '1' for those who moderate everywhere, and
@@ -24,7 +37,7 @@ local function refusal(about, slow, new, now)
   local is = redis.call('HMGET', about, 'archived', 'frozen', 'slow_ms', 'access', 'owner',
     'mute:' .. me, 'ban:' .. me, 'in:' .. me)
   local archived, frozen, slow_ms, access, owner, mute, ban, let_in = unpack(is)
-  local has_power = new.power == '1' or owner == me
+  local has_power = new.power == '1' or (owner == me and not is_until(ban, now))
   if archived == '1' then return {'archived'} end
   if has_power then return nil end
   if is_until(ban, now) then return {'banned'} end
@@ -53,26 +66,25 @@ local function by_field(flat)
 end
 
 -- Why an edit or a removal cannot be; nil if it can.
-local function wrong_target(log, about, changed, new)
+local function wrong_target(log, about, changed, new, now)
   if new.of == '' then return nil end
   local found = redis.call('XRANGE', log, new.of, new.of)[1]
   local its = found and by_field(found[2])
-  if not its or its.what or redis.call('HGET', changed, new.of) == REMOVED then return {'no_message'} end
-  local may = its.member == new.member
-  if new.kind == 'remove' then
-    may = may or new.power == '1' or redis.call('HGET', about, 'owner') == new.member
-  end
+  if not its or its.what or is_removed(redis.call('HGET', changed, new.of)) then return {'no_message'} end
+  local may = its.member == new.member or (new.kind == 'remove' and moderates(about, new, now))
   return not may and {'not_yours'} or nil
 end
 
 local function note_change(log, changed, new, id)
   if new.of == '' then return end
-  redis.call('HSET', changed, new.of, new.kind == 'remove' and REMOVED or id)
+  redis.call('HSET', changed, new.of, (new.kind == 'remove' and '-' or '') .. id)
   if redis.call('HLEN', changed) % SWEEP_EVERY ~= 0 then return end
   local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   local ms = tonumber(string.match(first[1], '^%d+'))
-  for _, of in ipairs(redis.call('HKEYS', changed)) do
-    if tonumber(string.match(of, '^%d+')) < ms then redis.call('HDEL', changed, of) end
+  local all = redis.call('HGETALL', changed)
+  for i = 1, #all, 2 do
+    -- As long as the newest is there, an edit before it may be: its text is not to come back.
+    if tonumber(string.match(all[i + 1], '%d+')) < ms then redis.call('HDEL', changed, all[i]) end
   end
 end
 
@@ -95,7 +107,7 @@ local function as_changed(log, changed, entries, latest)
   end
   for i, what in ipairs(redis.call('HMGET', changed, unpack(about))) do
     local fields, is_itself = entries[i][2], about[i] == entries[i][1]
-    if what == REMOVED then
+    if is_removed(what) then
       set_field(fields, 'text', '')
       set_field(fields, 'removed', '1')
     elseif what and latest and is_itself then
@@ -111,21 +123,46 @@ end
 
 -- Whether somebody may change a room: 'new' needs one that nobody made yet, and in which nobody spoke, or whoever came first
 -- would have it taken from them; but one who moderates everywhere may make that somebody's. 'power' needs one who moderates it.
-local function may_change(about, new, is_there)
+local function may_change(about, new, is_there, now)
   if new.needs == 'new' then
     return redis.call('HEXISTS', about, 'created') == 0 and (not is_there or new.power == '1'), 'exists'
   end
-  if new.needs == '' or new.power == '1' or redis.call('HGET', about, 'owner') == new.member then return true end
+  if new.needs == '' or moderates(about, new, now) then return true end
   return false, 'forbidden'
 end
 
--- Sets fields that are not so yet; an empty value ends one. Whether anything changed.
-local function set_fields(about, fields)
+-- Counts the rooms that somebody makes. Whether they may.
+local function may_make(about, new)
+  if new.needs ~= 'new' or new.power == '1' then return true end
+  local made = string.match(about, '^{[^}]*}') .. ':made:' .. new.member
+  if tonumber(redis.call('GET', made) or 0) >= MOST_MADE then return false end
+  redis.call('INCR', made)
+  return true
+end
+
+-- Whether a room can know what is to be set. There is always a place for the room's own state, and for an end.
+local function has_room(about, fields)
+  local known = redis.call('HLEN', about)
+  for i = 1, #fields, 2 do
+    local kind = string.match(fields[i], '^(%a+):')
+    local is_more = kind and fields[i + 1] ~= '' and redis.call('HEXISTS', about, fields[i]) == 0
+    if is_more and known >= (kind == 'in' and MOST_LET_IN or MOST_FIELDS) then return false end
+  end
+  return true
+end
+
+-- Sets fields that are not so yet; an empty value ends one. A kick is a ban that ends soon, and ends no longer one. Whether
+-- anything changed.
+local function set_fields(about, fields, now)
   local has_changed = false
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
+    local kicked = string.match(name, '^kick:(.*)')
+    if kicked then name = 'ban:' .. kicked end
     local was = redis.call('HGET', about, name)
-    if value == '' then
+    if kicked and is_until(was, now) and (was == '0' or tonumber(was) >= tonumber(value)) then
+      -- As it is.
+    elseif value == '' then
       has_changed = redis.call('HDEL', about, name) == 1 or has_changed
     elseif was ~= value then
       redis.call('HSET', about, name, value)

@@ -12,6 +12,10 @@ pub const FOR_EVER: u64 = 0;
 /// Somebody who is asked to leave cannot come back for so long: no client is back before each replica knows.
 pub const KICK_MS: u64 = 10_000;
 
+/// Things that a room knows of members, and how many of them may be that somebody was let in: as in `about.lua`.
+const MOST_FIELDS: usize = 2048;
+const MOST_LET_IN: usize = 1536;
+
 /// A room's state as it is kept: fields and values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
@@ -73,6 +77,8 @@ pub enum Field {
     Mute(String, Option<u64>),
     /// Until when a member may not be there.
     Ban(String, Option<u64>),
+    /// The same, unless they may not be there for longer already.
+    Kick(String, u64),
     /// Whether a member may enter a private room.
     In(String, bool),
 }
@@ -90,6 +96,8 @@ pub enum Changed {
     Exists,
     /// The room knows something of as many members as it can.
     Full,
+    /// They made as many rooms as one can.
+    TooMany,
 }
 
 impl Needs {
@@ -120,6 +128,7 @@ impl Field {
             Self::SlowMs(ms) => one("slow_ms", number(*ms)),
             Self::Mute(member, until) => one(&format!("mute:{member}"), word_of(*until)),
             Self::Ban(member, until) => one(&format!("ban:{member}"), word_of(*until)),
+            Self::Kick(member, until) => one(&format!("kick:{member}"), until.to_string()),
             Self::In(member, is) => one(&format!("in:{member}"), flag(*is)),
         }
     }
@@ -203,17 +212,18 @@ impl About {
         }
     }
 
-    /// Whether `member` moderates the room.
+    /// Whether `member` moderates the room at `now`: everywhere, or as the one who made it, unless they may not be there.
     #[must_use]
-    pub fn moderates(&self, member: &str, has_power: bool) -> bool {
-        has_power || self.get("owner") == Some(member)
+    pub fn moderates(&self, member: &str, has_power: bool, now: u64) -> bool {
+        let is_owner = || self.get("owner") == Some(member);
+        has_power || (is_owner() && self.until("ban", member, now).is_none())
     }
 
     /// What the state means for a member at `now`, Unix ms.
     #[must_use]
     pub fn standing(&self, member: &str, has_power: bool, now: u64) -> Standing {
         Standing {
-            moderates: self.moderates(member, has_power),
+            moderates: self.moderates(member, has_power, now),
             muted_until: self.until("mute", member, now),
         }
     }
@@ -221,7 +231,7 @@ impl About {
     /// Why a member may not be there at `now`; none if they may.
     #[must_use]
     pub fn bars(&self, member: &str, has_power: bool, now: u64) -> Option<Forbidden> {
-        if self.moderates(member, has_power) {
+        if self.moderates(member, has_power, now) {
             return None;
         }
         if let Some(until) = self.until("ban", member, now) {
@@ -237,7 +247,7 @@ impl About {
         if self.get("archived").is_some() {
             return Some(Forbidden::Archived);
         }
-        if self.moderates(member, has_power) {
+        if self.moderates(member, has_power, now) {
             return None;
         }
         let frozen = self.get("frozen").map(|_| Forbidden::Frozen);
@@ -245,9 +255,16 @@ impl About {
         self.bars(member, has_power, now).or(frozen).or(muted)
     }
 
-    /// Of how many things something is known.
-    pub(super) fn len(&self) -> usize {
-        self.fields.len()
+    /// Whether there is a place for what is to be set, as `has_room` in `about.lua`.
+    pub(super) fn has_room(&self, set: &[Field]) -> bool {
+        set.iter().flat_map(Field::words).all(|(name, value)| {
+            let most = match name.split_once(':') {
+                None => return true,
+                Some(("in", _)) => MOST_LET_IN,
+                Some(_) => MOST_FIELDS,
+            };
+            value.is_empty() || self.fields.contains_key(&name) || self.fields.len() < most
+        })
     }
 
     /// Forgets bans and mutes that are over at `now`.
@@ -258,10 +275,18 @@ impl About {
         });
     }
 
-    /// Sets what is not so yet. Whether anything changed.
-    pub(super) fn set(&mut self, fields: &[Field]) -> bool {
+    /// Sets what is not so yet at `now`. Whether anything changed.
+    pub(super) fn set(&mut self, fields: &[Field], now: u64) -> bool {
         let mut has_changed = false;
-        for (name, value) in fields.iter().flat_map(Field::words) {
+        let fields = fields.iter().filter_map(|field| match field {
+            Field::Kick(member, until) => match self.until("ban", member, now) {
+                Some(longer) if longer == FOR_EVER || longer >= *until => None,
+                _ => Some(Field::Ban(member.clone(), Some(*until))),
+            },
+            field => Some(field.clone()),
+        });
+        let words: Vec<_> = fields.flat_map(|field| field.words()).collect();
+        for (name, value) in words {
             let was = self.fields.get(&name);
             has_changed |= was.map_or("", String::as_str) != value;
             if value.is_empty() {
@@ -282,7 +307,7 @@ mod tests {
 
     fn about(fields: &[Field]) -> About {
         let mut about = About::default();
-        assert!(about.set(fields));
+        assert!(about.set(fields, NOW));
         about
     }
 
@@ -312,8 +337,8 @@ mod tests {
         let mut room = about(&[owner, Field::Access(Access::Private)]);
         assert_eq!(room.bars("ada", false, NOW), None);
         assert_eq!(room.bars("bob", false, NOW), Some(Forbidden::Private));
-        assert!(room.set(&[Field::In("bob".to_owned(), true)]));
-        assert!(!room.set(&[Field::In("bob".to_owned(), true)]), "it was so");
+        assert!(room.set(&[Field::In("bob".to_owned(), true)], NOW));
+        assert!(!room.set(&[Field::In("bob".to_owned(), true)], NOW), "it was so");
         assert_eq!(room.bars("bob", false, NOW), None);
     }
 
@@ -323,7 +348,7 @@ mod tests {
         let mut room = about(&[owner, Field::Frozen(true)]);
         assert_eq!(room.silences("bob", false, NOW), Some(Forbidden::Frozen));
         assert_eq!(room.silences("ada", false, NOW), None);
-        room.set(&[Field::Archived(true)]);
+        room.set(&[Field::Archived(true)], NOW);
         assert_eq!(room.silences("ada", true, NOW), Some(Forbidden::Archived));
     }
 }

@@ -26,9 +26,12 @@ if expiry then
   local passed_over = lives and math.min(silent, newest - last) / math.max(least, (last - first) * lives) or 0
   local times = math.max(silent / expiry, passed_over)
   if times > 2 and is.length == 0 and redis.call('EXISTS', leases) == 0 then
-    -- A room that somebody made stays, empty, until its memory is needed.
-    if redis.call('HEXISTS', about, 'created') == 1 and not lives then return 'kept' end
-    redis.call('UNLINK', stream, senders, changed, about)
+    -- A room that somebody made stays, empty, until its memory is needed. What is true of it stays for good: without that
+    -- a private room would be anybody's, with whatever is said there next.
+    local is_made = redis.call('HEXISTS', about, 'created') == 1
+    if is_made and not lives then return 'kept' end
+    redis.call('UNLINK', stream, senders, changed)
+    if not is_made then redis.call('UNLINK', about) end
     redis.call('ZREM', rooms, ARGV[6])
     return 'removed'
   end

@@ -174,7 +174,7 @@ local function append(args_keys, args)
   if answer then return answer end
 
   local slow = string.sub(keys.about, 1, -6) .. 'slow:'
-  local no = refusal(keys.about, slow, new, now) or wrong_target(keys.log, keys.about, keys.changed, new)
+  local no = refusal(keys.about, slow, new, now) or wrong_target(keys.log, keys.about, keys.changed, new, now)
   if no then return no end
   if not is.exists and fullness() >= tonumber(new.new_rooms_below) then return {'no_new_rooms'} end
   local sent_prefix = string.sub(keys.sent, 1, #keys.sent - #new.sender)
@@ -199,16 +199,18 @@ local CHANGE_ARGS = {
 
 -- KEYS as for append, of which sent and senders are not used. ARGV as named above, then fields of the room's state and
 -- their values in turn, '' to end one. Changes the state, and says so in the log: `text` is a sentence for people. Returns {'changed', id},
--- {'same'}, {'forbidden'}, {'exists'}, {'full'} or {'no_new_rooms'}.
+-- {'same'}, {'forbidden'}, {'exists'}, {'full'}, {'too_many'} or {'no_new_rooms'}.
 local function change(args_keys, args)
   local keys, new = named(args_keys, APPEND_KEYS), named(args, CHANGE_ARGS)
   local now, is = now_ms(), about(keys.log)
-  local may, why_not = may_change(keys.about, new, is.exists)
+  local set = {unpack(args, #CHANGE_ARGS + 1)}
+  local may, why_not = may_change(keys.about, new, is.exists, now)
   if not may then return {why_not} end
   if not is.exists and fullness() >= tonumber(new.new_rooms_below) then return {'no_new_rooms'} end
-  if redis.call('HLEN', keys.about) >= MOST_FIELDS then sweep_about(keys.about, now) end
-  if redis.call('HLEN', keys.about) >= MOST_FIELDS then return {'full'} end
-  if not set_fields(keys.about, {unpack(args, #CHANGE_ARGS + 1)}) then return {'same'} end
+  if not has_room(keys.about, set) then sweep_about(keys.about, now) end
+  if not has_room(keys.about, set) then return {'full'} end
+  if not may_make(keys.about, new) then return {'too_many'} end
+  if not set_fields(keys.about, set, now) then return {'same'} end
   local entry = setmetatable({n = '0', sender = new.member, kind = 'notice', of = ''}, {__index = new})
   local id, fields = write(keys, entry, is['last-generated-id'])
   list(keys.rooms, new.room, is, now)
@@ -276,7 +278,9 @@ local function register(name, callback, flags)
 end
 
 register('append', append, {})
-register('change', change, {})
+-- However full Redis is, people can be kept in order: what they write for that is little, and its rate is bounded.
+register('remove', append, {'allow-oom'})
+register('change', change, {'allow-oom'})
 register('tell', tell_only, {})
 register('read_after', read_after, {'no-writes'})
 register('read_before', read_before, {'no-writes'})

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use redis::streams::StreamRangeReply;
-use rollcall_protocol::EntryId;
+use rollcall_protocol::{EntryId, Kind};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -92,7 +92,11 @@ impl RedisLog {
         let n = new.n.to_string();
         let mut args = vec![&*new.room, sender, &*new.member, &*new.name, &*n, &*new.text];
         args.extend(rest.iter().map(String::as_str));
-        let reply: Vec<String> = self.link.call_kept("rollcall_append_v4", &keys, &args).await?;
+        let function = match extra.kind {
+            Some(Kind::Remove) => "rollcall_remove_v4",
+            _ => "rollcall_append_v4",
+        };
+        let reply: Vec<String> = self.link.call_kept(function, &keys, &args).await?;
         read_appended(&reply)
     }
 
@@ -342,6 +346,7 @@ fn read_changed(reply: &[String]) -> Result<Changed, LogError> {
         ["forbidden"] => Ok(Changed::Forbidden),
         ["exists"] => Ok(Changed::Exists),
         ["full"] => Ok(Changed::Full),
+        ["too_many"] => Ok(Changed::TooMany),
         ["no_new_rooms"] => Err(LogError::Refused(Refusal::NewRoom)),
         _ => Err(unknown()),
     }

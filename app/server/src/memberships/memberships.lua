@@ -36,6 +36,6 @@ local function all(keys)
 end
 
 redis.register_function('rollcall_membership_enter_v1', enter)
-redis.register_function('rollcall_membership_leave_v1', leave)
-redis.register_function('rollcall_membership_read_v1', read)
+redis.register_function({function_name = 'rollcall_membership_leave_v1', callback = leave, flags = {'allow-oom'}})
+redis.register_function({function_name = 'rollcall_membership_read_v1', callback = read, flags = {'allow-oom'}})
 redis.register_function({function_name = 'rollcall_read_memberships_v1', callback = all, flags = {'no-writes'}})

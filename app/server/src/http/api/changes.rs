@@ -34,6 +34,10 @@ pub async fn changed(app: &App, change: Change) -> Result<EntryId, Failure> {
         Changed::Exists => {
             Err(Failure::new(StatusCode::CONFLICT, "room_exists", "this room was made before"))
         }
+        Changed::TooMany => {
+            let detail = "you have made as many rooms as one can";
+            Err(Failure::new(StatusCode::CONFLICT, "too_many_rooms", detail))
+        }
         Changed::Full => {
             let detail = "this room knows of as many people as it can";
             Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "room_full", detail))

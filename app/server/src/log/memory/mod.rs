@@ -28,8 +28,9 @@ use crate::config::LogBounds;
 
 /// How often the feed counts as read where it has nothing, and how often logs are kept within their bounds.
 const TICK: Duration = Duration::from_secs(1);
-/// Members and other things of which a room knows something, as in `about.lua`.
-const MOST_FIELDS: usize = 2048;
+/// Rooms that one member makes; in Redis each of the partitions has a count of its own.
+const MOST_MADE: usize = 1600;
+
 /// Room logs in memory. Clones share them.
 #[derive(Clone)]
 pub struct MemoryLog {
@@ -42,6 +43,8 @@ pub struct MemoryLog {
 #[derive(Default)]
 struct State {
     logs: HashMap<String, RoomLog>,
+    /// How many rooms a member has made.
+    made: HashMap<String, usize>,
     /// Of all logs; made exact each time they are tidied.
     bytes: usize,
 }
@@ -70,7 +73,7 @@ impl MemoryLog {
         since: Option<EntryId>,
     ) -> Result<Appended, LogError> {
         let now = Instant::now();
-        let State { logs, bytes } = &mut *self.state();
+        let State { logs, bytes, .. } = &mut *self.state();
         let full = self.usage_of(*bytes).ratio();
         let kept = self.bounds.numbers_kept_at(full);
         let remembered = logs.get(&new.room).and_then(|log| log.remembered(new, kept, now));
@@ -138,8 +141,8 @@ impl MemoryLog {
     }
 
     pub(super) fn change(&self, change: &Change) -> Result<Changed, LogError> {
-        let now = Instant::now();
-        let State { logs, bytes } = &mut *self.state();
+        let (now, at) = (Instant::now(), unix_ms());
+        let State { logs, made, bytes } = &mut *self.state();
         let full = self.usage_of(*bytes).ratio();
         if !logs.contains_key(&change.room) && full >= self.bounds.new_rooms_below() {
             return Err(LogError::Refused(Refusal::NewRoom));
@@ -150,18 +153,25 @@ impl MemoryLog {
             Needs::New if log.about.is_made() || (is_there && !change.has_power) => {
                 return Ok(Changed::Exists);
             }
-            Needs::Power if !log.about.moderates(&change.by.member, change.has_power) => {
+            Needs::Power if !log.about.moderates(&change.by.member, change.has_power, at) => {
                 return Ok(Changed::Forbidden);
             }
             Needs::New | Needs::Power | Needs::Nothing => {}
         }
-        if log.about.len() >= MOST_FIELDS {
-            log.about.sweep(unix_ms());
+        if !log.about.has_room(&change.set) {
+            log.about.sweep(at);
         }
-        if log.about.len() >= MOST_FIELDS {
+        if !log.about.has_room(&change.set) {
             return Ok(Changed::Full);
         }
-        if !log.about.set(&change.set) {
+        if change.needs == Needs::New && !change.has_power {
+            let made = made.entry(change.by.member.clone()).or_default();
+            if *made >= MOST_MADE {
+                return Ok(Changed::TooMany);
+            }
+            *made += 1;
+        }
+        if !log.about.set(&change.set, at) {
             return Ok(Changed::Same);
         }
         let before = log.bytes();
@@ -222,7 +232,7 @@ impl MemoryLog {
 
     fn tidy(&self, squeeze: &Squeeze) {
         let now = Instant::now();
-        let State { logs, bytes } = &mut *self.state();
+        let State { logs, bytes, .. } = &mut *self.state();
         let full = self.usage_of(*bytes).ratio();
         let most = allowed(self.bounds.log_bytes, LOG_LEAST, full);
         let most = most.min(squeeze.log_bytes(self.bounds.log_bytes));
@@ -235,8 +245,8 @@ impl MemoryLog {
             if times > 1.0 {
                 log.empty();
             }
-            let stays = log.about.is_made() && squeeze.lives().is_none();
-            times <= 2.0 || !log.is_empty() || stays
+            // What is true of a room that somebody made stays for good: it would be anybody's without.
+            times <= 2.0 || !log.is_empty() || log.about.is_made()
         });
         *bytes = logs.values().map(RoomLog::bytes).sum();
     }

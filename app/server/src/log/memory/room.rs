@@ -40,14 +40,21 @@ pub(super) struct RoomLog {
     entry_bytes: usize,
     pub last: EntryId,
     pub about: About,
-    /// Of a message its newest edit; none if it was removed.
-    changed: BTreeMap<EntryId, Option<EntryId>>,
+    /// Of a message its newest edit, or its removal.
+    changed: BTreeMap<EntryId, Newest>,
     /// When somebody spoke last, by member, where the room is slow.
     slow: HashMap<String, Instant>,
     senders: HashMap<String, Sender>,
     /// When something was said last, and when first of what is still there.
     pub spoke: Instant,
     first_spoke: Instant,
+}
+
+/// What was done last to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Newest {
+    Edit(EntryId),
+    Removal(EntryId),
 }
 
 /// The last that the log took from a sender, and whether it is the text that they send now.
@@ -151,7 +158,7 @@ impl RoomLog {
         let slow = Duration::from_millis(about.state().slow_ms);
         let spoke = self.slow.get(member).filter(|_| new.extra.kind.is_none());
         let left = spoke.map(|spoke| slow.saturating_sub(now - *spoke)).unwrap_or_default();
-        if !left.is_zero() && !about.moderates(member, new.has_power) {
+        if !left.is_zero() && !about.moderates(member, new.has_power, unix_ms()) {
             return Some(Forbidden::Slow(left.as_millis().max(1) as u64));
         }
         self.wrong_target(new)
@@ -163,12 +170,12 @@ impl RoomLog {
         let Some(entry) = self.entry(of).filter(is_message) else {
             return Some(Forbidden::NoMessage);
         };
-        if self.changed.get(&of) == Some(&None) {
+        if matches!(self.changed.get(&of), Some(Newest::Removal(_))) {
             return Some(Forbidden::NoMessage);
         }
         let removes = new.extra.kind == Some(Kind::Remove);
         let may = entry.member == new.member
-            || (removes && self.about.moderates(&new.member, new.has_power));
+            || (removes && self.about.moderates(&new.member, new.has_power, unix_ms()));
         (!may).then_some(Forbidden::NotYours)
     }
 
@@ -184,17 +191,17 @@ impl RoomLog {
         let about = entry.extra.of.filter(|_| is_edit).unwrap_or(entry.id);
         match self.changed.get(&about) {
             None => {}
-            Some(None) => {
+            Some(Newest::Removal(_)) => {
                 entry.text.clear();
                 entry.extra.removed = true;
             }
-            Some(Some(edit)) if latest && !is_edit => {
+            Some(Newest::Edit(edit)) if latest && !is_edit => {
                 if let Some(newest) = self.entry(*edit) {
                     entry.text.clone_from(&newest.text);
                     entry.extra.edited = Some(*edit);
                 }
             }
-            Some(Some(_)) => {}
+            Some(Newest::Edit(_)) => {}
         }
         entry
     }
@@ -228,8 +235,11 @@ impl RoomLog {
         let extra = &entry.extra;
         match extra.of {
             Some(of) => {
-                let edit = (extra.kind != Some(Kind::Remove)).then_some(entry.id);
-                self.changed.insert(of, edit);
+                let newest = match extra.kind {
+                    Some(Kind::Remove) => Newest::Removal(entry.id),
+                    _ => Newest::Edit(entry.id),
+                };
+                self.changed.insert(of, newest);
             }
             None if extra.kind.is_none() && self.about.state().slow_ms > 0 => {
                 self.slow.insert(entry.member.clone(), now);
@@ -289,7 +299,13 @@ impl RoomLog {
     fn drop_first(&mut self) {
         if let Some(entry) = self.entries.pop_front() {
             self.entry_bytes -= bytes_of(&entry);
-            self.changed.remove(&entry.id);
+            // As long as the newest is there, an edit before it may be: its text is not to come back.
+            let newest = [Newest::Edit(entry.id), Newest::Removal(entry.id)];
+            if let Some(of) = entry.extra.of
+                && self.changed.get(&of).is_some_and(|last| newest.contains(last))
+            {
+                self.changed.remove(&of);
+            }
         }
     }
 
