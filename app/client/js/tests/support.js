@@ -14,12 +14,15 @@ const REDIS = process.env.ROLLCALL_REDIS_SERVER ?? "redis-server";
 // Node 20 has it behind a flag.
 const FLAGS = globalThis.WebSocket ? [] : ["--experimental-websocket"];
 
+/** Of those that no connection is given for its own end: one whose server is dead stays free until that is started again. */
 async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  return port;
+  for (;;) {
+    const port = 24_000 + Math.floor(8_000 * Math.random());
+    const probe = createServer().listen(port, "127.0.0.1");
+    const free = await once(probe, "listening").then(() => true, () => false);
+    probe.close();
+    if (free) return port;
+  }
 }
 
 /** A folder that is gone after the test. */
