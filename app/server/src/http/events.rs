@@ -111,7 +111,8 @@ async fn open(
     let (reader, stay) = Reader::arrive(app, headers).await?;
     let Entry { room, start, .. } = app.rooms.join(room, reader.visitor(), after).await?;
     let wake = Arc::new(Notify::new());
-    let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
+    let (visit, told) =
+        Visit::begin(room, start, app.next_connection(), reader.visitor(), wake.clone())?;
     // A task of its own, because a body is only asked for more while its reader reads: a stream that
     // nobody reads must still end with its drain, or when it stalls.
     let (sender, receiver) = mpsc::channel(QUEUE);
