@@ -230,6 +230,35 @@ async fn a_room_in_which_people_talk_cannot_be_made_ones_own() {
     assert_eq!(answer.status, 201, "an operator may: {answer:?}");
 }
 
+/// What somebody else is answered who asks for a room, without what differs from one request to the next.
+async fn answers(stack: &Stack, token: &str, room: &str) -> Vec<String> {
+    let auth = bearer(token);
+    let mut told = Vec::new();
+    let post = json!({ "client": "0123456789abcdef0123456789abcdef", "name": "Eve", "n": 1, "text": "hi" });
+    let empty = json!({});
+    for (method, path, body) in [
+        ("GET", "", None),
+        ("GET", "/members", None),
+        ("GET", "/messages", None),
+        ("GET", "/messages?after=0-0", None),
+        ("GET", "/events", None),
+        ("PUT", "/membership", Some(&empty)),
+        ("PATCH", "", Some(&empty)),
+        ("POST", "/messages", Some(&post)),
+    ] {
+        for headers in [&[("authorization", &*auth)][..], &[]] {
+            if headers.is_empty() && ["PUT", "PATCH"].contains(&method) {
+                continue;
+            }
+            let path = format!("/api/v1/rooms/{room}{path}");
+            let mut answer = ask(stack.two.public, method, &path, headers, body).await;
+            answer.body["error"].as_object_mut().expect("a refusal").remove("request_id");
+            told.push(format!("{} {} {method} {path}", answer.status, answer.body));
+        }
+    }
+    told
+}
+
 /// Its name follows from who they are: nobody else makes it, or is in it before it is made.
 #[tokio::test]
 async fn a_room_of_two_is_made_by_nobody_else() {
@@ -242,10 +271,18 @@ async fn a_room_of_two_is_made_by_nobody_else() {
     assert_eq!((answer.status, answer.code()), (400, "bad_room"));
     let mut guest = Socket::open(stack.one.public).await;
     guest.hello(&key(), "fresh", &room, None).await;
-    guest.until(|frame| matches!(frame, ServerFrame::Error { code: ErrorCode::BadRoom, .. })).await;
+    guest.until(|frame| matches!(frame, ServerFrame::Error { code: ErrorCode::Private, .. })).await;
     let post = json!({ "client": key(), "name": "Eve", "n": 1, "text": "first" });
     let path = format!("/api/v1/rooms/{room}/messages");
     assert_eq!(ask(stack.one.public, "POST", &path, &[], Some(&post)).await.status, 403);
+    // Whether they talk with each other is told to nobody else: it is the same once the room is there.
+    let before = answers(&stack, &eve, &room).await;
+    let body = json!({ "member": bobs, "name": "Bob" });
+    assert_eq!(with(&stack.one, &stack.ada, "POST /directs", Some(&body)).await.status, 200);
+    let by_bob = format!("GET /rooms/{room}");
+    eventually(async || with(&stack.two, &stack.bob, &by_bob, None).await.status == 200).await;
+    assert_eq!(answers(&stack, &eve, &room).await, before);
+    assert!(before.iter().all(|answer| answer.starts_with("403") && answer.contains("private")));
     let own = json!({ "member": adas, "name": "Ada" });
     let answer = with(&stack.one, &stack.ada, "POST /directs", Some(&own)).await;
     assert_eq!((answer.status, answer.code()), (409, "bad_member"));

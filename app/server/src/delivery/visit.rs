@@ -59,7 +59,7 @@ impl Visit {
         let listener = Arc::new(Listener::new(cursor, sink));
         let (present, members) = cut(room.attach(connection, listener.clone(), visitor.seat));
         // Whatever changes after this the listener is told, and what changed before this is known here.
-        if let Some(why) = visitor.barred_from(&room.about()) {
+        if let Some(why) = visitor.barred_from(&room.name, &room.about()) {
             room.detach(connection);
             return Err(JoinError::Barred(why));
         }

@@ -244,7 +244,7 @@ impl Follower {
                 return Ok(event);
             }
             // The room may be another by now, and the reader no one of it.
-            if self.reader.visitor().barred_from(&self.visit.room().about()).is_some() {
+            if self.is_barred() {
                 return Err(Ended::Dismissed);
             }
             match self.advance() {
@@ -253,6 +253,11 @@ impl Follower {
                 None => {}
             }
         }
+    }
+
+    fn is_barred(&self) -> bool {
+        let room = self.visit.room();
+        self.reader.visitor().barred_from(&room.name, &room.about()).is_some()
     }
 
     /// Fills the queue as far as it goes; a cursor if a page of the log is needed.

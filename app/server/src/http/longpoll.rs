@@ -99,7 +99,7 @@ pub async fn poll(
     let entered = visit.room().clone();
     let polled = Poller::new(app, (admission, stay), visit, wake).run(taken, until).await?;
     // The room may be another by now.
-    match reader.visitor().barred_from(&entered.about()) {
+    match reader.visitor().barred_from(&entered.name, &entered.about()) {
         Some(why) => Err(JoinError::Barred(why).into()),
         None => Ok(polled),
     }

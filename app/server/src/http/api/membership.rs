@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
+    delivery::Visitor,
     error::JoinError,
     log::unix_ms,
     moderation::{Actor, direct_room, secret_hash},
@@ -77,7 +78,8 @@ pub async fn enter(
         return Err(Failure::new(StatusCode::FORBIDDEN, "bad_invite", detail));
     }
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
-    if let Some(why) = about.bars(me, actor.has_power, unix_ms()) {
+    let visitor = Visitor::seated(&actor.member, actor.has_power);
+    if let Some(why) = visitor.barred_from(&room, &about) {
         return Err(JoinError::Barred(why).into());
     }
     let last = app.rooms.log().last(&room).await.map_err(JoinError::from)?;

@@ -268,7 +268,8 @@ impl Visits {
             let write = |effect: Effect| match effect {
                 Effect::State => {
                     let (room, about) = (&visit.room().name, visit.room().about());
-                    match about.bars(&me.member.member, me.has_power, unix_ms()) {
+                    let visitor = Visitor::seated(&me.member, me.has_power);
+                    match visitor.barred_from(room, &about) {
                         Some(why) => barred.push(NotEntered::barred(room, why)),
                         None => self.voice.tell(&state_frame(room, &about, me)),
                     }
