@@ -2,14 +2,55 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
 use rollcall_protocol::{ErrorCode, ServerFrame};
 use serde_json::json;
 use support::{
-    Socket,
-    accounts::{ask, bearer, token_of},
+    PATIENCE, Socket,
+    accounts::{KEY, ask, bearer, token_of},
     key,
     rooms::{Stack, eventually, made, member, names, with},
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// The last chunk of an answer.
+const ENDED: &str = "\r\n0\r\n\r\n";
+
+/// The list as an event stream.
+struct Followed {
+    stream: TcpStream,
+    told: String,
+}
+
+impl Followed {
+    async fn open(address: SocketAddr, headers: &[(&str, &str)]) -> Self {
+        let mut stream = TcpStream::connect(address).await.expect("a listener");
+        let headers: String =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!(
+            "GET /api/v1/rooms HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n{headers}\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.expect("written");
+        Self { stream, told: String::new() }
+    }
+
+    /// All that was told once `wanted` was.
+    async fn until(&mut self, wanted: &str) -> &str {
+        let mut bytes = [0; 4096];
+        while !self.told.contains(wanted) {
+            let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut bytes)).await;
+            let read = read.unwrap_or_else(|_| panic!("no {wanted} in {}", self.told));
+            let read = read.expect("a stream");
+            assert_ne!(read, 0, "no {wanted} in {}", self.told);
+            self.told += &String::from_utf8_lossy(&bytes[..read]);
+        }
+        &self.told
+    }
+}
 
 #[tokio::test]
 async fn a_list_has_the_latest_first_on_every_replica_and_pages_meet() {
@@ -36,27 +77,14 @@ async fn a_list_has_the_latest_first_on_every_replica_and_pages_meet() {
 async fn the_list_is_followed_on_another_replica() {
     let stack = Stack::start().await;
     made(&stack, &json!({ "name": "den", "access": "private" })).await;
-    let mut stream = tokio::net::TcpStream::connect(stack.two.public).await.expect("a listener");
-    let request = "GET /api/v1/rooms HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n";
-    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.expect("written");
-    let mut told = String::new();
-    let mut until = async |wanted: &str| {
-        let mut bytes = [0; 4096];
-        while !told.contains(wanted) {
-            let read = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes);
-            let read = tokio::time::timeout(support::PATIENCE, read).await;
-            let read = read.unwrap_or_else(|_| panic!("no {wanted} in {told}")).expect("a stream");
-            told += &String::from_utf8_lossy(&bytes[..read]);
-        }
-        told.clone()
-    };
-    until("retry: 200").await;
+    let mut list = Followed::open(stack.two.public, &[]).await;
+    list.until("retry: 200").await;
     made(&stack, &json!({ "name": "hall", "topic": "Doors" })).await;
-    let told = until("\"name\":\"hall\"").await;
+    let told = list.until("\"name\":\"hall\"").await;
     assert!(told.contains("event: room") && !told.contains("den"), "{told}");
     stack.two.drain(0, 5_000).await;
     // It is asked to go as every stream is.
-    until("0\r\n\r\n").await;
+    list.until(ENDED).await;
 }
 
 /// What somebody else is answered who asks for a room, without what differs from one request to the next.
@@ -158,4 +186,49 @@ async fn no_page_of_the_list_names_a_room_that_is_not_for_the_asker() {
         let answer = ask(stack.two.public, "GET", &path, &[], None).await;
         assert_eq!(names(&answer), ["three", "two", "one"], "{after}");
     }
+}
+
+/// It went on for as long as somebody read it, and told them of rooms that only their account saw.
+#[tokio::test]
+async fn the_list_ends_for_who_signs_out_or_is_banned_or_is_no_moderator_any_more() {
+    let stack = Stack::start().await;
+    let by_key = [("x-api-key", KEY)];
+    let operator = async |method: &str, path: &str, body| {
+        let path = format!("/api/v1{path}");
+        let answer = ask(stack.one.public, method, &path, &by_key, Some(&body)).await;
+        assert!(answer.status < 300, "{answer:?}");
+    };
+    let eve = token_of(stack.one.public, "Eve").await;
+    let role = |role: &str| json!({ "role": role });
+    operator("PUT", "/accounts/Eve/role", role("moderator")).await;
+    let (_bob, bobs) = member(&stack.two, &stack.bob, "lobby").await;
+    let mut lists = Vec::new();
+    for token in [&stack.ada, &stack.bob, &eve] {
+        let mut list = Followed::open(stack.two.public, &[("authorization", &bearer(token))]).await;
+        list.until("retry: 200").await;
+        lists.push(list);
+    }
+    let mut key_holders = Followed::open(stack.two.public, &by_key).await;
+    key_holders.until("retry: 200").await;
+    let left = with(&stack.one, &stack.ada, "DELETE /sessions/current", None).await;
+    assert_eq!(left.status, 204);
+    operator("PUT", &format!("/bans/{bobs}"), json!({})).await;
+    operator("PUT", "/accounts/Eve/role", role("registered")).await;
+    for list in &mut lists {
+        list.until(ENDED).await;
+    }
+    operator("POST", "/rooms", json!({ "name": "den", "access": "private" })).await;
+    let told = key_holders.until("\"name\":\"den\"").await;
+    assert!(!told.contains(ENDED), "{told}");
+}
+
+/// A browser gives up for good on anything but 200.
+#[tokio::test]
+async fn a_list_that_cannot_be_followed_now_says_when_to_come_back() {
+    let stack = Stack::start().await;
+    let by_key = [("x-api-key", KEY)];
+    assert_eq!(ask(stack.two.admin, "DELETE", "/accepting", &by_key, None).await.status, 200);
+    let mut list = Followed::open(stack.two.public, &[]).await;
+    let told = list.until("\n: ").await;
+    assert!(told.starts_with("HTTP/1.1 200") && !told.contains("retry: 200"), "{told}");
 }

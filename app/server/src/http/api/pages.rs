@@ -12,7 +12,7 @@ use super::{
     auth::{not_signed_in, too_many_requests},
     envelope::{Data, Failure},
     extract::checked_room,
-    room_info::{RoomInfo, seen, visible},
+    room_info::{RoomInfo, seen, visible, visitor},
 };
 use crate::{
     app::App,
@@ -156,7 +156,9 @@ impl Asker<'_> {
 
     async fn seen(&self, names: Vec<String>, with_unread: bool) -> Result<Vec<RoomInfo>, LogError> {
         let seen: Vec<_> = stream::iter(names)
-            .map(|name| seen(self.app, name, self.actor.as_ref(), &self.reads, with_unread))
+            .map(|name| {
+                seen(self.app, name, visitor(self.actor.as_ref()), &self.reads, with_unread)
+            })
             .buffered(AT_ONCE)
             .filter_map(|seen| std::future::ready(seen.transpose()))
             .collect()
@@ -167,7 +169,7 @@ impl Asker<'_> {
     /// Where the page after a room begins: at the front of the list if there is no such room, or they may not see it.
     async fn place(&self, after: Option<String>) -> Result<Option<Place>, Failure> {
         let Some(name) = after.filter(|name| !self.is_others(name)) else { return Ok(None) };
-        let seen = visible(self.app, name.clone(), self.actor.as_ref()).await;
+        let seen = visible(self.app, name.clone(), visitor(self.actor.as_ref())).await;
         let is_seen = seen.map_err(JoinError::from)?.is_some();
         let at = self.app.rooms.directory().spoken_in(&name).filter(|_| is_seen);
         Ok(at.map(|at| (name, at)))

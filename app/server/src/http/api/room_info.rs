@@ -58,21 +58,21 @@ pub struct RoomInfo {
 pub(super) async fn visible(
     app: &App,
     name: String,
-    actor: Option<&Actor>,
+    visitor: Visitor<'_>,
 ) -> Result<Option<RoomInfo>, LogError> {
-    seen(app, name, actor, &HashMap::new(), false).await
+    seen(app, name, visitor, &HashMap::new(), false).await
 }
 
 /// The same, with what they have read.
 pub(super) async fn seen(
     app: &App,
     name: String,
-    actor: Option<&Actor>,
+    visitor: Visitor<'_>,
     reads: &HashMap<String, EntryId>,
     with_unread: bool,
 ) -> Result<Option<RoomInfo>, LogError> {
     let (about, present) = app.rooms.look(&name).await?;
-    if visitor(actor).barred_from(&name, &about).is_some() {
+    if visitor.barred_from(&name, &about).is_some() {
         return Ok(None);
     }
     let read = reads.get(&name).copied();
@@ -87,7 +87,8 @@ pub(super) async fn seen(
     Ok(Some(RoomInfo { read, unread, ..info(app, name, &about, present) }))
 }
 
-fn visitor(actor: Option<&Actor>) -> Visitor<'_> {
+/// Whoever asks, as the rooms want to know them.
+pub(super) fn visitor(actor: Option<&Actor>) -> Visitor<'_> {
     actor.map_or_else(Visitor::default, |actor| Visitor::seated(&actor.member, actor.has_power))
 }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, State},
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use rollcall_protocol::{Access, Member};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    auth::{ClientKeyParam, Maybe, Reading, Signed, too_many_requests},
+    auth::{ClientKeyParam, Maybe, Reading, Signed, has_key, token, too_many_requests},
     changes::{changed, checked_topic},
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
@@ -23,9 +23,10 @@ use super::{
 use crate::{
     app::App,
     error::JoinError,
-    http::client_address,
+    http::{client_address, reader::Reader, retry},
     log::unix_ms,
-    moderation::{Wishes, is_direct},
+    moderation::{Actor, Wishes, is_direct},
+    people::Stay,
 };
 
 /// Longest pause of slow mode, ms.
@@ -94,18 +95,34 @@ pub async fn list(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Maybe(actor): Maybe,
-    Params(query): Params<RoomsQuery>,
+    actor: Result<Maybe, Failure>,
+    query: Result<Params<RoomsQuery>, Failure>,
 ) -> Result<Response, Failure> {
-    let accepts = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/event-stream") {
-        return news::open(&app, peer, &headers, actor);
+    if retry::is_event_source(&headers) {
+        let opened = async {
+            let (Maybe(actor), _) = (actor?, query?);
+            let who = follower(&app, &headers, actor).await?;
+            news::open(&app, peer, &headers, who)
+        };
+        return Ok(opened.await.unwrap_or_else(|failure| retry::refuse(&app, &headers, failure)));
     }
+    let (Maybe(actor), Params(query)) = (actor?, query?);
     let address = client_address(&app, peer, &headers);
     // Each of one's own rooms is read for what is new there.
     let reads = if query.mine { query.limit.unwrap_or(USUAL) } else { 1 };
     app.rates.allow_reads(address, reads).map_err(too_many_requests)?;
     page(&app, actor, address, query).await.map(IntoResponse::into_response)
+}
+
+/// Who follows the list. Somebody with an account is noted as being here: what they follow ends with their session, or when
+/// they are banned.
+async fn follower(
+    app: &App,
+    headers: &HeaderMap,
+    actor: Option<Actor>,
+) -> Result<(Reader, Option<Stay>), Failure> {
+    let has_session = token(&app.config, headers).is_some() && !has_key(headers);
+    if has_session { Reader::arrive(app, headers).await } else { Ok((Reader::from(actor), None)) }
 }
 
 /// Makes a room, which the asking account moderates from then on.
