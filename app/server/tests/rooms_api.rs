@@ -220,6 +220,12 @@ async fn what_somebody_does_to_rooms_is_counted() {
     };
     assert_eq!(mine("?mine=true&limit=60").await, 200);
     assert_eq!(mine("").await, 429);
+    // So does what anybody may ask of a room.
+    for path in ["", "/members", "/messages"] {
+        let path = format!("/api/v1/rooms/hall{path}");
+        let answer = ask(replica.public, "GET", &path, &[], None).await;
+        assert_eq!((answer.status, answer.code()), (429, "rate_limited"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -162,9 +162,12 @@ pub async fn make(
 )]
 pub async fn one(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Reading(actor): Reading,
     RoomPath(room): RoomPath,
 ) -> Result<Data<RoomInfo>, Failure> {
+    app.rates.allow_read(client_address(&app, peer, &headers)).map_err(too_many_requests)?;
     Ok(Data(look(&app, room, actor.as_ref()).await?))
 }
 
