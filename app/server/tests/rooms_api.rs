@@ -274,6 +274,69 @@ async fn an_announcement_by_key_stands_in_every_room() {
     assert_eq!((told.text.as_str(), told.n), ("A roll begins in a minute.", 0));
 }
 
+/// The first room that could not be told kept it from all that came after.
+#[tokio::test]
+async fn an_announcement_passes_over_a_room_that_cannot_be_told() {
+    let stack = Stack::start().await;
+    for name in ["one", "broken", "two"] {
+        made(&stack, &json!({ "name": name })).await;
+    }
+    let keys = stack.redis.command(&["KEYS", "*about*"]).await;
+    let about = keys.lines().find(|key| key.contains("broken")).expect("what is true of it");
+    stack.redis.command(&["SET", about, "no hash"]).await;
+    let by_key = [("x-api-key", KEY)];
+    let announce = async |said: serde_json::Value| {
+        ask(stack.one.public, "POST", "/api/v1/announcements", &by_key, Some(&said)).await
+    };
+    let answer = announce(json!({ "text": "Good evening." })).await;
+    assert_eq!((answer.status, &answer.body["data"]["rooms"]), (200, &json!(2)), "{answer:?}");
+    for room in ["one", "two"] {
+        let path = format!("/api/v1/rooms/{room}/messages");
+        let told = ask(stack.two.public, "GET", &path, &[], None).await.body.to_string();
+        assert!(told.contains("Good evening."), "{told}");
+    }
+    let answer = announce(json!({ "text": "Good evening.", "room": "broken" })).await;
+    assert_eq!((answer.status, answer.code()), (503, "unavailable"));
+}
+
+/// Who was in as many rooms as one can be was let in all the same, and everybody was told.
+#[tokio::test]
+async fn who_is_in_too_many_rooms_is_let_into_none() {
+    let stack = Stack::start().await;
+    made(&stack, &json!({ "name": "den", "access": "private" })).await;
+    let invited = with(&stack.one, &stack.ada, "POST /rooms/den/invitations", None).await;
+    let body = json!({ "invite": invited.body["data"]["invite"] });
+    let (_bob, bobs) = member(&stack.two, &stack.bob, "lobby").await;
+    // One of them, which says where they are kept.
+    let hall = with(&stack.two, &stack.bob, "PUT /rooms/hall/membership", Some(&json!({}))).await;
+    assert_eq!(hall.status, 200, "{hall:?}");
+    let kept = stack.redis.command(&["KEYS", &format!("*{bobs}*")]).await;
+    let kept = kept.lines().find(|key| key.contains("rooms")).expect("a hash").to_owned();
+    let rooms: Vec<_> = (0..499).map(|number| format!("room {number}")).collect();
+    let mut fill = vec!["HSET", &*kept];
+    rooms.iter().for_each(|room| fill.extend([&**room, "0-0"]));
+    stack.redis.command(&fill).await;
+    let enter =
+        async || with(&stack.two, &stack.bob, "PUT /rooms/den/membership", Some(&body)).await;
+    let answer = enter().await;
+    assert_eq!((answer.status, answer.code()), (409, "too_many_rooms"));
+    let by_bob = with(&stack.two, &stack.bob, "GET /rooms/den", None).await;
+    assert_eq!((by_bob.status, by_bob.code()), (403, "private"), "they were not let in");
+    let left = with(&stack.two, &stack.bob, "DELETE /rooms/hall/membership", None).await;
+    assert_eq!(left.status, 204);
+    assert_eq!(enter().await.status, 200);
+    // All of 500 are told, page by page.
+    let (mut told, mut after) = (0, String::new());
+    loop {
+        let path = format!("GET /rooms?mine=true&limit=100{after}");
+        let page = with(&stack.two, &stack.bob, &path, None).await;
+        told += names(&page).len();
+        let Some(next) = page.body["data"]["next"].as_str() else { break };
+        after = format!("&after={}", next.replace(' ', "%20"));
+    }
+    assert_eq!(told, 500);
+}
+
 #[tokio::test]
 async fn who_is_in_a_room_is_told_by_rest_too() {
     let stack = Stack::start().await;

@@ -15,7 +15,7 @@ use rollcall_protocol::{EntryId, RoomCursor, ServerFrame};
 use super::voice::Voice;
 use crate::{
     app::App,
-    delivery::{Effect, Entry, Listener, Outcome, Rooms, Visit, Visitor},
+    delivery::{Effect, Entry, Invited, Listener, Outcome, Rooms, Visit, Visitor},
     error::JoinError,
     log::{About, Forbidden, unix_ms},
     moderation::Actor,
@@ -75,8 +75,11 @@ async fn enter(
     me: &Actor,
     invite: Option<String>,
 ) -> Result<Entry, JoinError> {
-    if let Some(invite) = invite {
-        let _is_in = rooms.let_in(&cursor.room, me, &invite).await?;
+    if let Some(invite) = invite
+        && rooms.invited(&cursor.room, me, &invite).await? == Invited::Yes
+    {
+        // If there is no place for them, it is private to them still.
+        let _is_in = rooms.let_in(&cursor.room, me).await?;
     }
     rooms.join(&cursor.room, Visitor::seated(&me.member, me.has_power), cursor.after).await
 }
