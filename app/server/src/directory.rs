@@ -20,6 +20,9 @@ const MOVES_EVERY_MS: u64 = 1000;
 /// News that wait for those that follow the list; a follower that is further behind reads the list anew.
 const NEWS: usize = 1024;
 
+/// Where a room stands in the list: its name, and when it was spoken in last, Unix ms, about.
+pub type Place = (String, u64);
+
 /// The list of rooms. Clones share it.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
@@ -70,13 +73,12 @@ impl Directory {
         self.0.stale.notify_one();
     }
 
-    /// Up to `count` rooms that were spoken in at `since`, Unix ms, or later; the latest first, after the room `after` if it
-    /// is given. With when that was.
+    /// Up to `count` rooms that were spoken in at `since`, Unix ms, or later; the latest first, after the place `after` if it
+    /// is given.
     #[must_use]
-    pub fn latest(&self, since: u64, after: Option<&str>, count: usize) -> Vec<(String, u64)> {
+    pub fn latest(&self, since: u64, after: Option<&Place>, count: usize) -> Vec<Place> {
         let rooms = self.rooms();
-        let from =
-            after.and_then(|name| Some((Reverse(*rooms.by_name.get(name)?), name.to_owned())));
+        let from = after.map(|(name, at)| (Reverse(*at), name.clone()));
         let start = from.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let range = rooms.by_time.range((start, std::ops::Bound::Unbounded));
         let recent = range.take_while(|(Reverse(at), _)| *at >= since).take(count);
@@ -149,7 +151,7 @@ mod tests {
             directory.spoke(room, at);
         }
         assert_eq!(names(&directory.latest(0, None, 2)), ["a", "c"]);
-        assert_eq!(names(&directory.latest(0, Some("c"), 2)), ["b"]);
+        assert_eq!(names(&directory.latest(0, Some(&("c".to_owned(), 3_000)), 2)), ["b"]);
         assert_eq!(names(&directory.latest(2_500, None, 9)), ["a", "c"]);
         assert_eq!(directory.spoken_in("a"), Some(4_000));
     }

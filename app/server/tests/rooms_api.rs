@@ -3,60 +3,13 @@
 mod support;
 
 use rollcall_protocol::{EntryId, ErrorCode, ServerFrame};
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{
-    Redis, Replica, Socket,
-    accounts::{Answer, KEY, QUICK, ask, bearer, enter, token_of},
+    Replica, Socket,
+    accounts::{KEY, QUICK, ask, token_of},
     key,
+    rooms::{Stack, eventually, made, member, names, with},
 };
-
-/// Two replicas, and an account on each.
-struct Stack {
-    _redis: Redis,
-    one: Replica,
-    two: Replica,
-    ada: String,
-    bob: String,
-}
-
-impl Stack {
-    async fn start() -> Self {
-        let redis = Redis::start().await;
-        let one = Replica::start(Some(&redis), &QUICK).await;
-        let two = Replica::start(Some(&redis), &QUICK).await;
-        let ada = token_of(one.public, "Ada").await;
-        let bob = token_of(one.public, "Bob").await;
-        Self { _redis: redis, one, two, ada, bob }
-    }
-}
-
-async fn with(replica: &Replica, token: &str, what: &str, body: Option<&Value>) -> Answer {
-    let (method, path) = what.split_once(' ').expect("a method and a path");
-    let path = format!("/api/v1{path}");
-    ask(replica.public, method, &path, &[("authorization", &bearer(token))], body).await
-}
-
-async fn made(stack: &Stack, room: &Value) {
-    let answer = with(&stack.one, &stack.ada, "POST /rooms", Some(room)).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    assert_eq!(answer.body["data"]["name"], room["name"]);
-}
-
-fn names(answer: &Answer) -> Vec<&str> {
-    let rooms = answer.body["data"]["rooms"].as_array().expect("a list");
-    rooms.iter().filter_map(|room| room["name"].as_str()).collect()
-}
-
-/// Asks until it is so: replicas hear of a change a moment later.
-async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
-    tokio::time::timeout(support::PATIENCE, async {
-        while !is_so().await {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .expect("in time");
-}
 
 #[tokio::test]
 async fn a_room_is_made_by_key_and_its_name_is_read_back() {
@@ -74,27 +27,6 @@ async fn a_room_is_made_by_key_and_its_name_is_read_back() {
     assert_eq!((answer.status, answer.code()), (401, "bad_key"));
     let nobody = ask(replica.public, "POST", "/api/v1/rooms", &[], Some(&room)).await;
     assert_eq!((nobody.status, nobody.code()), (401, "not_signed_in"));
-}
-
-#[tokio::test]
-async fn a_list_has_the_latest_first_on_every_replica_and_pages_meet() {
-    let stack = Stack::start().await;
-    for name in ["one", "two", "three"] {
-        made(&stack, &json!({ "name": name })).await;
-    }
-    let list = async |path: &str| ask(stack.two.public, "GET", path, &[], None).await;
-    eventually(async || names(&list("/api/v1/rooms").await).len() == 3).await;
-    let all = list("/api/v1/rooms?active=true").await;
-    let first = list("/api/v1/rooms?limit=2").await;
-    assert_eq!(names(&first), names(&all)[..2]);
-    let next = first.body["data"]["next"].as_str().expect("more");
-    let rest = list(&format!("/api/v1/rooms?limit=2&after={next}")).await;
-    assert_eq!(names(&rest), names(&all)[2..]);
-    assert!(rest.body["data"]["next"].is_null());
-    for wrong in ["?limit=0", "?limit=101", "?colour=red", "?mine=true"] {
-        let answer = list(&format!("/api/v1/rooms{wrong}")).await;
-        assert!([400, 401].contains(&answer.status), "{wrong}: {answer:?}");
-    }
 }
 
 #[tokio::test]
@@ -126,10 +58,6 @@ async fn a_private_room_is_entered_by_invitation_and_listed_for_nobody_else() {
     eventually(async || messages(&stack.bob).await.status == 403).await;
     let by_bob = with(&stack.one, &stack.bob, "POST /rooms/den/invitations", None).await;
     assert_eq!((by_bob.status, by_bob.code()), (403, "forbidden"));
-}
-
-async fn member(replica: &Replica, token: &str, room: &str) -> (Socket, String) {
-    enter(replica.public, &key(), "any", Some(token), room).await
 }
 
 #[tokio::test]
@@ -230,27 +158,6 @@ async fn a_room_in_which_people_talk_cannot_be_made_ones_own() {
     assert_eq!(answer.status, 201, "an operator may: {answer:?}");
 }
 
-/// Its name follows from who they are: nobody else makes it, or is in it before it is made.
-#[tokio::test]
-async fn a_room_of_two_is_made_by_nobody_else() {
-    let stack = Stack::start().await;
-    let (_ada, adas) = member(&stack.one, &stack.ada, "lobby").await;
-    let (_bob, bobs) = member(&stack.two, &stack.bob, "lobby").await;
-    let room = rollcall_server::moderation::direct_room(&adas, &bobs);
-    let eve = token_of(stack.one.public, "Eve").await;
-    let answer = with(&stack.one, &eve, "POST /rooms", Some(&json!({ "name": room }))).await;
-    assert_eq!((answer.status, answer.code()), (400, "bad_room"));
-    let mut guest = Socket::open(stack.one.public).await;
-    guest.hello(&key(), "fresh", &room, None).await;
-    guest.until(|frame| matches!(frame, ServerFrame::Error { code: ErrorCode::BadRoom, .. })).await;
-    let post = json!({ "client": key(), "name": "Eve", "n": 1, "text": "first" });
-    let path = format!("/api/v1/rooms/{room}/messages");
-    assert_eq!(ask(stack.one.public, "POST", &path, &[], Some(&post)).await.status, 403);
-    let own = json!({ "member": adas, "name": "Ada" });
-    let answer = with(&stack.one, &stack.ada, "POST /directs", Some(&own)).await;
-    assert_eq!((answer.status, answer.code()), (409, "bad_member"));
-}
-
 #[tokio::test]
 async fn a_guest_enters_a_private_room_by_its_invitation_over_the_socket() {
     let stack = Stack::start().await;
@@ -313,6 +220,12 @@ async fn what_somebody_does_to_rooms_is_counted() {
     };
     assert_eq!(mine("?mine=true&limit=60").await, 200);
     assert_eq!(mine("").await, 429);
+    // So does what anybody may ask of a room.
+    for path in ["", "/members", "/messages"] {
+        let path = format!("/api/v1/rooms/hall{path}");
+        let answer = ask(replica.public, "GET", &path, &[], None).await;
+        assert_eq!((answer.status, answer.code()), (429, "rate_limited"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -361,31 +274,67 @@ async fn an_announcement_by_key_stands_in_every_room() {
     assert_eq!((told.text.as_str(), told.n), ("A roll begins in a minute.", 0));
 }
 
+/// The first room that could not be told kept it from all that came after.
 #[tokio::test]
-async fn the_list_is_followed_on_another_replica() {
+async fn an_announcement_passes_over_a_room_that_cannot_be_told() {
+    let stack = Stack::start().await;
+    for name in ["one", "broken", "two"] {
+        made(&stack, &json!({ "name": name })).await;
+    }
+    let keys = stack.redis.command(&["KEYS", "*about*"]).await;
+    let about = keys.lines().find(|key| key.contains("broken")).expect("what is true of it");
+    stack.redis.command(&["SET", about, "no hash"]).await;
+    let by_key = [("x-api-key", KEY)];
+    let announce = async |said: serde_json::Value| {
+        ask(stack.one.public, "POST", "/api/v1/announcements", &by_key, Some(&said)).await
+    };
+    let answer = announce(json!({ "text": "Good evening." })).await;
+    assert_eq!((answer.status, &answer.body["data"]["rooms"]), (200, &json!(2)), "{answer:?}");
+    for room in ["one", "two"] {
+        let path = format!("/api/v1/rooms/{room}/messages");
+        let told = ask(stack.two.public, "GET", &path, &[], None).await.body.to_string();
+        assert!(told.contains("Good evening."), "{told}");
+    }
+    let answer = announce(json!({ "text": "Good evening.", "room": "broken" })).await;
+    assert_eq!((answer.status, answer.code()), (503, "unavailable"));
+}
+
+/// Who was in as many rooms as one can be was let in all the same, and everybody was told.
+#[tokio::test]
+async fn who_is_in_too_many_rooms_is_let_into_none() {
     let stack = Stack::start().await;
     made(&stack, &json!({ "name": "den", "access": "private" })).await;
-    let mut stream = tokio::net::TcpStream::connect(stack.two.public).await.expect("a listener");
-    let request = "GET /api/v1/rooms HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n";
-    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.expect("written");
-    let mut told = String::new();
-    let mut until = async |wanted: &str| {
-        let mut bytes = [0; 4096];
-        while !told.contains(wanted) {
-            let read = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes);
-            let read = tokio::time::timeout(support::PATIENCE, read).await;
-            let read = read.unwrap_or_else(|_| panic!("no {wanted} in {told}")).expect("a stream");
-            told += &String::from_utf8_lossy(&bytes[..read]);
-        }
-        told.clone()
-    };
-    until("retry: 200").await;
-    made(&stack, &json!({ "name": "hall", "topic": "Doors" })).await;
-    let told = until("\"name\":\"hall\"").await;
-    assert!(told.contains("event: room") && !told.contains("den"), "{told}");
-    stack.two.drain(0, 5_000).await;
-    // It is asked to go as every stream is.
-    until("0\r\n\r\n").await;
+    let invited = with(&stack.one, &stack.ada, "POST /rooms/den/invitations", None).await;
+    let body = json!({ "invite": invited.body["data"]["invite"] });
+    let (_bob, bobs) = member(&stack.two, &stack.bob, "lobby").await;
+    // One of them, which says where they are kept.
+    let hall = with(&stack.two, &stack.bob, "PUT /rooms/hall/membership", Some(&json!({}))).await;
+    assert_eq!(hall.status, 200, "{hall:?}");
+    let kept = stack.redis.command(&["KEYS", &format!("*{bobs}*")]).await;
+    let kept = kept.lines().find(|key| key.contains("rooms")).expect("a hash").to_owned();
+    let rooms: Vec<_> = (0..499).map(|number| format!("room {number}")).collect();
+    let mut fill = vec!["HSET", &*kept];
+    rooms.iter().for_each(|room| fill.extend([&**room, "0-0"]));
+    stack.redis.command(&fill).await;
+    let enter =
+        async || with(&stack.two, &stack.bob, "PUT /rooms/den/membership", Some(&body)).await;
+    let answer = enter().await;
+    assert_eq!((answer.status, answer.code()), (409, "too_many_rooms"));
+    let by_bob = with(&stack.two, &stack.bob, "GET /rooms/den", None).await;
+    assert_eq!((by_bob.status, by_bob.code()), (403, "private"), "they were not let in");
+    let left = with(&stack.two, &stack.bob, "DELETE /rooms/hall/membership", None).await;
+    assert_eq!(left.status, 204);
+    assert_eq!(enter().await.status, 200);
+    // All of 500 are told, page by page.
+    let (mut told, mut after) = (0, String::new());
+    loop {
+        let path = format!("GET /rooms?mine=true&limit=100{after}");
+        let page = with(&stack.two, &stack.bob, &path, None).await;
+        told += names(&page).len();
+        let Some(next) = page.body["data"]["next"].as_str() else { break };
+        after = format!("&after={}", next.replace(' ', "%20"));
+    }
+    assert_eq!(told, 500);
 }
 
 #[tokio::test]

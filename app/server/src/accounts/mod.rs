@@ -160,7 +160,7 @@ impl Accounts {
     }
 
     /// Who somebody is who comes in: a guest's name is never another's, and a guest is let in also while accounts cannot be
-    /// looked up.
+    /// looked up: then as if the name were somebody's, and whether they are banned is for the next look at all who are here.
     ///
     /// # Errors
     /// As [`NotIdentified`] says.
@@ -178,6 +178,8 @@ impl Accounts {
             Ok(_) => Ok(Identity::Guest { name }),
             Err(error) => {
                 error.note("a look at a guest's name");
+                // It may be somebody's, and they keep it for as long as they are here.
+                let name = if forms.is_a_guests() { name } else { guest_name(&name) };
                 Ok(Identity::Guest { name })
             }
         }

@@ -24,6 +24,7 @@ pub use self::{
     place::Effect,
     reads::Outcome,
     rooms::{Entry, Parts, Rooms, Start},
+    states::Invited,
     visit::Visit,
     visitor::Visitor,
 };

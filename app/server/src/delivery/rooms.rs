@@ -215,10 +215,10 @@ impl Rooms {
         let open = self.open(name)?;
         open.loaded.get_or_try_init(|| self.load(&open.room)).await?;
         let about = open.room.about();
-        self.check_made(name, &about)?;
-        if let Some(why) = visitor.barred_from(&about) {
+        if let Some(why) = visitor.barred_from(name, &about) {
             return Err(JoinError::Barred(why));
         }
+        self.check_made(name, &about)?;
         let seat = match visitor.seat {
             Some(member) => {
                 if after.is_some() && mutants::active(Mutant::LeaveJoinOnMove) {

@@ -7,9 +7,20 @@ use rollcall_protocol::{Access, Member};
 use super::rooms::{OpenRoom, Rooms};
 use crate::{
     error::JoinError,
-    log::{About, Forbidden, LogError, is_probe, unix_ms},
+    log::{About, Changed, Forbidden, LogError, is_probe, unix_ms},
     moderation::{Actor, is_direct, secret_hash},
 };
+
+/// What an invitation to a private room is to somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invited {
+    /// They may be there anyway.
+    NeedsNone,
+    /// It lets them in.
+    Yes,
+    /// It is worth nothing.
+    Void,
+}
 
 impl Rooms {
     fn find_loaded(&self, name: &str) -> Option<Arc<OpenRoom>> {
@@ -79,23 +90,36 @@ impl Rooms {
         }
     }
 
-    /// Lets somebody into a private room who has its invitation. False if it is void; true also if they may be there anyway.
+    /// What an invitation to a private room is to somebody.
+    ///
+    /// # Errors
+    /// If the log does not answer.
+    pub async fn invited(
+        &self,
+        name: &str,
+        who: &Actor,
+        invite: &str,
+    ) -> Result<Invited, LogError> {
+        let about = self.log().about(name).await?;
+        match about.bars(&who.member.member, who.has_power, unix_ms()) {
+            None => return Ok(Invited::NeedsNone),
+            Some(Forbidden::Private) if about.access() == Access::Private => {}
+            Some(_) => return Ok(Invited::Void),
+        }
+        match about.invite() == Some(&secret_hash(invite)) {
+            true => Ok(Invited::Yes),
+            false => Ok(Invited::Void),
+        }
+    }
+
+    /// Lets somebody into a private room who has its invitation. False if it knows of as many people as it can.
     ///
     /// # Errors
     /// If the log does not answer, or nobody knows whether it was done: done twice it is the same.
-    pub async fn let_in(&self, name: &str, who: &Actor, invite: &str) -> Result<bool, LogError> {
-        let about = self.log().about(name).await?;
-        match about.bars(&who.member.member, who.has_power, unix_ms()) {
-            None => return Ok(true),
-            Some(Forbidden::Private) if about.access() == Access::Private => {}
-            Some(_) => return Ok(false),
-        }
-        if about.invite() != Some(&secret_hash(invite)) {
-            return Ok(false);
-        }
-        self.log().change(&who.come_in(name)).await?;
+    pub async fn let_in(&self, name: &str, who: &Actor) -> Result<bool, LogError> {
+        let is_in = self.log().change(&who.come_in(name)).await? != Changed::Full;
         self.refresh(name).await?;
-        Ok(true)
+        Ok(is_in)
     }
 
     /// Whether a room is there only once somebody has made it.

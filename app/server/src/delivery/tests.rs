@@ -6,7 +6,7 @@ use rollcall_protocol::{EntryId, Extra, Member, Message, PresenceEvent};
 use tokio::sync::Notify;
 
 use super::{
-    Listener, PageRead, Start, Visit,
+    Listener, PageRead, Start, Visit, Visitor,
     place::{Effect, Heard, Next, Place},
 };
 use crate::{
@@ -244,7 +244,9 @@ fn listeners_that_missed_presence_are_told_the_same_bytes() {
     let visit = |connection| {
         // A way out that takes nothing.
         let sink = Arc::new(Notify::new());
-        Visit::begin(room.clone(), Start::Resumed(at(1)), connection, None, sink).0
+        let nobody = Visitor::default();
+        let begun = Visit::begin(room.clone(), Start::Resumed(at(1)), connection, nobody, sink);
+        begun.expect("a room that is open to all").0
     };
     let visits: Vec<_> = (0..50).map(visit).collect();
     let told = |visit: &Visit| {

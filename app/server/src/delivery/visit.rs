@@ -10,8 +10,10 @@ use super::{
     page::PageRead,
     place::{Effect, Next},
     rooms::Start,
+    visitor::Visitor,
 };
 use crate::{
+    error::JoinError,
     mutants::{self, Mutant},
     room::Room,
     session::gap_frame,
@@ -39,20 +41,28 @@ pub struct Visit {
 impl Visit {
     /// Enters `room`, where `start` says. Also what the connection is to be told first: `joined`, and perhaps `gap`. It hears
     /// nothing of the room before it is live.
+    ///
+    /// # Errors
+    /// If the room is not for the visitor by now: what it was when they were let in may be over.
     pub fn begin(
         room: Arc<Room<Listener>>,
         start: Start,
         connection: u64,
-        member: Option<&Member>,
+        visitor: Visitor<'_>,
         sink: Arc<dyn Sink>,
-    ) -> (Self, Vec<ServerFrame>) {
+    ) -> Result<(Self, Vec<ServerFrame>), JoinError> {
         let (status, cursor, gap) = match start {
             Start::Fresh(head) => (JoinStatus::Fresh, head, None),
             Start::Resumed(cursor) => (JoinStatus::Resumed, cursor, None),
             Start::Gap { after, gap } => (JoinStatus::Gap, gap.resumes_at, Some((after, gap))),
         };
         let listener = Arc::new(Listener::new(cursor, sink));
-        let (present, members) = cut(room.attach(connection, listener.clone(), member));
+        let (present, members) = cut(room.attach(connection, listener.clone(), visitor.seat));
+        // Whatever changes after this the listener is told, and what changed before this is known here.
+        if let Some(why) = visitor.barred_from(&room.name, &room.about()) {
+            room.detach(connection);
+            return Err(JoinError::Barred(why));
+        }
         let head = match status {
             JoinStatus::Fresh => cursor,
             JoinStatus::Resumed | JoinStatus::Gap => room.head().max(cursor),
@@ -60,7 +70,7 @@ impl Visit {
         let mut told =
             vec![ServerFrame::Joined { room: room.name.clone(), head, status, present, members }];
         told.extend(gap.map(|(after, gap)| gap_frame(&room.name, after, gap)));
-        (Self { room, listener, connection }, told)
+        Ok((Self { room, listener, connection }, told))
     }
 
     /// The room.

@@ -2,7 +2,10 @@
 
 use rollcall_protocol::Member;
 
-use crate::log::{About, Forbidden, unix_ms};
+use crate::{
+    log::{About, Forbidden, unix_ms},
+    moderation::is_direct,
+};
 
 /// Somebody who comes to a room.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,9 +25,13 @@ impl<'a> Visitor<'a> {
         Self { member: &member.member, has_power, seat: Some(member) }
     }
 
-    /// Why a room is not for them; none if it is.
+    /// Why a room is not for them; none if it is. A room of two is not, whether it was made or not: its name follows from who
+    /// the two are, which everybody knows, and that they talk with each other is for nobody else to know.
     #[must_use]
-    pub fn barred_from(&self, about: &About) -> Option<Forbidden> {
+    pub fn barred_from(&self, room: &str, about: &About) -> Option<Forbidden> {
+        if is_direct(room) && !about.is_made() && !self.has_power {
+            return Some(Forbidden::Private);
+        }
         about.bars(self.member, self.has_power, unix_ms())
     }
 }

@@ -4,7 +4,7 @@ use std::{cell::Cell, collections::VecDeque, io, net::SocketAddr, sync::Arc, tim
 
 use axum::{
     extract::{ConnectInfo, State},
-    http::{HeaderMap, StatusCode, header},
+    http::HeaderMap,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -29,6 +29,7 @@ use super::{
     },
     leave::Leave,
     reader::Reader,
+    retry,
 };
 use crate::{
     app::App,
@@ -44,8 +45,6 @@ use crate::{
 const QUEUE: usize = 16;
 /// When to ask a log again that did not answer.
 const RETRY: Duration = Duration::from_millis(500);
-/// What a browser waits before it connects again; its own default is some seconds.
-const RECONNECT: Duration = Duration::from_millis(200);
 
 /// Where to begin.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -89,7 +88,7 @@ pub async fn events(
     };
     match opened.await {
         Ok(stream) => stream,
-        Err(failure) => refuse(&app, &headers, failure),
+        Err(failure) => retry::refuse(&app, &headers, failure),
     }
 }
 
@@ -111,7 +110,8 @@ async fn open(
     let (reader, stay) = Reader::arrive(app, headers).await?;
     let Entry { room, start, .. } = app.rooms.join(room, reader.visitor(), after).await?;
     let wake = Arc::new(Notify::new());
-    let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
+    let (visit, told) =
+        Visit::begin(room, start, app.next_connection(), reader.visitor(), wake.clone())?;
     // A task of its own, because a body is only asked for more while its reader reads: a stream that
     // nobody reads must still end with its drain, or when it stalls.
     let (sender, receiver) = mpsc::channel(QUEUE);
@@ -120,28 +120,6 @@ async fn open(
     // What says nothing for 2.5 of these is given up by HAProxy, since a browser never would.
     let heartbeat = KeepAlive::new().interval(app.config.heartbeat);
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat).into_response())
-}
-
-/// A browser's `EventSource` gives up for good on anything but 200. Where trying again helps it gets a stream that ends at
-/// once, and says when to come back. Behind a proxy a 503 stays one: the proxy asks another replica, and if none is left
-/// says the same as is said here (`haproxy.cfg.j2`).
-fn refuse(app: &App, headers: &HeaderMap, failure: Failure) -> Response {
-    let accepts = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let is_event_source = accepts.contains("text/event-stream");
-    let is_behind_proxy = app.config.trust_forwarded && headers.contains_key("x-forwarded-for");
-    let may_end_well = match failure.status() {
-        StatusCode::TOO_MANY_REQUESTS => true,
-        StatusCode::SERVICE_UNAVAILABLE => !is_behind_proxy,
-        _ => false,
-    };
-    let (detail, Some(retry_ms)) = failure.told() else { return failure.into_response() };
-    if !is_event_source || !may_end_well {
-        return failure.into_response();
-    }
-    // Not all at once.
-    let retry_ms = retry_ms + rand::random_range(0..=retry_ms);
-    let body = format!("retry: {retry_ms}\n: {detail}\n\n");
-    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
 }
 
 /// One event stream: it reads the ring when its room wakes it.
@@ -184,7 +162,7 @@ impl Follower {
         let gap = told.into_iter().filter(|frame| matches!(frame, ServerFrame::Gap { .. }));
         let mut queue: VecDeque<_> =
             gap.map(|gap| event("gap", cursor, &wire::json(&gap))).collect();
-        queue.push_front(Event::default().retry(RECONNECT));
+        queue.push_front(Event::default().retry(retry::RECONNECT));
         Self { leave: Leave::new(&app), app, _guard: guard, reader, visit, wake, queue }
     }
 
@@ -243,7 +221,7 @@ impl Follower {
                 return Ok(event);
             }
             // The room may be another by now, and the reader no one of it.
-            if self.reader.visitor().barred_from(&self.visit.room().about()).is_some() {
+            if self.is_barred() {
                 return Err(Ended::Dismissed);
             }
             match self.advance() {
@@ -252,6 +230,11 @@ impl Follower {
                 None => {}
             }
         }
+    }
+
+    fn is_barred(&self) -> bool {
+        let room = self.visit.room();
+        self.reader.visitor().barred_from(&room.name, &room.about()).is_some()
     }
 
     /// Fills the queue as far as it goes; a cursor if a page of the log is needed.

@@ -92,13 +92,14 @@ pub async fn poll(
     let Entry { room, start, .. } =
         app.rooms.join(room, reader.visitor(), Some(poll.after)).await?;
     let wake = Arc::new(Notify::new());
-    let (visit, told) = Visit::begin(room, start, app.next_connection(), None, wake.clone());
+    let (visit, told) =
+        Visit::begin(room, start, app.next_connection(), reader.visitor(), wake.clone())?;
     let mut taken = Taken::new(poll);
     told.into_iter().for_each(|frame| taken.told(frame));
     let entered = visit.room().clone();
     let polled = Poller::new(app, (admission, stay), visit, wake).run(taken, until).await?;
     // The room may be another by now.
-    match reader.visitor().barred_from(&entered.about()) {
+    match reader.visitor().barred_from(&entered.name, &entered.about()) {
         Some(why) => Err(JoinError::Barred(why).into()),
         None => Ok(polled),
     }

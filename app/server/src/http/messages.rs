@@ -26,7 +26,8 @@ use crate::{
     accounts::{Arriving, Identity},
     app::App,
     error::JoinError,
-    log::{Appended, LogError, NewEntry},
+    log::{Appended, Forbidden, LogError, NewEntry, Refusal},
+    moderation::is_direct,
     rates::Counted,
     session::{
         ack, check_name, check_text, is_client_key, is_number, member_of, number_taken,
@@ -196,10 +197,10 @@ async fn backward(
         return Err(Failure::too_many(wait, "too many requests from your address").left(&left));
     }
     let about = app.rooms.about(room).await.map_err(JoinError::from)?;
-    app.rooms.check_there(room).await?;
-    if let Some(why) = reader.visitor().barred_from(&about) {
+    if let Some(why) = reader.visitor().barred_from(room, &about) {
         return Err(JoinError::Barred(why).into());
     }
+    app.rooms.check_there(room).await?;
     let log = app.rooms.log();
     let read = match span {
         Span::Around(id) => log.read_around(room, id, limit).await,
@@ -320,7 +321,14 @@ pub async fn send(
     let (Member { member, name }, extra) = speaker(who, device, extra);
     let entry =
         NewEntry { room: room.clone(), member, name, n, text, extra, has_power, is_in_room: false };
-    app.rooms.check_there(&room).await?;
+    match app.rooms.check_there(&room).await {
+        // As if it were there, and theirs.
+        Err(JoinError::Barred(_)) if is_direct(&room) && !has_power => {
+            let private = LogError::Refused(Refusal::Forbidden(Forbidden::Private));
+            return Err(not_appended(room, n, &private));
+        }
+        checked => checked?,
+    }
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended).map(|sent| (left, sent).into_response()),

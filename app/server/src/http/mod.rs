@@ -13,6 +13,7 @@ mod longpoll;
 mod messages;
 mod origin;
 mod reader;
+mod retry;
 mod serve;
 mod upgrade;
 mod ws;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::accounts::{MemoryAccounts, Store};
 
 fn seen(member: &str, session: Option<&str>) -> Seen {
     Seen { member: member.to_owned(), session: session.map(str::to_owned) }
@@ -74,4 +75,17 @@ fn places_are_given_back() {
     assert_eq!(people.count(), 3);
     drop(held);
     assert!(people.here().members.is_empty());
+}
+
+/// A guest who came while bans could not be looked up stayed for as long as their connection lasted.
+#[tokio::test(start_paused = true)]
+async fn a_look_at_all_who_are_here_finds_banned_guests() {
+    let accounts = Accounts::new(Store::Memory(MemoryAccounts::default()), Duration::from_secs(1));
+    let people = People::default();
+    let mut banned = arrived(&people, "guest", None);
+    let mut other = arrived(&people, "other", None);
+    assert!(accounts.ban("guest", None).await.expect("a store in memory"));
+    people.look(&accounts).await.expect("a store in memory");
+    assert_eq!(told(&mut banned).await, Some(Dismissed::Banned));
+    assert_eq!(told(&mut other).await, None);
 }

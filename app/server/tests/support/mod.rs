@@ -9,6 +9,7 @@ pub mod events;
 pub mod logs;
 pub mod process;
 mod redis;
+pub mod rooms;
 pub mod stage;
 pub mod ways;
 

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{at, go_on, message, room};
 use crate::{
-    delivery::{Listener, Sink, Visit, fan_out::fan_out, rooms::Start},
+    delivery::{Listener, Sink, Visit, Visitor, fan_out::fan_out, rooms::Start},
     metrics::Metrics,
     room::Room,
 };
@@ -137,7 +137,8 @@ fn s25_a_catch_up_that_blocks_keeps_the_room_from_nobody() {
     room.fill(vec![message(0, 1), message(1, 2)], at(2));
     let (sink, release) = blocking();
     let start = Start::Resumed(EntryId::ZERO);
-    let (visit, _) = Visit::begin(room.clone(), start, 0, None, Arc::new(Notify::new()));
+    let begun = Visit::begin(room.clone(), start, 0, Visitor::default(), Arc::new(Notify::new()));
+    let (visit, _) = begun.expect("a room that is open to all");
     assert_others_go_on(&room, release, || {
         visit.advance(|| true, |_| sink.write());
     });

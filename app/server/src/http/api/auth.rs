@@ -58,7 +58,7 @@ impl FromRequestParts<App> for Maybe {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        if parts.headers.contains_key(API_KEY) {
+        if has_key(&parts.headers) {
             check_key(app, parts)?;
             return Ok(Self(Some(operator())));
         }
@@ -148,6 +148,11 @@ fn check_key(app: &App, parts: &Parts) -> Result<(), Failure> {
     app.rates.wrong_password(&who);
     let detail = "the header X-API-Key has the key of this server";
     Err(Failure::new(StatusCode::UNAUTHORIZED, "bad_key", detail))
+}
+
+/// Whether a request claims to be of an operator's program.
+pub fn has_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(API_KEY)
 }
 
 /// The public ID of a guest whose client key a request has.

@@ -38,11 +38,14 @@ pub async fn changed(app: &App, change: Change) -> Result<EntryId, Failure> {
             let detail = "you have made as many rooms as one can";
             Err(Failure::new(StatusCode::CONFLICT, "too_many_rooms", detail))
         }
-        Changed::Full => {
-            let detail = "this room knows of as many people as it can";
-            Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "room_full", detail))
-        }
+        Changed::Full => Err(room_full()),
     }
+}
+
+/// 507, of a room.
+pub fn room_full() -> Failure {
+    let detail = "this room knows of as many people as it can";
+    Failure::new(StatusCode::INSUFFICIENT_STORAGE, "room_full", detail)
 }
 
 async fn tried(app: &App, change: &Change) -> Result<Changed, LogError> {

@@ -8,13 +8,14 @@ use utoipa::ToSchema;
 use super::{
     accounts::checked_name,
     auth::Signed,
-    changes::changed,
+    changes::{changed, room_full},
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, RoomParam, RoomPath, checked_member},
     room_info::{RoomInfo, look},
 };
 use crate::{
     app::App,
+    delivery::{Invited, Visitor},
     error::JoinError,
     log::unix_ms,
     moderation::{Actor, direct_room, secret_hash},
@@ -70,21 +71,31 @@ pub async fn enter(
     Body(entrance): Body<Entrance>,
 ) -> Result<Data<RoomInfo>, Failure> {
     let me = &actor.member.member;
-    if let Some(invite) = &entrance.invite
-        && !app.rooms.let_in(&room, &actor, invite).await.map_err(JoinError::from)?
-    {
+    let invited = match &entrance.invite {
+        Some(invite) => app.rooms.invited(&room, &actor, invite).await.map_err(JoinError::from)?,
+        None => Invited::NeedsNone,
+    };
+    if invited == Invited::Void {
         let detail = "this invitation is void";
         return Err(Failure::new(StatusCode::FORBIDDEN, "bad_invite", detail));
     }
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
-    if let Some(why) = about.bars(me, actor.has_power, unix_ms()) {
+    let visitor = Visitor::seated(&actor.member, actor.has_power);
+    if let Some(why) = visitor.barred_from(&room, &about).filter(|_| invited != Invited::Yes) {
         return Err(JoinError::Barred(why).into());
     }
     let last = app.rooms.log().last(&room).await.map_err(JoinError::from)?;
-    if !app.has_entered(me, &room, last).await.map_err(JoinError::from)? {
+    // Before they are let in: who is in too many rooms is let into none.
+    if !app.memberships.enter(me, &room, last).await.map_err(JoinError::from)? {
         let detail = "you are in as many rooms as one can be";
         return Err(Failure::new(StatusCode::CONFLICT, "too_many_rooms", detail));
     }
+    if invited == Invited::Yes && !app.rooms.let_in(&room, &actor).await.map_err(JoinError::from)? {
+        app.memberships.leave(me, &room).await.map_err(JoinError::from)?;
+        return Err(room_full());
+    }
+    // Their devices are told once they may be there.
+    app.has_entered(me, &room, last).await.map_err(JoinError::from)?;
     Ok(Data(look_anew(&app, room, &actor).await?))
 }
 

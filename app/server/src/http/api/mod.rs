@@ -23,6 +23,7 @@ pub mod extract;
 mod membership;
 mod moderation;
 mod news;
+mod pages;
 mod room_info;
 mod rooms;
 mod sessions;

@@ -11,12 +11,14 @@ use super::{
     envelope::{Data, Envelope, Failure, Refused},
     extract::{Body, RoomParam, RoomPath, Segments, Span, checked_member, checked_room},
 };
-use crate::{app::App, error::JoinError, log::unix_ms, session::check_text};
+use crate::{app::App, error::JoinError, log::unix_ms, moderation::Actor, session::check_text};
 
 /// In so many of the newest messages somebody's name is looked for who is not there.
 const LOOK_BACK: usize = 200;
 /// Rooms that an announcement goes to.
 const MOST_ROOMS: usize = 500;
+/// After so many rooms in a row of which the log says nothing, no other is told.
+const IN_VAIN: usize = 3;
 /// Longest announcement, in bytes.
 const ANNOUNCEMENT_BYTES: usize = 1000;
 
@@ -55,7 +57,7 @@ pub struct Announcement {
 /// How far it went.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Announced {
-    /// In how many rooms it stands.
+    /// In how many rooms it stands; an error only if in none.
     rooms: usize,
 }
 
@@ -203,8 +205,35 @@ pub async fn announce(
             latest.into_iter().map(|(room, _)| room).collect()
         }
     };
-    for room in &rooms {
-        changed(&app, actor.announce(room, &text, unix_ms())).await?;
+    announced(&app, &actor, &rooms, &text).await.map(Data)
+}
+
+/// Tells the rooms, one after the other: one that cannot be told keeps it from no other.
+///
+/// # Errors
+/// Why the first could not be told, if none could.
+async fn announced(
+    app: &App,
+    actor: &Actor,
+    rooms: &[String],
+    text: &str,
+) -> Result<Announced, Failure> {
+    let (mut told, mut in_vain, mut first) = (0, 0, None);
+    for room in rooms {
+        match changed(app, actor.announce(room, text, unix_ms())).await {
+            Ok(_) => (told, in_vain) = (told + 1, 0),
+            Err(failure) => {
+                // A log that does not answer for one room after the other is away.
+                in_vain += usize::from(failure.status() == StatusCode::SERVICE_UNAVAILABLE);
+                first.get_or_insert(failure);
+            }
+        }
+        if in_vain == IN_VAIN {
+            break;
+        }
     }
-    Ok(Data(Announced { rooms: rooms.len() }))
+    match first {
+        Some(failure) if told == 0 => Err(failure),
+        _ => Ok(Announced { rooms: told }),
+    }
 }

@@ -26,9 +26,9 @@ use super::{
 };
 use crate::{
     app::App,
-    http::{Admission, admit, leave::Leave},
+    http::{Admission, admit, leave::Leave, reader::Reader, retry::RECONNECT},
     lifecycle::Reason,
-    moderation::Actor,
+    people::{self, Stay},
 };
 
 /// Rooms that changed are told together.
@@ -39,8 +39,6 @@ const MOST: usize = 100;
 const MOST_WAITING: usize = 1000;
 /// Rooms that are looked up at once.
 const AT_ONCE: usize = 16;
-/// What a browser waits before it connects again.
-const RECONNECT: Duration = Duration::from_millis(200);
 /// Events that wait for the reader.
 const QUEUE: usize = 16;
 
@@ -48,7 +46,9 @@ const QUEUE: usize = 16;
 struct News {
     app: App,
     _admission: Admission,
-    actor: Option<Actor>,
+    reader: Reader,
+    /// None of somebody that is not known.
+    stay: Option<Stay>,
     spoken_in: Receiver<String>,
     waiting: BTreeSet<String>,
     leave: Leave,
@@ -59,6 +59,7 @@ enum Next {
     Spoken(Result<String, RecvError>),
     Due,
     Leaves(Reason),
+    Dismissed,
     Gone,
 }
 
@@ -70,7 +71,7 @@ pub fn open(
     app: &App,
     peer: SocketAddr,
     headers: &HeaderMap,
-    actor: Option<Actor>,
+    (reader, stay): (Reader, Option<Stay>),
 ) -> Result<Response, Failure> {
     let admission = admit(app, peer, headers)?;
     let (sender, receiver) = mpsc::channel(QUEUE);
@@ -79,7 +80,8 @@ pub fn open(
         waiting: BTreeSet::new(),
         leave: Leave::new(app),
         _admission: admission,
-        actor,
+        reader,
+        stay,
         app: app.clone(),
     };
     app.tasks.spawn(news.run(sender));
@@ -107,6 +109,11 @@ impl News {
                     self.leave.moved(reason);
                     false
                 }
+                // Its reader may come back as who they are then.
+                Next::Dismissed => {
+                    self.leave.otherwise();
+                    false
+                }
                 Next::Spoken(Err(RecvError::Closed)) | Next::Gone => false,
             };
         }
@@ -127,6 +134,7 @@ impl News {
             spoken = self.spoken_in.recv() => Next::Spoken(spoken),
             () = sleep_until(due), if !self.waiting.is_empty() => Next::Due,
             reason = leave => Next::Leaves(reason),
+            _ = people::dismissed(&mut self.stay) => Next::Dismissed,
             () = body.closed() => Next::Gone,
         }
     }
@@ -144,7 +152,7 @@ impl News {
         let names: Vec<_> = self.waiting.iter().take(MOST).cloned().collect();
         self.waiting.retain(|name| !names.contains(name));
         let rooms: Vec<RoomInfo> = stream::iter(names)
-            .map(|name| visible(&self.app, name, self.actor.as_ref()))
+            .map(|name| visible(&self.app, name, self.reader.visitor()))
             .buffered(AT_ONCE)
             // One that cannot be looked up now is told when somebody speaks there again.
             .filter_map(|room| std::future::ready(room.ok().flatten()))

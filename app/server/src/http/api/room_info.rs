@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::envelope::Failure;
 use crate::{
     app::App,
+    delivery::Visitor,
     error::JoinError,
     log::{About, LogError, unix_ms},
     moderation::Actor,
@@ -57,21 +58,21 @@ pub struct RoomInfo {
 pub(super) async fn visible(
     app: &App,
     name: String,
-    actor: Option<&Actor>,
+    visitor: Visitor<'_>,
 ) -> Result<Option<RoomInfo>, LogError> {
-    seen(app, name, actor, &HashMap::new(), false).await
+    seen(app, name, visitor, &HashMap::new(), false).await
 }
 
 /// The same, with what they have read.
 pub(super) async fn seen(
     app: &App,
     name: String,
-    actor: Option<&Actor>,
+    visitor: Visitor<'_>,
     reads: &HashMap<String, EntryId>,
     with_unread: bool,
 ) -> Result<Option<RoomInfo>, LogError> {
     let (about, present) = app.rooms.look(&name).await?;
-    if bars(&about, actor) {
+    if visitor.barred_from(&name, &about).is_some() {
         return Ok(None);
     }
     let read = reads.get(&name).copied();
@@ -86,10 +87,9 @@ pub(super) async fn seen(
     Ok(Some(RoomInfo { read, unread, ..info(app, name, &about, present) }))
 }
 
-fn bars(about: &About, actor: Option<&Actor>) -> bool {
-    let (member, has_power) =
-        actor.map_or(("", false), |actor| (&*actor.member.member, actor.has_power));
-    about.bars(member, has_power, unix_ms()).is_some()
+/// Whoever asks, as the rooms want to know them.
+pub(super) fn visitor(actor: Option<&Actor>) -> Visitor<'_> {
+    actor.map_or_else(Visitor::default, |actor| Visitor::seated(&actor.member, actor.has_power))
 }
 
 pub(super) fn info(app: &App, name: String, about: &Arc<About>, present: usize) -> RoomInfo {
@@ -120,11 +120,9 @@ pub(super) async fn look(
     actor: Option<&Actor>,
 ) -> Result<RoomInfo, Failure> {
     let (about, present) = app.rooms.look(&name).await.map_err(JoinError::from)?;
-    let (member, has_power) =
-        actor.map_or(("", false), |actor| (&*actor.member.member, actor.has_power));
-    if let Some(why) = about.bars(member, has_power, unix_ms()) {
+    if let Some(why) = visitor(actor).barred_from(&name, &about) {
         return Err(JoinError::Barred(why).into());
     }
-    let standing = |actor: &Actor| about.standing(member, actor.has_power, unix_ms());
+    let standing = |actor: &Actor| about.standing(&actor.member.member, actor.has_power, unix_ms());
     Ok(RoomInfo { you: actor.map(standing), ..info(app, name, &about, present) })
 }

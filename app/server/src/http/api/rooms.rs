@@ -1,71 +1,36 @@
 //! The list of rooms, and what is true of one.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, State},
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use futures_util::{StreamExt, stream};
-use rollcall_protocol::{Access, EntryId, Member};
+use rollcall_protocol::{Access, Member};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
-    auth::{ClientKeyParam, Maybe, Reading, Signed, not_signed_in, too_many_requests},
+    auth::{ClientKeyParam, Maybe, Reading, Signed, has_key, token, too_many_requests},
     changes::{changed, checked_topic},
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
     news,
-    room_info::{RoomInfo, info, look, seen},
+    pages::{RoomsPage, RoomsQuery, USUAL, page},
+    room_info::{RoomInfo, info, look},
 };
 use crate::{
     app::App,
     error::JoinError,
-    http::client_address,
-    log::{LogError, unix_ms},
+    http::{client_address, reader::Reader, retry},
+    log::unix_ms,
     moderation::{Actor, Wishes, is_direct},
+    people::Stay,
 };
 
-/// A room in which somebody spoke within this time is active, ms.
-const ACTIVE_MS: u64 = 10 * 60 * 1000;
-/// Rooms of a page of the list, at most, and if nobody says how many.
-const MOST: usize = 100;
-const USUAL: usize = 50;
-/// Rooms that are looked up at once.
-const AT_ONCE: usize = 16;
 /// Longest pause of slow mode, ms.
 const SLOWEST_MS: u64 = 60 * 60 * 1000;
-
-/// Which rooms.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct RoomsQuery {
-    /// Only those in which somebody spoke within the last ten minutes.
-    #[serde(default)]
-    active: bool,
-    /// Only those that the asking account is in, with how much it has not read.
-    #[serde(default)]
-    mine: bool,
-    /// How many at most.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<usize>,
-    /// The last room of the page before.
-    #[param(min_length = 1, max_length = 64, format = "room")]
-    after: Option<String>,
-}
-
-/// A page of the list of rooms.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RoomsPage {
-    /// Those that were spoken in last come first.
-    rooms: Vec<RoomInfo>,
-    /// The `after` of the next page, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-}
 
 /// A room that is to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -130,74 +95,34 @@ pub async fn list(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Maybe(actor): Maybe,
-    Params(query): Params<RoomsQuery>,
+    actor: Result<Maybe, Failure>,
+    query: Result<Params<RoomsQuery>, Failure>,
 ) -> Result<Response, Failure> {
-    let accepts = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/event-stream") {
-        return news::open(&app, peer, &headers, actor);
+    if retry::is_event_source(&headers) {
+        let opened = async {
+            let (Maybe(actor), _) = (actor?, query?);
+            let who = follower(&app, &headers, actor).await?;
+            news::open(&app, peer, &headers, who)
+        };
+        return Ok(opened.await.unwrap_or_else(|failure| retry::refuse(&app, &headers, failure)));
     }
+    let (Maybe(actor), Params(query)) = (actor?, query?);
     let address = client_address(&app, peer, &headers);
     // Each of one's own rooms is read for what is new there.
     let reads = if query.mine { query.limit.unwrap_or(USUAL) } else { 1 };
     app.rates.allow_reads(address, reads).map_err(too_many_requests)?;
-    page(&app, actor, query).await.map(IntoResponse::into_response)
+    page(&app, actor, address, query).await.map(IntoResponse::into_response)
 }
 
-async fn page(
+/// Who follows the list. Somebody with an account is noted as being here: what they follow ends with their session, or when
+/// they are banned.
+async fn follower(
     app: &App,
+    headers: &HeaderMap,
     actor: Option<Actor>,
-    query: RoomsQuery,
-) -> Result<Data<RoomsPage>, Failure> {
-    let limit = query.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Failure::bad("bad_query", "limit: from 1 to 100"));
-    }
-    if let Some(after) = &query.after {
-        checked_room(after)?;
-    }
-    let since = if query.active { unix_ms().saturating_sub(ACTIVE_MS) } else { 0 };
-    let reads = match (&actor, query.mine) {
-        (Some(actor), _) => reads_of(app, actor).await?,
-        (None, true) => return Err(not_signed_in()),
-        (None, false) => HashMap::new(),
-    };
-    let (names, next) = match query.mine {
-        true => (mine(app, &reads, since, limit), None),
-        false => {
-            let latest = app.rooms.directory().latest(since, query.after.as_deref(), limit + 1);
-            let mut names: Vec<_> = latest.into_iter().map(|(name, _)| name).collect();
-            let has_more = names.len() > limit;
-            names.truncate(limit);
-            let next = names.last().filter(|_| has_more).cloned();
-            (names, next)
-        }
-    };
-    let with_unread = query.mine;
-    let rooms = stream::iter(names)
-        .map(|name| seen(app, name, actor.as_ref(), &reads, with_unread))
-        .buffered(AT_ONCE)
-        .filter_map(|seen| std::future::ready(seen.transpose()))
-        .collect::<Vec<_>>()
-        .await;
-    let rooms: Result<Vec<_>, LogError> = rooms.into_iter().collect();
-    let rooms = rooms.map_err(JoinError::from)?;
-    Ok(Data(RoomsPage { rooms, next }))
-}
-
-async fn reads_of(app: &App, actor: &Actor) -> Result<HashMap<String, EntryId>, Failure> {
-    let rooms = app.memberships.of(&actor.member.member).await;
-    Ok(rooms.map_err(JoinError::from)?.into_iter().collect())
-}
-
-/// The names of one's own rooms, the latest first, `limit` at most.
-fn mine(app: &App, reads: &HashMap<String, EntryId>, since: u64, limit: usize) -> Vec<String> {
-    let directory = app.rooms.directory();
-    let mut rooms: Vec<_> =
-        reads.keys().map(|name| (directory.spoken_in(name).unwrap_or(0), name)).collect();
-    rooms.retain(|(at, _)| *at >= since);
-    rooms.sort_by(|a, b| b.cmp(a));
-    rooms.into_iter().take(limit).map(|(_, name)| name.clone()).collect()
+) -> Result<(Reader, Option<Stay>), Failure> {
+    let has_session = token(&app.config, headers).is_some() && !has_key(headers);
+    if has_session { Reader::arrive(app, headers).await } else { Ok((Reader::from(actor), None)) }
 }
 
 /// Makes a room, which the asking account moderates from then on.
@@ -237,9 +162,12 @@ pub async fn make(
 )]
 pub async fn one(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Reading(actor): Reading,
     RoomPath(room): RoomPath,
 ) -> Result<Data<RoomInfo>, Failure> {
+    app.rates.allow_read(client_address(&app, peer, &headers)).map_err(too_many_requests)?;
     Ok(Data(look(&app, room, actor.as_ref()).await?))
 }
 

@@ -15,7 +15,7 @@ use rollcall_protocol::{EntryId, RoomCursor, ServerFrame};
 use super::voice::Voice;
 use crate::{
     app::App,
-    delivery::{Effect, Entry, Listener, Outcome, Rooms, Visit, Visitor},
+    delivery::{Effect, Entry, Invited, Listener, Outcome, Rooms, Visit, Visitor},
     error::JoinError,
     log::{About, Forbidden, unix_ms},
     moderation::Actor,
@@ -75,8 +75,11 @@ async fn enter(
     me: &Actor,
     invite: Option<String>,
 ) -> Result<Entry, JoinError> {
-    if let Some(invite) = invite {
-        let _is_in = rooms.let_in(&cursor.room, me, &invite).await?;
+    if let Some(invite) = invite
+        && rooms.invited(&cursor.room, me, &invite).await? == Invited::Yes
+    {
+        // If there is no place for them, it is private to them still.
+        let _is_in = rooms.let_in(&cursor.room, me).await?;
     }
     rooms.join(&cursor.room, Visitor::seated(&me.member, me.has_power), cursor.after).await
 }
@@ -150,15 +153,20 @@ impl Visits {
         self.invites.remove(room);
         let Some(visit) = self.in_rooms.remove(room) else { return };
         visit.end();
-        let Some(seat) = self.seats.remove(room) else { return };
-        self.busy.insert(room.to_owned());
-        let name = room.to_owned();
+        if let Some(seat) = self.seats.remove(room) {
+            self.leave(room.to_owned(), seat);
+        }
+    }
+
+    /// Is seen in a room no more.
+    fn leave(&mut self, room: String, seat: Seat) {
+        self.busy.insert(room.clone());
         // A task of its own: after a `bye` the connection may be gone before it is done.
         let exit = self.app.tasks.spawn(seat.leave());
         self.under_way.push(Box::pin(async move {
             // It does not panic, and if it did, there would be nothing to wait for.
             let _ = exit.await;
-            Done::Exited(name)
+            Done::Exited(room)
         }));
     }
 
@@ -197,23 +205,39 @@ impl Visits {
         Ok(())
     }
 
-    fn entered(&mut self, Entry { room, seat, start }: Entry, me: &Actor) {
+    /// # Errors
+    /// If the room is not for this member by now.
+    fn entered(
+        &mut self,
+        Entry { room, seat, start }: Entry,
+        me: &Actor,
+    ) -> Result<(), NotEntered> {
         let name = room.name.clone();
-        self.seats.extend(seat.map(|seat| (name.clone(), seat)));
         let sink = self.voice.outlet.clone();
-        let (visit, told) = Visit::begin(room, start, self.connection, Some(&me.member), sink);
+        let visitor = Visitor::seated(&me.member, me.has_power);
+        let (visit, told) = match Visit::begin(room, start, self.connection, visitor, sink) {
+            Ok(begun) => begun,
+            Err(error) => {
+                seat.into_iter().for_each(|seat| self.leave(name.clone(), seat));
+                return Err(NotEntered { room: name, error });
+            }
+        };
+        self.seats.extend(seat.map(|seat| (name.clone(), seat)));
         told.iter().for_each(|frame| self.voice.reply(frame));
         let about = visit.room().about();
         if me.has_power || !about.is_empty() {
             self.voice.reply(&state_frame(&name, &about, me));
         }
         self.in_rooms.insert(name, visit);
+        Ok(())
     }
 
-    /// Enters rooms that were looked up, while there is room for what they have to tell.
-    fn enter_arrived(&mut self, me: &Actor, is_wanted: impl Fn(&str) -> bool) {
+    /// Enters rooms that were looked up, while there is room for what they have to tell. Those that are not for the client by
+    /// now.
+    fn enter_arrived(&mut self, me: &Actor, is_wanted: impl Fn(&str) -> bool) -> Vec<NotEntered> {
+        let mut barred = Vec::new();
         while self.voice.outlet.has_room() {
-            let Some(entry) = self.arrived.pop_front() else { return };
+            let Some(entry) = self.arrived.pop_front() else { break };
             let room = entry.room.name.clone();
             self.busy.remove(&room);
             self.entering -= 1;
@@ -221,12 +245,14 @@ impl Visits {
             if self.to_enter.iter().any(|waiting| waiting.room == room) {
                 continue;
             }
-            self.entered(entry, me);
-            if !is_wanted(&room) {
+            match (self.entered(entry, me), is_wanted(&room)) {
+                (Err(not_entered), true) => barred.push(not_entered),
                 // The client left while it was entering.
-                self.exit(&room);
+                (Ok(()), false) => self.exit(&room),
+                (Ok(()), true) | (Err(_), false) => {}
             }
         }
+        barred
     }
 
     /// Takes every room as far as it goes while the way out takes more. The next flush leads back here. `is_wanted` says
@@ -234,7 +260,7 @@ impl Visits {
     ///
     /// Returns the rooms that the client has to leave, since their state says so now.
     pub fn catch_up(&mut self, me: &Actor, is_wanted: impl Fn(&str) -> bool) -> Vec<NotEntered> {
-        self.enter_arrived(me, is_wanted);
+        let not_entered = self.enter_arrived(me, is_wanted);
         self.enter_waiting(me);
         let outlet = &self.voice.outlet;
         let (mut pages, mut barred) = (Vec::new(), Vec::new());
@@ -245,7 +271,8 @@ impl Visits {
             let write = |effect: Effect| match effect {
                 Effect::State => {
                     let (room, about) = (&visit.room().name, visit.room().about());
-                    match about.bars(&me.member.member, me.has_power, unix_ms()) {
+                    let visitor = Visitor::seated(&me.member, me.has_power);
+                    match visitor.barred_from(room, &about) {
                         Some(why) => barred.push(NotEntered::barred(room, why)),
                         None => self.voice.tell(&state_frame(room, &about, me)),
                     }
@@ -260,6 +287,7 @@ impl Visits {
             self.read_page(room, cursor);
         }
         barred.iter().for_each(|barred| self.exit(&barred.room));
+        barred.extend(not_entered);
         barred
     }
 

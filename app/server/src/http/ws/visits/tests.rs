@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use clap::Parser;
-use rollcall_protocol::{Member, RoomCursor};
+use rollcall_protocol::{ErrorCode, Member, RoomCursor};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpSocket, TcpStream},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Visits;
+use super::{Done, Visits};
 use crate::{
     accounts::{self, Accounts, MemoryAccounts},
     app::App,
@@ -130,4 +130,33 @@ async fn s11_rooms_are_entered_as_the_way_out_takes_them() {
     assert!(read.len() > 4 * outlet_bytes, "{} bytes are too few to pass the limit", read.len());
     let largest = read.len() / ROOMS * 2;
     assert!(most_waited <= (outlet_bytes + largest) as f64, "{most_waited} bytes waited");
+}
+
+/// A ban that met a join was never applied: the room's state was looked at before the seat was taken, and the batch that told
+/// of the ban went out before the connection listened.
+#[tokio::test]
+async fn a_ban_that_comes_while_somebody_enters_keeps_them_out() {
+    let app = app();
+    let (tcp, _client) = small_socket().await;
+    let outlet = Arc::new(Outlet::new(tcp, app.config.limits.outlet_bytes, &app.outlets));
+    let me = Actor { member: member(1), mark: None, has_power: false };
+    let mut visits = Visits::new(app.clone(), Voice::new(outlet, app.metrics.clone()), 1);
+    visits.enter(RoomCursor { room: room(1), after: None });
+    assert!(visits.catch_up(&me, |_| true).is_empty());
+    let Done::Entered(cursor, Ok(entry)) = visits.next().await else { panic!("it is entered") };
+    let operator = Actor { member: member(0), mark: None, has_power: true };
+    let ban = operator.ban(&room(1), &me.member, None, 1);
+    app.rooms.log().change(&ban).await.expect("a log in memory");
+    app.rooms.refresh(&room(1)).await.expect("a log in memory");
+    // The batch that tells of it goes to those who listen.
+    let batch = entry.room.take_batch();
+    assert!(batch.is_some_and(|(batch, listeners)| batch.has_state && listeners.is_empty()));
+    assert!(visits.done(Done::Entered(cursor, Ok(entry))).is_ok());
+    let barred = visits.catch_up(&me, |_| true);
+    let codes: Vec<_> = barred.iter().map(|it| (it.room.clone(), it.error.code())).collect();
+    assert_eq!(codes, [(room(1), ErrorCode::Banned)]);
+    let Done::Exited(left) = visits.next().await else { panic!("its seat is given back") };
+    assert_eq!(left, room(1));
+    let present = app.rooms.presence().snapshot(&room(1)).await.expect("a store in memory");
+    assert!(present.members.is_empty(), "{present:?}");
 }
