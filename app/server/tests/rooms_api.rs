@@ -109,10 +109,19 @@ async fn two_people_have_one_room_that_nobody_else_enters() {
     bob.until(|frame| matches!(frame, ServerFrame::Read { room: told, .. } if *told == room)).await;
     let mine = with(&stack.two, &stack.bob, "GET /rooms?mine=true", None).await;
     assert_eq!(names(&mine), [room.as_str()]);
-    let (mut ada, _) = member(&stack.one, &stack.ada, &room).await;
+    let (mut ada, adas) = member(&stack.one, &stack.ada, &room).await;
     ada.send_acked(&room, 1, "just us").await;
     let path = format!("/api/v1/rooms/{room}/messages");
     assert_eq!(ask(stack.one.public, "GET", &path, &[], None).await.status, 403);
+    // Somebody who left is not brought back by the other, and comes back if they want to.
+    let path = format!("DELETE /rooms/{room}/membership");
+    assert_eq!(with(&stack.two, &stack.bob, &path, None).await.status, 204);
+    let bobs_rooms = async || with(&stack.two, &stack.bob, "GET /rooms?mine=true", None).await;
+    assert_eq!(with(&stack.one, &stack.ada, "POST /directs", Some(&body)).await.status, 200);
+    assert_eq!(names(&bobs_rooms().await), [""; 0]);
+    let adas = json!({ "member": adas, "name": "Ada" });
+    let answer = with(&stack.two, &stack.bob, "POST /directs", Some(&adas)).await;
+    assert_eq!((answer.status, names(&bobs_rooms().await)), (200, vec![&*room]));
 }
 
 /// A replica that had heard it gave a removed text to whoever caught up there.

@@ -125,7 +125,8 @@ pub async fn leave(
 ) -> Result<StatusCode, Failure> {
     let me = &actor.member.member;
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
-    if about.access() == Access::Private && about.let_in().any(|member| member == me) {
+    // From a room of two, too: the other cannot bring somebody back who left it.
+    if about.access() != Access::Open && about.let_in().any(|member| member == me) {
         changed(&app, actor.go_out(&room)).await?;
     }
     app.memberships.leave(me, &room).await.map_err(JoinError::from)?;
@@ -182,8 +183,11 @@ pub async fn direct(
     let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
     if !about.is_made() {
         changed(&app, actor.meet(&room, &other, unix_ms())).await?;
+    } else if !about.let_in().any(|member| member == me) {
+        changed(&app, actor.come_in(&room)).await?;
     }
-    for member in [me, &other.member] {
+    let about = app.rooms.log().about(&room).await.map_err(JoinError::from)?;
+    for member in about.let_in().filter(|member| [me, &*other.member].contains(member)) {
         app.has_entered(member, &room, EntryId::ZERO).await.map_err(JoinError::from)?;
     }
     Ok(Data(look_anew(&app, room, &actor).await?))
