@@ -1,0 +1,69 @@
+// @ts-check
+import { Chain } from "./chain.js";
+import { Dots } from "./dots.js";
+import { Feed } from "./feed.js";
+import { Line } from "./line.js";
+import { Model } from "./model.js";
+import { Words } from "./words.js";
+
+const INKS = ["#74a4ff", "#5fe3a1", "#d3a6ff"];
+
+/** @param {string} id */
+const canvas = (id) => /** @type {HTMLCanvasElement} */ (document.getElementById(id));
+
+let model = new Model();
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+const look = (/** @type {string} */ release) => {
+  const kind = Math.max(0, model.releases.indexOf(release));
+  return { kind, colour: release ? INKS[kind % INKS.length] : "#3a4358" };
+};
+/** The colour of the release in a place. @param {string} place */
+function releaseColour(place) {
+  const [name, slot] = place.split("/");
+  const found = model.replicas.find((replica) => replica.name === name)?.slots.find((it) => it.slot === slot);
+  return look(found?.release ?? "").colour;
+}
+
+const feed = new Feed(() => { model = new Model(); shown = -1; });
+const words = new Words();
+const dots = new Dots(canvas("dots"), () => model.people, releaseColour);
+const chain = new Chain(canvas("chain"), look);
+const line = new Line(canvas("line"));
+
+let shown = -1;
+/** For a test: frames that were drawn, and when the first one was. */
+const frames = { drawn: 0, since: performance.now() };
+Object.assign(window, { frames });
+
+function measure() {
+  dots.measure(words.places);
+  chain.measure();
+  line.measure();
+}
+addEventListener("resize", measure);
+
+function draw() {
+  const { events, at } = feed.take();
+  for (const event of events) model.apply(event);
+  if (model.version !== shown) {
+    shown = model.version;
+    if (words.show(model, at)) measure();
+  } else words.clock(model, at);
+  dots.draw(at, !still.matches);
+  chain.draw(model.links, model.version, at, !still.matches);
+  line.draw(model.line, at);
+  frames.drawn += 1;
+  const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
+  notice.hidden = feed.connected || feed.replay;
+  if (!notice.hidden) notice.textContent = "The stage is not told anything just now: it connects again";
+  document.documentElement.dataset.at = feed.frozen ? String(at) : "";
+  requestAnimationFrame(draw);
+}
+
+addEventListener("keydown", ({ key, ctrlKey, metaKey }) => {
+  if (ctrlKey || metaKey) return;
+  if (key === "b") document.body.classList.toggle("black");
+  if (key === "n") document.body.classList.toggle("mute");
+});
+
+requestAnimationFrame(draw);
