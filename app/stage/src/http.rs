@@ -16,11 +16,13 @@ use axum::{
 use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 
-use crate::{assets, replay::Replay, told::Told};
+use crate::{assets, hub::Hub, replay::Replay, told::Told};
 
 /// What is shown.
 #[derive(Clone)]
 pub enum Show {
+    /// A stack, as it is.
+    Live(Hub),
     /// A recording.
     Replay(Replay),
 }
@@ -60,6 +62,11 @@ struct Place {
 async fn events(State(show): State<Show>, Query(place): Query<Place>) -> Response {
     let told: Pin<Box<dyn Stream<Item = Told> + Send>> = match (show, place) {
         (Show::Replay(replay), Place { at: Some(at), .. }) => Box::pin(replay.frozen(at)),
+        (Show::Live(_), Place { at: Some(_), .. } | Place { from: Some(_), .. }) => {
+            let why = "only a recording can be shown from a moment on\n";
+            return (StatusCode::BAD_REQUEST, why).into_response();
+        }
+        (Show::Live(hub), Place { .. }) => Box::pin(hub.follow()),
         (Show::Replay(replay), Place { from, .. }) => Box::pin(replay.played(from.unwrap_or(0))),
     };
     Sse::new(told.map(|told| told.sse())).keep_alive(KeepAlive::new()).into_response()
@@ -68,6 +75,7 @@ async fn events(State(show): State<Show>, Query(place): Query<Place>) -> Respons
 /// The audience's address, as a picture.
 async fn join(State(show): State<Show>) -> Response {
     let join = match show {
+        Show::Live(hub) => hub.join(),
         Show::Replay(replay) => replay.join(),
     };
     match join {

@@ -2,15 +2,19 @@
 //! the stack, which only listens.
 
 mod assets;
+mod chain;
 mod event;
 mod http;
+mod hub;
+mod options;
+mod picture;
 mod recording;
 mod replay;
+mod sources;
 mod told;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     process::ExitCode,
 };
 
@@ -19,25 +23,29 @@ use clap::Parser;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    event::{Stage, VERSION, What},
+    http::Show,
+    hub::Hub,
+    options::{Options, Stack},
+    recording::Recorder,
+    replay::Replay,
+    sources::{connections, journal, proxy, witness},
 };
 
-use crate::{http::Show, replay::Replay};
-
-/// The stage: what the hall sees of a Rollcall stack, at http://127.0.0.1:PORT/stage
-#[derive(Debug, Parser)]
-#[command(name = "rollcall-stage", version)]
-struct Arguments {
-    /// Where the page is, on this machine only.
-    #[arg(long, env = "ROLLCALL_STAGE_PORT", default_value_t = 8070)]
-    port: u16,
-    /// Show a recording; no stack is needed.
-    #[arg(long, value_name = "FILE")]
-    replay: PathBuf,
-}
+/// What the sources tell may wait for its turn.
+const WAITING: usize = 1_024;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let options = Options::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("rollcall-stage: {error:#}");
@@ -46,18 +54,52 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let show = Show::Replay(Replay::open(&arguments.replay)?);
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port));
+async fn run(options: Options) -> anyhow::Result<()> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("cannot listen on {address}: try another --port"))?;
+    let listener =
+        listener.with_context(|| format!("cannot listen on {address}: try another --port"))?;
+    let (show, sources) = match &options.replay {
+        Some(path) => (Show::Replay(Replay::open(path)?), None),
+        None => {
+            let (hub, sources) = open(&options.stack)?;
+            (Show::Live(hub.clone()), Some((hub, sources)))
+        }
+    };
     println!("The stage is at http://{}/stage", listener.local_addr()?);
+    let told = async move {
+        match sources {
+            Some((hub, sources)) => hub.run(sources).await,
+            None => std::future::pending().await,
+        }
+    };
     let (mut interrupted, mut ended) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
         served = axum::serve(listener, http::router(show)) => served?,
+        told = told => told?,
         _ = interrupted.recv() => {}
         _ = ended.recv() => {}
     }
     Ok(())
+}
+
+/// A stage on which a stack is shown, and what its sources tell.
+fn open(stack: &Stack) -> anyhow::Result<(Hub, mpsc::Receiver<What>)> {
+    let replicas = stack.replicas()?;
+    let (tls, recorder) = (stack.tls()?, stack.record.as_deref());
+    let recorder = recorder.map(Recorder::create).transpose()?;
+    let room = stack.room[0].clone();
+    let hub = Hub::new(Stage { v: VERSION, room, join: stack.join.clone() }, recorder)?;
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::spawn(connections::watch(replicas, sender.clone()));
+    if let Some(path) = stack.journal() {
+        tokio::spawn(journal::follow(path, sender.clone()));
+    }
+    if let Some(socket) = stack.haproxy() {
+        tokio::spawn(proxy::follow(socket, sender.clone()));
+    }
+    let place = witness::Place { url: stack.url.clone(), tls, rooms: stack.room.clone() };
+    tokio::spawn(witness::listen(place, sender));
+    Ok((hub, receiver))
 }
