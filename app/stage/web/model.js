@@ -25,6 +25,8 @@ export class Model {
   /** @type {{ at: number, ms: number }[]} */
   line = [];
   act = { act: "", words: "", began: 0, ended: Infinity };
+  /** What happens where nobody names an act: a deploy, or a replica that is gone. */
+  #unnamed = { act: "", words: "", began: 0, ended: Infinity };
   deploy = { what: "", outcome: "", isOn: false };
   /** Counts changes of words. */
   version = 0;
@@ -35,7 +37,7 @@ export class Model {
     this.version += 1;
     switch (event.event) {
       case "stage": this.stage = { room: event.room, join: event.join ?? "" }; break;
-      case "replicas": this.#replicas(event.replicas); break;
+      case "replicas": this.#replicas(at, event.replicas); break;
       case "connections": this.people.apply(at, event.list); break;
       case "phase": this.#phase(event); break;
       case "message": this.#message(event); break;
@@ -45,8 +47,22 @@ export class Model {
     }
   }
 
-  /** @param {Model["replicas"]} replicas */
-  #replicas(replicas) {
+  /** What the hall is told to look at: an act that goes on, or else what happens by itself, or what was last. */
+  get scene() {
+    const isOn = this.act.act && this.act.ended === Infinity;
+    return isOn || this.act.began > this.#unnamed.began ? this.act : this.#unnamed;
+  }
+
+  /** @param {number} at @param {Model["replicas"]} replicas */
+  #replicas(at, replicas) {
+    for (const { name, slots } of replicas) {
+      for (const { slot, state } of slots) {
+        if (state === "down" && this.#stateOf(name, slot) === "up") this.#unnamed = { act: "gone", words: `${name} is gone`, began: at, ended: Infinity };
+        if (state === "up" && this.#stateOf(name, slot) !== "up" && this.#unnamed.words === `${name} is gone`) {
+          this.#unnamed = { ...this.#unnamed, words: `${name} is back`, ended: at };
+        }
+      }
+    }
     this.replicas = replicas;
     for (const { slots } of replicas) {
       for (const { release } of slots) {
@@ -55,9 +71,17 @@ export class Model {
     }
   }
 
+  /** @param {string} name @param {string} slot */
+  #stateOf(name, slot) {
+    return this.replicas.find((it) => it.name === name)?.slots.find((it) => it.slot === slot)?.state;
+  }
+
   /** @param {any} phase */
-  #phase({ replica, phase, is, outcome, seconds, words, what }) {
+  #phase({ at, replica, phase, is, outcome, seconds, words, what }) {
     if (!replica) {
+      const named = sentence(what ?? this.deploy.what);
+      if (is === "begin") this.#unnamed = { act: "deploy", words: named, began: at, ended: Infinity };
+      else if (this.#unnamed.act === "deploy") this.#unnamed = { ...this.#unnamed, words: `${named}: ${outcome}`, ended: at };
       this.deploy = { what: what ?? this.deploy.what, outcome: outcome ?? "", isOn: is === "begin" };
       if (is === "begin") this.steps.clear();
       return;
@@ -90,4 +114,9 @@ export class Model {
     if (is === "begin") this.act = { act, words: words ?? "", began: at, ended: Infinity };
     else this.act = { ...this.act, words: words || this.act.words, ended: at };
   }
+}
+
+/** @param {string} words */
+function sentence(words) {
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
 }

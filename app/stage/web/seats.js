@@ -2,7 +2,7 @@
 
 /** A dot is so much of its seat. */
 const FILLS = 0.37;
-/** The largest seat and the smallest, as parts of a box's height. */
+/** The largest seat, as a part of a box's height. */
 const LARGEST = 0.19;
 /** When seats become smaller, everybody takes so long to sit closer. */
 const CLOSER_MS = 600;
@@ -18,7 +18,7 @@ export function grid({ width, height }, needed) {
     pitch = Math.max(width / columns, height / rows) * 0.99999;
   }
   const columns = Math.floor(width / pitch);
-  return { columns, pitch: Math.min(width / columns, pitch * 1.25) };
+  return { columns, pitch: Math.min(width / columns, height / Math.ceil(needed / columns), LARGEST * height) };
 }
 
 /** Places where people sit, and where in them. */

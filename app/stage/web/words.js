@@ -44,8 +44,8 @@ export class Words {
   }
 
   /** @param {Model} model @param {number} at */
-  clock({ act }, at) {
-    const spent = Math.max(0, Math.min(at, act.ended) - act.began) / 1000;
+  clock({ scene }, at) {
+    const spent = Math.max(0, Math.min(at, scene.ended) - scene.began) / 1000;
     const [minutes, seconds] = [Math.floor(spent / 60), spent % 60];
     say(find("clock"), `${minutes}:${(Math.floor(seconds * 10) / 10).toFixed(1).padStart(4, "0")}`);
   }
@@ -79,7 +79,7 @@ export class Words {
   }
 
   /** @param {Model} model */
-  #header({ releases, replicas, act, deploy, steps }) {
+  #header({ releases, replicas, scene, deploy, steps }) {
     const serves = (/** @type {string} */ release) => replicas.some(({ slots }) => slots.some((slot) => slot.release === release && SERVES.has(slot.state)));
     const [shown, known] = [releases.filter(serves).slice(-2), releases.slice(-3)];
     const key = `${shown} of ${known}`;
@@ -91,7 +91,7 @@ export class Words {
     }
     const turn = deploy.isOn ? turnOf(replicas, steps) : null;
     const words = find("words");
-    const told = turn ? `${act.words ? `${act.words} · ` : ""}${turn.name}: ` : act.words;
+    const told = turn ? `${scene.words ? `${scene.words} · ` : ""}${turn.name}: ` : scene.words;
     if (words.textContent !== told + (turn?.phase ?? "")) words.replaceChildren(told, ...(turn ? [element("b", {}, turn.phase)] : []));
   }
 
