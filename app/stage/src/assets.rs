@@ -32,6 +32,7 @@ fn file(path: &str) -> Response {
     };
     let kind = match path.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
+        Some("svg") => "image/svg+xml",
         Some("js") => "text/javascript; charset=utf-8",
         _ => "text/css; charset=utf-8",
     };

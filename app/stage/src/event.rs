@@ -154,6 +154,9 @@ pub struct Phase {
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<Seconds>,
+    /// How many clients moved in it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved: u64,
     /// How it went: `ok`, `failed`; for the whole `done`, `failed`, `refused`, `interrupted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,

@@ -9,6 +9,8 @@ const FLIGHT_MS = 700;
 const APPEARS_MS = 350;
 const RING_MS = 1_500;
 const LANDED_MS = 450;
+/** Somebody who was asked to go and is still here so long after their moment stays. */
+const STAYS_MS = 3_000;
 /** Pieces of a tail. */
 const TAIL = 9;
 /** So often it is looked who sits still by now. */
@@ -90,7 +92,8 @@ export class Dots {
     let until = 0;
     for (const dot of people.dots.values()) {
       const ends = lasts(dot);
-      until = Math.max(until, ends);
+      const stays = dot.goesAt < Infinity ? dot.goesAt + STAYS_MS : 0;
+      until = Math.max(until, ends, stays);
       if (ends > at) this.#lively.push(dot);
       else this.#seated(context, dot, at, isMoving);
     }
@@ -148,7 +151,7 @@ export class Dots {
     const grows = isMoving ? eased(appears) * mix(0.4, 1, leaves) : 1;
     this.#put(context, dot.hue, dot.lostAt < at ? "hollow" : "full", x, y, grows);
     context.globalAlpha = 1;
-    if (dot.goesAt < Infinity && dot.lostAt === Infinity) this.#asked(context, x, y);
+    if (at < dot.goesAt + STAYS_MS && dot.goesAt < Infinity && dot.lostAt === Infinity) this.#asked(context, x, y);
     if (dot.from && isMoving) this.#landed(context, dot, at, x, y);
     this.#ring(context, dot, at, x, y, isMoving);
   }

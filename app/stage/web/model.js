@@ -17,7 +17,7 @@ export class Model {
   replicas = [];
   /** In the order in which they were first seen. @type {string[]} */
   releases = [];
-  /** Steps of the deploy, by replica. @type {Map<string, Map<string, { is: string, outcome: string, seconds: number, words: string }>>} */
+  /** Steps of the deploy, by replica. @type {Map<string, Map<string, { is: string, outcome: string, moved: number, words: string }>>} */
   steps = new Map();
   /** @type {any[]} */
   said = [];
@@ -77,7 +77,7 @@ export class Model {
   }
 
   /** @param {any} phase */
-  #phase({ at, replica, phase, is, outcome, seconds, words, what }) {
+  #phase({ at, replica, phase, is, outcome, moved, words, what }) {
     if (!replica) {
       const named = sentence(what ?? this.deploy.what);
       if (is === "begin") this.#unnamed = { act: "deploy", words: named, began: at, ended: Infinity };
@@ -88,7 +88,7 @@ export class Model {
     }
     if (phase === "start" && is === "begin") this.people.forgetDrain(replica);
     const steps = this.steps.get(replica) ?? new Map();
-    this.steps.set(replica, steps.set(phase, { is, outcome: outcome ?? "", seconds: seconds ?? 0, words: words ?? "" }));
+    this.steps.set(replica, steps.set(phase, { is, outcome: outcome ?? "", moved: moved ?? 0, words: words ?? "" }));
   }
 
   /** @param {any} message */

@@ -120,10 +120,12 @@ export class Words {
   /** @param {Element} list @param {string} replica @param {Model} model */
   #steps(list, replica, { steps, people, deploy }) {
     const known = [...steps.get(replica) ?? []].sort(([a], [b]) => PHASES.indexOf(a) - PHASES.indexOf(b));
-    const chips = known.map(([phase, { is, outcome }]) => {
-      const { told, moved } = people.drains.get(replica) ?? { told: 0, moved: 0 };
+    const chips = known.map(([phase, { is, outcome, moved }]) => {
+      const drain = people.drains.get(replica) ?? { told: 0, moved: 0 };
       const isNow = is === "begin";
-      const counts = phase === "drain" && told ? ` ${isNow ? `${moved} / ${told}` : moved}` : "";
+      // A page that was opened later has seen nobody go.
+      const gone = moved || drain.moved;
+      const counts = phase !== "drain" ? "" : isNow && drain.told ? ` ${drain.moved} / ${drain.told}` : !isNow && gone ? ` ${gone}` : "";
       const state = isNow ? "now" : outcome === "failed" ? "failed" : "ok";
       return [state, `${phase}${counts}${state === "ok" ? " ✓" : state === "failed" ? " ✗" : ""}`];
     });

@@ -96,6 +96,7 @@ impl Watching {
             let page: Vec<_> = page.iter().map(|here| known(here, now)).collect();
             watching.queue.push_back(event("here", &page));
         }
+        watching.queue.push_back(event("complete", &here.len()));
         watching
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use self::{
     board::Board,
-    stream::{News, follow},
+    stream::{Ended, News, follow},
 };
 use crate::event::What;
 
@@ -72,8 +72,8 @@ type Place = (usize, usize);
 
 /// Follows whatever runs in a slot, one after another.
 async fn keep_following(place: Place, address: SocketAddr, out: mpsc::Sender<(Place, News)>) {
-    while follow(address, |news| out.send((place, news))).await.is_ok() {
-        if out.send((place, News::Gone)).await.is_err() {
+    while let Ok(ended) = follow(address, |news| out.send((place, news))).await {
+        if ended == Ended::Gone && out.send((place, News::Gone)).await.is_err() {
             return;
         }
         tokio::time::sleep(RETRY).await;

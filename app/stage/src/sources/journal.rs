@@ -36,6 +36,8 @@ struct Line {
     #[serde(default)]
     reason: String,
     seconds: Option<f64>,
+    #[serde(default)]
+    moved: u64,
 }
 
 /// Tells the steps of deploys for as long as somebody listens: of one that is under way from its beginning.
@@ -96,6 +98,7 @@ fn read(line: &str) -> Option<Phase> {
     Some(Phase {
         is: if is_begin { End::Begin } else { End::End },
         seconds: line.seconds.filter(|_| !is_begin).map(Seconds),
+        moved: line.moved,
         outcome: Some(line.outcome).filter(|_| !is_begin),
         words: Some(line.reason).filter(|words| !words.is_empty()),
         what: Some(line.what).filter(|_| line.phase == WHOLE),

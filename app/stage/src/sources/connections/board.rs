@@ -14,6 +14,8 @@ struct Told {
     release: Option<String>,
     state: State,
     connections: BTreeSet<u64>,
+    /// Those that have been told since it began to tell anew.
+    anew: BTreeSet<u64>,
 }
 
 /// All slots.
@@ -54,7 +56,20 @@ impl Board {
                 (told.release, told.state) = (Some(process.release), state);
                 return if is_same { Vec::new() } else { vec![self.told()] };
             }
-            News::Here(here) => here.into_iter().flat_map(steps_to).collect(),
+            News::Anew => {
+                told.anew.clear();
+                return Vec::new();
+            }
+            News::Here(here) => {
+                told.anew.extend(here.iter().map(|it| it.number));
+                let is_new = |it: &Here| !told.connections.contains(&it.number);
+                here.into_iter().filter(is_new).flat_map(steps_to).collect()
+            }
+            // Those that are not told any more ended while nobody listened.
+            News::Complete => {
+                let ended = told.connections.difference(&told.anew);
+                ended.map(|number| plain(Is::Closed, *number)).collect()
+            }
             News::Changes(changes) => changes.into_iter().map(step).collect(),
             News::Gone => {
                 let state = after(told.state);
@@ -157,6 +172,24 @@ mod tests {
         let What::Connections { list } = &told[1] else { panic!("{told:?}") };
         assert_eq!((list[0].is, list[0].number, &*list[0].slot), (Is::Lost, 4, "blue"));
         assert!(board.hear((0, 0), News::Gone).is_empty(), "once");
+    }
+
+    #[test]
+    fn what_is_told_anew_after_a_pause_is_what_is_true() {
+        let mut board = board();
+        board.hear((0, 0), News::Anew);
+        come(&mut board, 4);
+        come(&mut board, 5);
+        assert!(board.hear((0, 0), News::Complete).is_empty());
+        assert!(board.hear((0, 0), News::Anew).is_empty());
+        let (member, name) = ("t".to_owned(), "Teal".to_owned());
+        let here = |number, member| Here { number, member, name: name.clone(), live: true, in_ms: None };
+        let told = board.hear((0, 0), News::Here(vec![here(5, member.clone()), here(6, member)]));
+        let What::Connections { list } = &told[0] else { panic!("{told:?}") };
+        assert!(list.iter().all(|step| step.number == 6), "the others are known: {list:?}");
+        let told = board.hear((0, 0), News::Complete);
+        let What::Connections { list } = &told[0] else { panic!("{told:?}") };
+        assert_eq!((list.len(), list[0].is, list[0].number), (1, Is::Closed, 4));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::event::Is;
 /// A replica answers at once, or does not run.
 const CONNECTED: Duration = Duration::from_secs(1);
 /// A replica that runs says something every second.
-const SILENT: Duration = Duration::from_secs(3);
+const SILENT: Duration = Duration::from_secs(5);
 /// One event has at most so many bytes.
 const EVENT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -21,8 +21,12 @@ const EVENT_BYTES: usize = 8 * 1024 * 1024;
 pub enum News {
     /// What runs there, and how it is.
     Process(Process),
-    /// Connections that are there at the beginning.
+    /// From here on all connections are told that are there.
+    Anew,
+    /// Some of them.
     Here(Vec<Here>),
+    /// That was all of them.
+    Complete,
     /// What became of connections.
     Changes(Vec<Change>),
     /// Nothing runs there, or it cannot be reached.
@@ -75,6 +79,15 @@ pub struct Change {
 
 type Refused = SendError<(Place, News)>;
 
+/// How following ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing runs there.
+    Gone,
+    /// Perhaps it goes on: this one was too slow, or heard nothing for too long.
+    Unsure,
+}
+
 /// Follows what runs there to its end.
 ///
 /// # Errors
@@ -83,31 +96,37 @@ type Refused = SendError<(Place, News)>;
 pub async fn follow<Sent>(
     address: SocketAddr,
     tell: impl Fn(News) -> Sent,
-) -> Result<(), Box<Refused>>
+) -> Result<Ended, Box<Refused>>
 where
     Sent: Future<Output = Result<(), Refused>>,
 {
     let client = Client::builder().connect_timeout(CONNECTED).no_proxy().build();
-    let Ok(client) = client else { return Ok(()) };
+    let Ok(client) = client else { return Ok(Ended::Gone) };
     let asked = client.get(format!("http://{address}/connections")).send();
-    let Ok(Ok(mut answer)) = timeout(SILENT, asked).await else { return Ok(()) };
+    let Ok(Ok(mut answer)) = timeout(SILENT, asked).await else { return Ok(Ended::Gone) };
     if !answer.status().is_success() {
-        return Ok(());
+        return Ok(Ended::Gone);
     }
+    tell(News::Anew).await.map_err(Box::new)?;
     let mut waiting = Vec::new();
-    while let Ok(Ok(Some(bytes))) = timeout(SILENT, answer.chunk()).await {
-        waiting.extend_from_slice(&bytes);
+    loop {
+        match timeout(SILENT, answer.chunk()).await {
+            Ok(Ok(Some(bytes))) => waiting.extend_from_slice(&bytes),
+            Ok(Ok(None) | Err(_)) => return Ok(Ended::Gone),
+            Err(_) => return Ok(Ended::Unsure),
+        }
         while let Some(event) = next_event(&mut waiting) {
-            match read(&event) {
-                Some(news) => tell(news).await.map_err(Box::new)?,
-                None => continue,
+            if event.starts_with("event: reload") {
+                return Ok(Ended::Unsure);
+            }
+            if let Some(news) = read(&event) {
+                tell(news).await.map_err(Box::new)?;
             }
         }
         if waiting.len() > EVENT_BYTES {
-            break;
+            return Ok(Ended::Unsure);
         }
     }
-    Ok(())
 }
 
 /// Takes an event off the front, if all of it is there.
@@ -122,6 +141,7 @@ fn read(event: &str) -> Option<News> {
     let data = field("data: ")?;
     match field("event: ")? {
         "replica" => json(data).map(News::Process),
+        "complete" => Some(News::Complete),
         "here" => json(data).map(News::Here),
         "changes" => json(data).map(News::Changes),
         _ => None,
