@@ -16,6 +16,8 @@ export class Feed {
   /** It is a recording. */
   replay = false;
   connected = false;
+  /** Nothing more is to come. */
+  isOver = false;
   /** Until it is told what is true now, everything is taken at once. */
   #isTold = false;
   #restart;
@@ -36,7 +38,12 @@ export class Feed {
     this.#source.onerror = () => { this.connected = false; };
     this.#source.addEventListener("now", ({ data }) => this.#told(JSON.parse(data)));
     // Left open, it would begin anew.
-    this.#source.addEventListener("end", () => this.#source.close());
+    this.#source.addEventListener("end", () => this.#end());
+  }
+
+  #end() {
+    this.#source.close();
+    this.isOver = true;
   }
 
   /** @param {{ at: number, frozen: boolean, replay: boolean }} now */
@@ -46,7 +53,7 @@ export class Feed {
     this.#now = at;
     this.#began = performance.now() - at + (frozen || replay ? 0 : BEHIND_MS);
     this.#isTold = true;
-    if (frozen) this.#source.close();
+    if (frozen) this.#end();
   }
 
   /**

@@ -31,9 +31,9 @@ const chain = new Chain(canvas("chain"), look);
 const line = new Line(canvas("line"));
 
 let shown = -1;
-/** For a test: frames that were drawn, and when the first one was. */
-const frames = { drawn: 0, since: performance.now() };
-Object.assign(window, { frames });
+/** For tests: what is shown, and in how many frames. */
+const frames = { drawn: 0 };
+Object.assign(window, { frames, shown: () => model });
 
 function measure() {
   dots.measure(words.places);
@@ -54,7 +54,7 @@ function draw() {
   line.draw(model.line, at);
   frames.drawn += 1;
   const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
-  notice.hidden = feed.connected || feed.replay;
+  notice.hidden = feed.connected || feed.isOver;
   if (!notice.hidden) notice.textContent = "The stage is not told anything just now: it connects again";
   document.documentElement.dataset.at = feed.frozen ? String(at) : "";
   requestAnimationFrame(draw);
