@@ -137,7 +137,8 @@ impl Picture {
         let Some(closed) = self.connections.remove(key) else { return };
         let Some(others) = self.members.get_mut(&closed.member) else { return };
         others.retain(|other| other != key);
-        let is_live = |other: &Key| self.connections.get(other).is_some_and(|it| it.live_at.is_some());
+        let is_live =
+            |other: &Key| self.connections.get(other).is_some_and(|it| it.live_at.is_some());
         let goes_on = others.iter().any(is_live);
         if others.is_empty() {
             self.members.remove(&closed.member);
@@ -251,7 +252,6 @@ impl Picture {
         }
         steps
     }
-
 }
 
 /// A silence, if it is one.

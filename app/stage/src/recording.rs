@@ -24,7 +24,8 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Event>> {
     let file = File::open(path).with_context(|| format!("cannot read the recording {shown}"))?;
     let length = file.metadata().with_context(|| format!("cannot read {shown}"))?.len();
     ensure!(length <= BYTES, "{shown} has {length} bytes; a recording has at most {BYTES}");
-    parse(BufReader::new(file)).with_context(|| format!("{shown} is no recording that can be shown"))
+    parse(BufReader::new(file))
+        .with_context(|| format!("{shown} is no recording that can be shown"))
 }
 
 /// The version alone, of whatever there is in the first line.
@@ -120,8 +121,14 @@ mod tests {
         let faults = [
             ("", "it is empty"),
             ("{", "line 1: a recording begins with"),
-            (r#"{"at":0,"event":"stage","v":2,"new":1}"#, "it is of version 2, and this program shows version 1"),
-            (&format!("{FIRST}\n{{\"at\":1,\"event\":\"nothing\"}}"), "line 2: unknown variant `nothing`"),
+            (
+                r#"{"at":0,"event":"stage","v":2,"new":1}"#,
+                "it is of version 2, and this program shows version 1",
+            ),
+            (
+                &format!("{FIRST}\n{{\"at\":1,\"event\":\"nothing\"}}"),
+                "line 2: unknown variant `nothing`",
+            ),
             (&format!("{FIRST}\n{FIRST}\n\n"), "line 3"),
             (
                 &format!("{FIRST}\n{{\"at\":7,\"event\":\"replicas\",\"replicas\":[]}}\n{FIRST}"),

@@ -99,7 +99,7 @@ export class People {
   /** @param {number} at @param {string} key @param {string} place @param {string} member @param {string} name */
   #opened(at, key, place, member, name) {
     const known = [...this.#members.get(member) ?? []].filter(({ leftAt }) => leftAt === NEVER);
-    // Who has lost a connection goes on with this one; who was told to go moves to it.
+    // A person who has lost a connection goes on with this one; one who was told to go moves to it.
     const dot = known.find(({ lostAt }) => lostAt < NEVER) ?? known.find(({ goesAt }) => goesAt < NEVER);
     if (dot) this.#moves(dot, at, key, place);
     else this.#comes(at, key, place, member, name);

@@ -40,7 +40,8 @@ impl Journal {
     /// The steps so far that have ended.
     pub fn steps(&self) -> anyhow::Result<Vec<Step>> {
         let parse = |line: &String| serde_json::from_str(line).with_context(|| line.clone());
-        let mut steps: Vec<Step> = lines(&self.path).iter().skip(self.skip).map(parse).collect::<anyhow::Result<_>>()?;
+        let mut steps: Vec<Step> =
+            lines(&self.path).iter().skip(self.skip).map(parse).collect::<anyhow::Result<_>>()?;
         steps.retain(|step| step.outcome != BEGUN);
         Ok(steps)
     }

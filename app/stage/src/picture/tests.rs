@@ -9,7 +9,11 @@ fn step(is: Is, replica: &str, number: u64) -> Step {
 }
 
 fn opened(replica: &str, number: u64, member: &str) -> Step {
-    Step { member: member.to_owned(), name: member.to_uppercase(), ..step(Is::Opened, replica, number) }
+    Step {
+        member: member.to_owned(),
+        name: member.to_uppercase(),
+        ..step(Is::Opened, replica, number)
+    }
 }
 
 fn goaway(replica: &str, number: u64, in_ms: u64) -> Step {
@@ -151,7 +155,16 @@ fn a_picture_that_is_told_again_is_the_same_picture() {
     tale.message(1_200, 0, "1-1", "0-9");
     let begins = |phase: &str, replica: &str, is| {
         let (phase, replica) = (phase.to_owned(), replica.to_owned());
-        What::Phase(Phase { replica, phase, is, seconds: None, moved: 0, outcome: None, words: None, what: None })
+        What::Phase(Phase {
+            replica,
+            phase,
+            is,
+            seconds: None,
+            moved: 0,
+            outcome: None,
+            words: None,
+            what: None,
+        })
     };
     tale.tell(900, begins("deploy", "", End::Begin));
     tale.tell(1_300, begins("drain", "r1", End::Begin));

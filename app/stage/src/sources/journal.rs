@@ -129,7 +129,8 @@ mod tests {
 
     #[tokio::test]
     async fn lines_are_told_once_whole_and_a_new_file_from_its_beginning() {
-        let path = std::env::temp_dir().join(format!("rollcall-stage-{}.jsonl", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("rollcall-stage-{}.jsonl", std::process::id()));
         let mut reading = Reading::default();
         let text = line("r1", "start", BEGUN);
         let (half, rest) = text.split_at(20);

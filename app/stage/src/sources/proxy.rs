@@ -49,7 +49,8 @@ async fn ask(socket: &PathBuf) -> io::Result<String> {
 /// The servers of the backend, by the names of the columns: `r1-blue` is replica r1 in slot blue.
 fn read(text: &str) -> Vec<Server> {
     let mut lines = text.lines();
-    let head: Vec<_> = lines.next().unwrap_or_default().trim_start_matches("# ").split(',').collect();
+    let head: Vec<_> =
+        lines.next().unwrap_or_default().trim_start_matches("# ").split(',').collect();
     let server = |line: &str| {
         let cells: Vec<_> = line.split(',').collect();
         let cell = |name: &str| cells.get(head.iter().position(|it| *it == name)?).copied();

@@ -43,7 +43,8 @@ async fn keep_listening(place: Place, number: usize, out: mpsc::Sender<What>) {
         let mut config = Config::new(&place.url, &format!("Witness {}", number + 1), &rooms);
         config.tls.clone_from(&place.tls);
         let (_handle, events) = Client::start(config);
-        let witness = Witness { number: number + life * WITNESSES, live: HashSet::new(), out: out.clone() };
+        let witness =
+            Witness { number: number + life * WITNESSES, live: HashSet::new(), out: out.clone() };
         if witness.listen(events).await.is_err() {
             return;
         }
@@ -78,7 +79,8 @@ impl Witness {
                 // The client dropped it, and everybody else had to do so, too.
                 Event::Repeated { room, id, after } => {
                     let (id, prev) = (id.to_string(), after.to_string());
-                    let again = Message { room, id, prev, witness: self.number, ..Message::default() };
+                    let again =
+                        Message { room, id, prev, witness: self.number, ..Message::default() };
                     self.out.send(What::Message(again)).await?;
                 }
                 Event::Ended(Err(why)) => tracing::warn!(%why, "a witness had to go"),

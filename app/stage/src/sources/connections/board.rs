@@ -52,7 +52,8 @@ impl Board {
         let list: Vec<Step> = match news {
             News::Process(process) => {
                 let state = state_of(&process);
-                let is_same = told.state == state && told.release.as_ref() == Some(&process.release);
+                let is_same =
+                    told.state == state && told.release.as_ref() == Some(&process.release);
                 (told.release, told.state) = (Some(process.release), state);
                 return if is_same { Vec::new() } else { vec![self.told()] };
             }
@@ -76,7 +77,8 @@ impl Board {
                 let is_same = told.state == state;
                 told.state = state;
                 let lost = std::mem::take(&mut told.connections);
-                let list = placed(name, slot, lost.into_iter().map(|it| plain(Is::Lost, it)).collect());
+                let list =
+                    placed(name, slot, lost.into_iter().map(|it| plain(Is::Lost, it)).collect());
                 let mut events = if is_same { Vec::new() } else { vec![self.told()] };
                 events.extend(list);
                 return events;
@@ -158,7 +160,8 @@ mod tests {
 
     fn come(board: &mut Board, number: u64) {
         let (member, name) = ("t".to_owned(), "Teal".to_owned());
-        board.hear((0, 0), News::Here(vec![Here { number, member, name, live: true, in_ms: None }]));
+        board
+            .hear((0, 0), News::Here(vec![Here { number, member, name, live: true, in_ms: None }]));
     }
 
     #[test]
@@ -183,7 +186,8 @@ mod tests {
         assert!(board.hear((0, 0), News::Complete).is_empty());
         assert!(board.hear((0, 0), News::Anew).is_empty());
         let (member, name) = ("t".to_owned(), "Teal".to_owned());
-        let here = |number, member| Here { number, member, name: name.clone(), live: true, in_ms: None };
+        let here =
+            |number, member| Here { number, member, name: name.clone(), live: true, in_ms: None };
         let told = board.hear((0, 0), News::Here(vec![here(5, member.clone()), here(6, member)]));
         let What::Connections { list } = &told[0] else { panic!("{told:?}") };
         assert!(list.iter().all(|step| step.number == 6), "the others are known: {list:?}");

@@ -149,7 +149,9 @@ fn read(event: &str) -> Option<News> {
 }
 
 fn json<T: DeserializeOwned>(data: &str) -> Option<T> {
-    serde_json::from_str(data).inspect_err(|error| tracing::warn!(%error, data, "not understood")).ok()
+    serde_json::from_str(data)
+        .inspect_err(|error| tracing::warn!(%error, data, "not understood"))
+        .ok()
 }
 
 #[cfg(test)]
@@ -161,7 +163,9 @@ mod tests {
         let mut waiting = b": \n\nevent: replica\ndata: {\"replica\":\"r1\",\"release\":\"1\",\"phase\":\"ready\"}\n\nevent: ch".to_vec();
         let mut read_next = || next_event(&mut waiting).map(|event| read(&event));
         assert!(matches!(read_next(), Some(None)), "a heartbeat");
-        assert!(matches!(read_next(), Some(Some(News::Process(Process { release, .. }))) if release == "1"));
+        assert!(
+            matches!(read_next(), Some(Some(News::Process(Process { release, .. }))) if release == "1")
+        );
         assert!(read_next().is_none(), "half an event");
     }
 }
