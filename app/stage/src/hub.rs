@@ -92,10 +92,10 @@ impl Hub {
         let pages = shown.pages.subscribe();
         drop(shown);
         let now = Told::Now(Now { at, frozen: false, replay: false });
-        let first = told.into_iter().map(Told::Event).chain([now]);
+        let first = told.into_iter().map(|event| Told::Event(Box::new(event))).chain([now]);
         let then = stream::unfold(pages, |mut pages| async move {
             let event = pages.recv().await.ok()?;
-            Some((Told::Event(event), pages))
+            Some((Told::Event(Box::new(event)), pages))
         });
         stream::iter(first).chain(then)
     }

@@ -46,7 +46,7 @@ impl Replay {
     pub fn frozen(&self, at: u64) -> impl Stream<Item = Told> + use<> {
         let until = self.0.partition_point(|event| event.at <= at);
         let events = self.0.clone();
-        let told = (0..until).map(move |index| Told::Event(events[index].clone()));
+        let told = (0..until).map(move |index| Told::Event(Box::new(events[index].clone())));
         stream::iter(told.chain([Told::Now(Now { at, frozen: true, replay: true })]))
     }
 
@@ -63,7 +63,7 @@ impl Reading {
         let Some(began) = self.began else {
             if let Some(event) = event.filter(|event| event.at <= from) {
                 self.next += 1;
-                return Some((Told::Event(event), self));
+                return Some((Told::Event(Box::new(event)), self));
             }
             self.began = Some(Instant::now() - Duration::from_millis(from));
             return Some((Told::Now(Now { at: from, frozen: false, replay: true }), self));
@@ -75,6 +75,6 @@ impl Reading {
         };
         sleep_until(began + Duration::from_millis(event.at)).await;
         self.next += 1;
-        Some((Told::Event(event), self))
+        Some((Told::Event(Box::new(event)), self))
     }
 }

@@ -11,7 +11,7 @@ use crate::event::Event;
 #[derive(Debug, Clone)]
 pub enum Told {
     /// Something happened.
-    Event(Event),
+    Event(Box<Event>),
     /// What came before this is true already; what comes now happens.
     Now(Now),
     /// A recording is over.

@@ -12,7 +12,7 @@ const INKS = ["#74a4ff", "#5fe3a1", "#d3a6ff"];
 const canvas = (id) => /** @type {HTMLCanvasElement} */ (document.getElementById(id));
 
 let model = new Model();
-const still = matchMedia("(prefers-reduced-motion: reduce)");
+const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const look = (/** @type {string} */ release) => {
   const kind = Math.max(0, model.releases.indexOf(release));
   return { kind, colour: release ? INKS[kind % INKS.length] : "#3a4358" };
@@ -31,6 +31,9 @@ const chain = new Chain(canvas("chain"), look);
 const line = new Line(canvas("line"));
 
 let shown = -1;
+/** Frames of a moment that stands still. */
+const STILL = 3;
+let still = 0;
 /** For tests: what is shown, and in how many frames. */
 const frames = { drawn: 0 };
 Object.assign(window, { frames, shown: () => model });
@@ -40,7 +43,10 @@ function measure() {
   chain.measure();
   line.measure();
 }
-addEventListener("resize", measure);
+addEventListener("resize", () => {
+  measure();
+  if (still > STILL) requestAnimationFrame(draw);
+});
 
 function draw() {
   const { events, at } = feed.take();
@@ -49,15 +55,17 @@ function draw() {
     shown = model.version;
     if (words.show(model, at)) measure();
   } else words.clock(model, at);
-  dots.draw(at, !still.matches);
-  chain.draw(model.links, model.version, at, !still.matches);
+  dots.draw(at, !reduced.matches);
+  chain.draw(model.links, model.version, at, !reduced.matches);
   line.draw(model.line, at);
   frames.drawn += 1;
   const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
   notice.hidden = feed.connected || feed.isOver;
   if (!notice.hidden) notice.textContent = "The stage is not told anything just now: it connects again";
-  document.documentElement.dataset.at = feed.frozen ? String(at) : "";
-  requestAnimationFrame(draw);
+  // One moment is drawn, and drawn again when boxes have found their places; then there is nothing more to do.
+  still = feed.frozen ? still + 1 : 0;
+  if (still > STILL) document.documentElement.dataset.at = String(at);
+  else requestAnimationFrame(draw);
 }
 
 addEventListener("keydown", ({ key, ctrlKey, metaKey }) => {

@@ -5,6 +5,8 @@ const PHASES = ["start", "smoke", "ready", "canary", "drain", "stop", "undo", "p
 const STATES = new Map(Object.entries({ empty: "free", starting: "starts", up: "", draining: "drains", kept: "stopped, kept", down: "gone" }));
 /** What a slot may be while its release is one that people are on, or soon will be. */
 const SERVES = new Set(["starting", "up", "draining"]);
+/** Letters of a figure that is written large. */
+const FITS = 4;
 
 const number = new Intl.NumberFormat("en");
 
@@ -143,6 +145,7 @@ export class Words {
       const told = /** @type {Element} */ (find(id).querySelector("dd"));
       if (id === "silence") silence(told, value);
       else say(told, number.format(value));
+      told.classList.toggle("long", (told.firstChild?.textContent ?? "").length > FITS);
       find(id).classList.toggle("bad", value > 0 && (id === "lost" || id === "doubled"));
     }
     say(find("here"), number.format(figures.here));

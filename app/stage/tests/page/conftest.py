@@ -96,10 +96,7 @@ class Page:
     def frozen(self, at):
         """At one moment of a recording."""
         self.open(at=at)
-        self.until(f"document.documentElement.dataset.at === '{at}'", "the moment is shown")
-        # Two frames later everything of it is drawn.
-        drawn = self.run("return frames.drawn")
-        self.until(f"frames.drawn > {drawn} + 2", "it is drawn")
+        self.until(f"document.documentElement.dataset.at === '{at}'", "the moment is drawn")
         self.until("[...document.images].every((it) => it.complete)", "pictures are there")
         return self
 

@@ -33,6 +33,11 @@ return [...document.querySelectorAll("#stage *")].filter((it) => it.checkVisibil
   });
 """
 
+# Figures that are wider than their tile.
+TOO_WIDE = """
+return [...document.querySelectorAll("#figures dd, #figures dt")].filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent);
+"""
+
 
 @pytest.mark.parametrize("size", SIZES, ids=[size[0] for size in SIZES])
 def test_everything_can_be_read_whatever_happens(size, stage, recordings, browser):
@@ -48,6 +53,7 @@ def test_everything_can_be_read_whatever_happens(size, stage, recordings, browse
         for text in texts:
             assert text["size"] > 23.9, text
             assert text["left"] >= 0 and text["right"] <= width + 1 and text["bottom"] <= height + 1, text
+        assert page.run(TOO_WIDE) == []
         over = [(a["text"], b["text"]) for n, a in enumerate(texts) for b in texts[n + 1 :] if overlap(a, b)]
         assert not over, moment
     assert [line["message"] for line in page.driver.get_log("browser")] == []
