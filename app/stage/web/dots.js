@@ -260,7 +260,8 @@ function isFlying({ from, movedAt }, at) {
 }
 
 /** Until when something about it changes by itself. @param {Dot} dot */
-function lasts({ from, movedAt, spokeAt, leftAt }) {
+function lasts({ from, movedAt, spokeAt, leftAt, lostAt }) {
   const moves = movedAt + (from ? FLIGHT_MS + LANDED_MS : APPEARS_MS);
-  return Math.max(moves, spokeAt + RING_MS, leftAt < Infinity ? leftAt + LEAVES_MS : 0);
+  const lost = lostAt < Infinity ? lostAt + 1 : 0;
+  return Math.max(moves, lost, spokeAt + RING_MS, leftAt < Infinity ? leftAt + LEAVES_MS : 0);
 }

@@ -3,6 +3,8 @@ import { hueOf } from "./hue.js";
 
 /** So long somebody whose replica is gone is waited for. */
 const WAITED_FOR_MS = 12_000;
+/** Two replicas tell of one move, each in its own time: so long nobody is taken for lost. */
+const TOLD_LATER_MS = 300;
 /** So long somebody who leaves is seen leaving. */
 export const LEAVES_MS = 500;
 
@@ -74,14 +76,28 @@ export class People {
     if (is === "goaway" && isHere) {
       dot.goesAt = at + (wait ?? 0);
       this.#drain(replica).told += 1;
+      this.#joinTwin(dot, at);
     }
     if (is === "forced" || is === "lost") this.#lost(dot, key, at);
     if (is === "closed" || is === "lost") this.#connections.delete(key);
     if (is === "closed" && isHere && dot.lostAt === NEVER) {
-      // Somebody who was told to go may close first, and come back.
-      if (dot.goesAt < NEVER) this.#lost(dot, key, at);
+      // Somebody who was told to go may close first, and come back; or where they are now is told a little later.
+      if (dot.goesAt < NEVER) this.#lost(dot, key, at + TOLD_LATER_MS);
       else this.#leaves(dot, at);
     }
+  }
+
+  /** Where somebody went may be told before that they were to go: then whoever seemed to come there is they. @param {Dot} dot @param {number} at */
+  #joinTwin(dot, at) {
+    const isTwin = (/** @type {Dot} */ it) => it !== dot && !it.from && it.leftAt === NEVER && Math.abs(at - it.movedAt) < TOLD_LATER_MS;
+    const twin = [...this.#members.get(dot.member) ?? []].find(isTwin);
+    if (!twin) return;
+    const { key, seat, movedAt, liveAt } = twin;
+    this.#forget(twin);
+    this.#drain(dot.seat.place.split("/")[0]).moved += 1;
+    this.#free(dot.seat);
+    Object.assign(dot, { from: dot.seat, seat, key, movedAt, liveAt, goesAt: NEVER });
+    this.#connections.set(key, dot);
   }
 
   /** @param {string} replica */

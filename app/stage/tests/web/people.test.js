@@ -58,6 +58,17 @@ test("who closes first when told to go is waited for", () => {
   assert.equal(people.dots.size, 1);
 });
 
+test("a move whose beginning is told after its end is one move of one dot", () => {
+  const { people, dot } = teal();
+  people.apply(1_080, [opened("r2", 7, "teal"), step("live", "r2", 7)]);
+  people.apply(1_100, [step("goaway", "r1", 1, { in_ms: 0, ago_ms: 60 }), step("closed", "r1", 1)]);
+  assert.deepEqual([...people.dots.values()], [dot]);
+  assert.deepEqual([dot.seat.place, dot.from?.place, dot.movedAt, dot.lostAt], ["r2/blue", "r1/blue", 1_080, Infinity]);
+  assert.deepEqual(people.drains.get("r1"), { told: 1, moved: 1 });
+  people.apply(2_000, [step("goaway", "r2", 7, { in_ms: 0 }), opened("r1", 9, "teal"), step("closed", "r2", 7)]);
+  assert.equal(dot.seat.place, "r1/blue");
+});
+
 test("a person with two tabs is two dots, and each moves by itself", () => {
   const people = new People();
   people.apply(0, [opened("r1", 1, "teal"), opened("r2", 1, "teal")]);
