@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-/// So many may watch at a time.
+/// Watchers at a time, at most.
 const WATCHERS: usize = 4;
 /// What may wait for one of them. One that is further behind has to look anew.
 const WAITING: usize = 20_000;

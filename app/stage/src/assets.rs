@@ -16,9 +16,17 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; conn
 #[folder = "web/"]
 struct Web;
 
+/// Where the page has the token by which this process knows it.
+const TOKEN: &str = r#"<meta name="token" content="">"#;
+
 /// `/stage`
-pub async fn page() -> Response {
-    file("index.html")
+pub fn page(token: &str) -> Response {
+    let Some(EmbeddedFile { data, .. }) = Web::get("index.html") else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let told = TOKEN.replace(r#""""#, &format!(r#""{token}""#));
+    let page = String::from_utf8_lossy(&data).replace(TOKEN, &told);
+    answer("text/html; charset=utf-8", page.into_bytes())
 }
 
 /// `/stage/web/<path>`
@@ -31,7 +39,6 @@ fn file(path: &str) -> Response {
         return StatusCode::NOT_FOUND.into_response();
     };
     let kind = match path.rsplit('.').next() {
-        Some("html") => "text/html; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some("js") => "text/javascript; charset=utf-8",
         _ => "text/css; charset=utf-8",

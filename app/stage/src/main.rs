@@ -1,6 +1,7 @@
 //! What a speaker shows: the replicas, everybody who is there, and the log that proves itself. A process of its own beside
 //! the stack, which only listens.
 
+mod acts;
 mod assets;
 mod chain;
 mod event;
@@ -28,6 +29,7 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    acts::Acts,
     event::{Stage, VERSION, What},
     http::Show,
     hub::Hub,
@@ -62,8 +64,8 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let (show, sources) = match &options.replay {
         Some(path) => (Show::Replay(Replay::open(path)?), None),
         None => {
-            let (hub, sources) = open(&options.stack)?;
-            (Show::Live(hub.clone()), Some((hub, sources)))
+            let (hub, acts, sources) = open(&options.stack)?;
+            (Show::Live(hub.clone(), acts), Some((hub, sources)))
         }
     };
     println!("The stage is at http://{}/stage", listener.local_addr()?);
@@ -84,14 +86,15 @@ async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A stage on which a stack is shown, and what its sources tell.
-fn open(stack: &Stack) -> anyhow::Result<(Hub, mpsc::Receiver<What>)> {
+/// A stage on which a stack is shown, what can be done to it, and what its sources tell.
+fn open(stack: &Stack) -> anyhow::Result<(Hub, Acts, mpsc::Receiver<What>)> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let acts = Acts::read(stack.acts.as_deref(), sender.clone())?;
     let replicas = stack.replicas()?;
     let (tls, recorder) = (stack.tls()?, stack.record.as_deref());
     let recorder = recorder.map(Recorder::create).transpose()?;
     let room = stack.room[0].clone();
     let hub = Hub::new(Stage { v: VERSION, room, join: stack.join.clone() }, recorder)?;
-    let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(connections::watch(replicas, sender.clone()));
     if let Some(path) = stack.journal() {
         tokio::spawn(journal::follow(path, sender.clone()));
@@ -101,5 +104,5 @@ fn open(stack: &Stack) -> anyhow::Result<(Hub, mpsc::Receiver<What>)> {
     }
     let place = witness::Place { url: stack.url.clone(), tls, rooms: stack.room.clone() };
     tokio::spawn(witness::listen(place, sender));
-    Ok((hub, receiver))
+    Ok((hub, acts, receiver))
 }

@@ -1,4 +1,5 @@
 // @ts-check
+import { asker } from "./asker.js";
 import { Chain } from "./chain.js";
 import { Dots } from "./dots.js";
 import { Feed } from "./feed.js";
@@ -31,6 +32,8 @@ const chain = new Chain(canvas("chain"), look);
 const line = new Line(canvas("line"));
 
 let shown = -1;
+/** What is told to the speaker stays so long. */
+const SAID_MS = 4_000;
 /** Frames of a moment that stands still. */
 const STILL = 3;
 let still = 0;
@@ -48,6 +51,14 @@ addEventListener("resize", () => {
   if (still > STILL) requestAnimationFrame(draw);
 });
 
+const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
+let saidUntil = 0;
+/** Tells the speaker something, for a while. @param {string} words */
+function say(words) {
+  notice.textContent = words;
+  saidUntil = performance.now() + SAID_MS;
+}
+
 function draw() {
   const { events, at } = feed.take();
   for (const event of events) model.apply(event);
@@ -59,17 +70,19 @@ function draw() {
   chain.draw(model.links, model.version, at, !reduced.matches);
   line.draw(model.line, at);
   frames.drawn += 1;
-  const notice = /** @type {HTMLElement} */ (document.getElementById("notice"));
-  notice.hidden = feed.connected || feed.isOver;
-  if (!notice.hidden) notice.textContent = "The stage is not told anything just now: it connects again";
+  const isAway = !feed.connected && !feed.isOver;
+  notice.hidden = !isAway && performance.now() > saidUntil;
+  if (isAway) notice.textContent = "The stage is not told anything just now: it connects again";
   // One moment is drawn, and drawn again when boxes have found their places; then there is nothing more to do.
   still = feed.frozen ? still + 1 : 0;
   if (still > STILL) document.documentElement.dataset.at = String(at);
   else requestAnimationFrame(draw);
 }
 
-addEventListener("keydown", ({ key, ctrlKey, metaKey }) => {
-  if (ctrlKey || metaKey) return;
+const ask = asker(say);
+addEventListener("keydown", ({ key, ctrlKey, metaKey, repeat }) => {
+  if (ctrlKey || metaKey || repeat) return;
+  ask(key);
   if (key === "b") document.body.classList.toggle("black");
   if (key === "n") document.body.classList.toggle("mute");
 });

@@ -15,6 +15,8 @@ export class Model {
   stage = { room: "", join: "" };
   /** @type {{ name: string, slots: { slot: string, release?: string, state: string }[] }[]} */
   replicas = [];
+  /** What the proxy says of each place. @type {Map<string, string>} */
+  servers = new Map();
   /** In the order in which they were first seen. @type {string[]} */
   releases = [];
   /** Steps of the deploy, by replica. @type {Map<string, Map<string, { is: string, outcome: string, moved: number, words: string }>>} */
@@ -41,6 +43,7 @@ export class Model {
       case "connections": this.people.apply(at, event.list); break;
       case "phase": this.#phase(event); break;
       case "message": this.#message(event); break;
+      case "proxy": this.servers = new Map(event.servers.map((/** @type {any} */ it) => [`${it.replica}/${it.slot}`, it.status])); break;
       case "figures": this.#figures(event); break;
       case "act": this.#act(event); break;
       default: break;

@@ -103,19 +103,21 @@ export class Words {
       const { name, slots } = model.replicas[index];
       const counts = slots.map(({ slot }) => model.people.count(`${name}/${slot}`));
       say(/** @type {Element} */ (article.querySelector("h3 span")), number.format(counts.reduce((a, b) => a + b, 0)));
-      for (const [nth, box] of [...article.querySelectorAll(".slot")].entries()) this.#slot(box, slots[nth], counts[nth], model);
+      for (const [nth, box] of [...article.querySelectorAll(".slot")].entries()) this.#slot(box, slots[nth], counts[nth], model, `${name}/${slots[nth].slot}`);
       this.#steps(/** @type {Element} */ (article.querySelector(".steps")), name, model);
     }
   }
 
-  /** @param {Element} box @param {{ release?: string, state: string }} slot @param {number} count @param {Model} model */
-  #slot(box, { release, state }, count, { releases }) {
+  /** @param {Element} box @param {{ release?: string, state: string }} slot @param {number} count @param {Model} model @param {string} place */
+  #slot(box, { release, state }, count, { releases, servers }, place) {
     const kind = release ? `slot release-${releases.indexOf(release) % 3}` : "slot";
     if (box.className !== kind) box.className = kind;
     if (box.getAttribute("data-state") !== state) box.setAttribute("data-state", state);
     const [label, word] = /** @type {HTMLCollection} */ (box.firstElementChild?.children);
     say(label, release ?? "");
-    const told = STATES.get(state) ?? state;
+    // It serves, and the proxy sends nobody there yet, or no more.
+    const isAlone = state === "up" && !(servers.get(place) ?? "UP").startsWith("UP");
+    const told = isAlone ? "no newcomers" : STATES.get(state) ?? state;
     say(word, count && told ? `${told} · ${number.format(count)}` : told || (count ? number.format(count) : ""));
   }
 

@@ -31,9 +31,10 @@ const ORDER: [&str; 14] = [
 ];
 
 /// The same of the stage's: what is shown knows nothing of how it is served, and sources nothing of each other or the picture.
-const STAGE_ORDER: [&str; 10] = [
+const STAGE_ORDER: [&str; 11] = [
     "main",
     "http",
+    "acts",
     "hub",
     "replay",
     "options",

@@ -53,7 +53,7 @@ def test_everything_can_be_read_whatever_happens(size, stage, recordings, browse
         for text in texts:
             assert text["size"] > 23.9, text
             assert text["left"] >= 0 and text["right"] <= width + 1 and text["bottom"] <= height + 1, text
-        assert page.run(TOO_WIDE) == []
+        assert page.run(TOO_WIDE) == [], moment
         over = [(a["text"], b["text"]) for n, a in enumerate(texts) for b in texts[n + 1 :] if overlap(a, b)]
         assert not over, moment
     assert [line["message"] for line in page.driver.get_log("browser")] == []

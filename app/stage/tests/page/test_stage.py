@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -33,15 +34,18 @@ def test_a_whole_roll_and_a_kill_are_told_right(stage, recordings, browser):
     assert page.run("return shown().links.list.every(({ isCut, isLost }) => !isCut && !isLost)")
 
 
-def test_a_lost_message_and_a_doubled_one_are_seen(stage, recordings, browser, tmp_path):
+def test_a_lost_message_a_doubled_one_and_a_replica_that_the_proxy_does_not_use_are_seen(stage, recordings, browser, tmp_path):
     lines = [json.loads(line) for line in recordings(300).read_text().splitlines()]
     said = [line for line in lines if line["event"] == "message" and line["witness"] == 1]
     lines.remove(said[-4])
     lines.append({**said[-2], "at": lines[-1]["at"]})
+    server = {"replica": "r1", "slot": "green", "status": "MAINT", "sessions": 0}
+    lines.append({"at": lines[-1]["at"], "event": "proxy", "servers": [server]})
     spoiled = tmp_path / "spoiled.jsonl"
     spoiled.write_text("".join(json.dumps(line) + "\n" for line in lines))
     page = browser(stage("--replay", spoiled).url).frozen(40_000)
     links = page.run("return shown().links.list.slice(-4).map(({ isLost, seen }) => [isLost, seen[1] ?? 0])")
+    assert page.text("[data-place='r1/green'] .word") == "no newcomers · 150"
     assert links == [[True, 0], [False, 1], [False, 2], [False, 1]]
 
 
@@ -98,6 +102,11 @@ def server(tmp_path):
     process.stop()
 
 
+def token(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return re.search(r'name="token" content="(\w{32})"', answer.read().decode())[1]
+
+
 def say(url, n, text):
     body = json.dumps({"client": "0" * 31 + "7", "name": "Teal", "n": n, "text": text}).encode()
     request = urllib.request.Request(f"{url}/api/v1/rooms/lobby/messages", body, {"content-type": "application/json"})
@@ -107,8 +116,10 @@ def say(url, n, text):
 
 def test_a_real_server_is_shown_killed_and_shown_again(server, stage, browser, tmp_path):
     process, url, admin = server
+    bow = {"name": "bow", "key": "w", "words": "A bow", "done": "Thank you", "command": ["touch", f"{tmp_path}/bowed"]}
+    (tmp_path / "acts.toml").write_text("[[act]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in bow.items()))
     recording = tmp_path / "live.jsonl"
-    shown = stage("--url", url, "--replica", f"r1={admin}", "--record", recording)
+    shown = stage("--url", url, "--replica", f"r1={admin}", "--record", recording, "--acts", tmp_path / "acts.toml")
     page = browser(shown.url).open()
     live = "[...shown().people.dots.values()].filter((it) => it.liveAt < Infinity && it.lostAt === Infinity).length === 2"
     page.until(f"shown().replicas[0]?.slots[0].state === 'up' && {live}", "both witnesses are there")
@@ -116,6 +127,13 @@ def test_a_real_server_is_shown_killed_and_shown_again(server, stage, browser, t
         say(url, n, f"line {n}")
     page.until("shown().links.list.filter(({ seen }) => seen[0] === 1 && seen[1] === 1).length === 3", "both have got all of it")
     assert "Teal line 3" in page.text("#talk")
+    page.driver.find_element("css selector", "body").send_keys("w")
+    page.until("document.querySelector('#words').textContent === 'Thank you'", "what is on a key is done")
+    assert (tmp_path / "bowed").exists()
+    for headers in ({}, {"x-stage-token": "0" * 32}, {"x-stage-token": token(shown.url), "origin": "http://elsewhere.example"}):
+        request = urllib.request.Request(f"{shown.url}/acts/bow", b"", headers)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=10)
     process.kill()
     page.until("document.querySelector('[data-state=down]') && document.querySelector('#words').textContent === 'r1 is gone'", "it is gone")
     process.start()
