@@ -86,8 +86,10 @@ export class Dots {
   /** Draws those about whom nothing changes by itself once for many frames. @param {import("./people.js").People} people @param {number} at @param {boolean} isMoving */
   #settle(people, at, isMoving) {
     const { width, height } = this.#canvas;
-    Object.assign(this.#settled, { width, height });
     const context = /** @type {CanvasRenderingContext2D} */ (this.#settled.getContext("2d"));
+    // To make a canvas anew costs more than to wipe it.
+    if (this.#settled.width !== width || this.#settled.height !== height) Object.assign(this.#settled, { width, height });
+    else context.clearRect(0, 0, width, height);
     this.#lively = [];
     let until = 0;
     for (const dot of people.dots.values()) {
