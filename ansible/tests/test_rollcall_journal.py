@@ -41,8 +41,13 @@ def play(tmp_path):
     return play
 
 
-def lines(tmp_path):
+def journal(tmp_path):
     return [json.loads(line) for line in (tmp_path / "deploys.jsonl").read_text().splitlines()]
+
+
+def lines(tmp_path):
+    """Those of what has ended."""
+    return [line for line in journal(tmp_path) if line["outcome"] != "begun"]
 
 
 def test_every_step_is_a_line_and_the_deploy_is_the_last(tmp_path, play):
@@ -55,6 +60,20 @@ def test_every_step_is_a_line_and_the_deploy_is_the_last(tmp_path, play):
     assert "replica    start  drain  stop" in output and "localhost  start" in output
     report = json.loads((tmp_path / "rolling-update.json").read_text())
     assert list(report["replicas"][0]["phases"]) == ["start", "drain", "stop"]
+
+
+def test_every_step_has_a_line_when_it_begins_too(tmp_path, play):
+    play("true").communicate()
+    told = [(line["replica"], line["phase"], line["outcome"]) for line in journal(tmp_path)]
+    steps = [("localhost", phase, outcome) for phase in ("start", "drain", "stop") for outcome in ("begun", "ok")]
+    # Only the next phase says that one has ended: its beginning may be told first.
+    assert sorted(told) == sorted([("", "deploy", "begun"), *steps, ("", "deploy", "done")])
+    for step in ("start", "drain", "stop"):
+        assert told.index(("localhost", step, "begun")) < told.index(("localhost", step, "ok"))
+    assert told[0] == ("", "deploy", "begun") and told[-1] == ("", "deploy", "done")
+    assert {line["deploy"] for line in journal(tmp_path)} == {journal(tmp_path)[0]["deploy"]} and all(
+        line["what"] == "rolling to 1.1.0" for line in journal(tmp_path)
+    )
 
 
 def test_who_is_refused_the_lock_is_named_too(tmp_path, play):

@@ -8,6 +8,8 @@ short_description: Who deployed what and when, step by step
 description:
   - A deploy is a playbook run that takes the lock with C(rollcall_lock). Each phase of each replica's turn is a step, each
     step a JSON object on a line of C(deploys.jsonl) beside the lock, and the deploy as a whole is the last one.
+  - A step has a line when it begins, too, with the outcome C(begun), and so has the deploy. The line at its end is the one
+    that counts.
   - At the end it prints a table, and writes C(rolling-update.json) beside the journal, for whoever judges the roll.
   - A deploy that is interrupted gets its last line too, and its operator is told what to do next.
 """
@@ -35,6 +37,7 @@ from ansible.module_utils.rollcall_state import give_to_owner  # noqa: E402
 ORDER = ("start", "smoke", "ready", "canary", "drain", "stop", "undo", "put back")
 # How long Ansible may take to end once it was interrupted; it usually does within a second.
 PATIENCE_SECONDS = 5
+BEGUN = {"seconds": 0.0, "moved": 0, "forced": 0, "outcome": "begun", "reason": ""}
 INCLUDES = ("include_tasks", "include_role")
 
 
@@ -104,6 +107,8 @@ class CallbackModule(CallbackBase):
         # Of this deploy: what every line says, the turns of the present batch by replica, and all turns.
         self.deploy, self.path = None, None
         self.batch, self.turns = {}, []
+        # The phase that each replica has begun last.
+        self.begun = {}
         self.outcome, self.reason = "done", ""
         # Where an interrupt would find it.
         self.where = "before the first drain"
@@ -119,11 +124,14 @@ class CallbackModule(CallbackBase):
         phase = task.get_vars().get("replica_phase")
         if phase:
             self.where = f"in {host.get_name()}'s {self.show_as or phase}"
+            self._begins(host.get_name(), self.show_as or phase, task)
 
     def v2_runner_on_ok(self, result):
         values = result.result
         if self._action(result) == "rollcall_lock" and "deploy_id" in values.get("ansible_facts", {}):
             self._begin(values, result.task)
+            if self.deploy:
+                self._line(replica="", phase="deploy", **BEGUN)
         if self.deploy:
             facts = values.get("ansible_facts", {})
             self.deploy["release"] = facts.get("replica_release", self.deploy["release"])
@@ -182,6 +190,13 @@ class CallbackModule(CallbackBase):
 
         signal.signal(signal.SIGINT, interrupted)
 
+    def _begins(self, replica, phase, task):
+        """A task starts: the first of a phase is the phase's beginning."""
+        if not self.deploy or task.action.rpartition(".")[2] in INCLUDES or self.begun.get(replica) == phase:
+            return
+        self.begun[replica] = phase
+        self._line(replica=replica, phase=phase, **BEGUN)
+
     def _add(self, result, failed):
         phase = result.task.get_vars().get("replica_phase")
         if not self.deploy or not phase or self._action(result) in INCLUDES:
@@ -202,7 +217,7 @@ class CallbackModule(CallbackBase):
     def _end_batch(self):
         for turn in self.batch.values():
             self._step(turn)
-        self.batch, self.batch_began = {}, time.monotonic()
+        self.batch, self.batch_began, self.begun = {}, time.monotonic(), {}
 
     def _end(self, outcome, reason):
         self._line(

@@ -20,6 +20,7 @@ use crate::{
     metrics::Metrics,
     people::{Dismissal, People, ReadUpTo, Stay, TRIES},
     rates::Rates,
+    register::Register,
     session::Greeting,
 };
 
@@ -46,6 +47,8 @@ pub struct App {
     pub metrics: Metrics,
     /// The rate limits.
     pub rates: Rates,
+    /// The connections that have said hello.
+    pub register: Register,
     /// Every task that outlives a request.
     pub tasks: TaskTracker,
     connections: Arc<AtomicU64>,
@@ -75,6 +78,7 @@ impl App {
             lifecycle: Lifecycle::new(),
             metrics,
             rates,
+            register: Register::default(),
             tasks,
             connections: Arc::default(),
         }

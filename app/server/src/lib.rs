@@ -19,6 +19,7 @@ pub mod mutants;
 pub mod people;
 pub mod presence;
 pub mod rates;
+pub mod register;
 pub mod room;
 pub mod session;
 pub mod supervise;

@@ -10,6 +10,9 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tokio::time::sleep;
 
+/// The outcome of a step that has only begun.
+const BEGUN: &str = "begun";
+
 /// A step of a deploy, or with phase `deploy` the whole.
 #[derive(Debug, Deserialize)]
 pub struct Step {
@@ -34,10 +37,13 @@ impl Journal {
         Self { path, skip }
     }
 
-    /// The steps so far.
+    /// The steps so far that have ended.
     pub fn steps(&self) -> anyhow::Result<Vec<Step>> {
         let parse = |line: &String| serde_json::from_str(line).with_context(|| line.clone());
-        lines(&self.path).iter().skip(self.skip).map(parse).collect()
+        let mut steps: Vec<Step> =
+            lines(&self.path).iter().skip(self.skip).map(parse).collect::<anyhow::Result<_>>()?;
+        steps.retain(|step| step.outcome != BEGUN);
+        Ok(steps)
     }
 
     /// The first step that is so.

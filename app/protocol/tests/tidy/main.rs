@@ -30,6 +30,21 @@ const ORDER: [&str; 14] = [
     "log",
 ];
 
+/// The same of the stage's: what is shown knows nothing of how it is served, and sources nothing of each other or the picture.
+const STAGE_ORDER: [&str; 11] = [
+    "main",
+    "http",
+    "acts",
+    "hub",
+    "replay",
+    "options",
+    "picture",
+    "chain",
+    "sources",
+    "recording",
+    "told",
+];
+
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
 fn sources() -> Vec<String> {
@@ -95,17 +110,29 @@ fn no_two_modules_import_each_other() {
 
 #[test]
 fn the_servers_modules_import_one_way() {
+    assert_one_way("server", &ORDER);
+}
+
+#[test]
+fn the_stages_modules_import_one_way() {
+    assert_one_way("stage", &STAGE_ORDER);
+    let siblings = siblings(&imports::graph(&sources()));
+    let sources = siblings.get(&vec!["stage".to_owned(), "sources".to_owned()]);
+    assert_eq!(sources, None, "sources know nothing of each other");
+}
+
+fn assert_one_way(name: &str, order: &[&str]) {
     let graph = imports::graph(&sources());
     let levels = siblings(&graph);
-    let edges = &levels[&vec!["server".to_owned()]];
-    let rank = |module: &str| ORDER.iter().position(|it| *it == module).unwrap_or(ORDER.len());
+    let edges = &levels[&vec![name.to_owned()]];
+    let rank = |module: &str| order.iter().position(|it| *it == module).unwrap_or(order.len());
     let mut wrong = Vec::new();
     for (from, to) in edges {
         wrong.extend(
             to.iter().filter(|to| rank(from) > rank(to)).map(|to| format!("{from} → {to}")),
         );
     }
-    assert!(wrong.is_empty(), "{wrong:?}, against {ORDER:?} and then the leaves");
+    assert!(wrong.is_empty(), "{wrong:?}, against {order:?} and then the leaves");
 }
 
 #[test]

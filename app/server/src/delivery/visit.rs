@@ -108,6 +108,12 @@ impl Visit {
         self.listener.place().not_read();
     }
 
+    /// Whether it is handed what comes as it comes.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.listener.place().is_live()
+    }
+
     /// The frame of an effect that is told; none for one that is only written.
     #[must_use]
     pub fn told(&self, effect: &Effect) -> Option<ServerFrame> {

@@ -23,6 +23,7 @@ use super::{
         extract::Body,
         of_operators, of_rooms,
     },
+    connections::connections,
     livez, outermost, readyz,
 };
 use crate::{
@@ -46,6 +47,7 @@ pub fn admin(app: App) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
         .route("/api/v1/", get(about))
         .merge(Router::from(of_operators().merge(of_rooms())))
         .route("/metrics", get(metrics))
+        .route("/connections", get(connections))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .with_state(app);

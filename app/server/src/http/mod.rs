@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 mod api;
 mod assets;
+mod connections;
 mod cors;
 mod docs;
 mod events;

@@ -34,6 +34,7 @@ use crate::{
     mutants::{self, Mutant},
     people::{self, News, ReadUpTo, Stay},
     rates::FrameRate,
+    register::Entry,
     session::{Effect, Session, ack, hello_bytes},
     wire,
 };
@@ -106,6 +107,10 @@ struct Connection {
     stay: Option<Stay>,
     /// What it told last of how far its person has read: that comes back with what other devices tell.
     read_here: Option<ReadUpTo>,
+    /// Its number, unique on this replica.
+    number: u64,
+    /// Where it is told what becomes of it, once it has said hello.
+    entry: Option<Entry>,
     send_times: SendTimes,
     opened: Instant,
     /// When the client last said anything.
@@ -127,14 +132,17 @@ impl Connection {
     fn new(app: App, outlet: Arc<Outlet>, address: IpAddr, token: Option<Token>) -> Self {
         let throttle = Box::new(app.rates.throttle(address));
         let voice = Voice::new(outlet, app.metrics.clone());
+        let number = app.next_connection();
         Self {
-            visits: Visits::new(app.clone(), voice.clone(), app.next_connection()),
+            visits: Visits::new(app.clone(), voice.clone(), number),
             voice,
             under_way: FuturesUnordered::new(),
             session: Session::new(app.limits(), app.greeting(), throttle),
             token,
             stay: None,
             read_here: None,
+            number,
+            entry: None,
             send_times: SendTimes::default(),
             opened: Instant::now(),
             heard: Instant::now(),
@@ -184,6 +192,7 @@ impl Connection {
                 break;
             }
             self.catch_up();
+            self.note_live();
             self.begin_close(&mut socket).await;
         }
         self.end();

@@ -291,6 +291,12 @@ impl Visits {
         barred
     }
 
+    /// Whether nothing is missing in any of the rooms that it wants to be in.
+    pub fn are_all_live(&self) -> bool {
+        let is_entering = self.entering > 0 || !self.to_enter.is_empty();
+        !is_entering && self.in_rooms.values().all(Visit::is_live)
+    }
+
     fn write(&self, visit: &Visit, effect: &Effect) {
         match effect {
             Effect::Frames(frames) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall_protocol::CloseCode;
+use rollcall_protocol::{CloseCode, ServerFrame};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode::Normal};
 
@@ -66,10 +66,19 @@ impl Connection {
                 told.clear();
             }
             told.iter().for_each(|frame| self.voice.reply(frame));
+            self.note_goaway(&told);
         } else if matches!(standing.phase, Phase::Draining(_)) {
             self.close = Some(GOES_AWAY);
         }
         true
+    }
+
+    fn note_goaway(&self, told: &[ServerFrame]) {
+        for frame in told {
+            if let (ServerFrame::Goaway { in_ms, .. }, Some(entry)) = (frame, &self.entry) {
+                entry.goes(Instant::now() + Duration::from_millis(*in_ms));
+            }
+        }
     }
 
     /// Done here, without a `bye`: it was told to go, and others have taken it.
@@ -95,6 +104,9 @@ impl Connection {
     fn force(&mut self) {
         self.app.lifecycle.count_forced();
         self.app.metrics.forced_closes.inc();
+        if let Some(entry) = &self.entry {
+            entry.forced();
+        }
         self.close = Some(GOES_AWAY);
     }
 

@@ -32,10 +32,20 @@ impl Connection {
             let goaway = ServerFrame::Goaway { in_ms: 2_000, deadline_ms: 20_000, reason };
             self.voice.reply(&goaway);
         }
-        if self.session.me().is_some() {
+        if let Some(me) = self.session.me() {
+            self.entry = Some(self.app.register.enter(self.number, &me.member, &me.name));
             // What it was too early to tell.
             let standing = *self.app.lifecycle.standing().borrow();
             self.standing_changed(standing);
+        }
+    }
+
+    /// The first time that nothing is missing in any of its rooms, that is noted.
+    pub(super) fn note_live(&mut self) {
+        if let Some(entry) = self.entry.as_mut().filter(|entry| !entry.is_live())
+            && self.visits.are_all_live()
+        {
+            entry.live();
         }
     }
 

@@ -1,0 +1,265 @@
+//! What the stage tells, one event a line: to the page, into a recording, and out of one.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of these events. A recording of another one is refused.
+pub const VERSION: u32 = 1;
+
+/// Something that happened, `at` so many ms after the stage began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: u64,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// The first of all: what stage this is.
+    Stage(Stage),
+    /// All replicas, as they are now.
+    Replicas {
+        /// In the order in which they are shown.
+        replicas: Vec<Replica>,
+    },
+    /// What became of connections in about a tenth of a second.
+    Connections {
+        /// In the order in which it happened.
+        list: Vec<Step>,
+    },
+    /// A step of a deploy begins or ends.
+    Phase(Phase),
+    /// An entry of a room's log, as one of the witnesses got it.
+    Message(Message),
+    /// What all of it comes to.
+    Figures(Figures),
+    /// The proxy's servers, as they are now.
+    Proxy {
+        /// All of them.
+        servers: Vec<Server>,
+    },
+    /// An act begins or ends.
+    Act(Act),
+}
+
+/// What stage this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The room whose chain is shown.
+    pub room: String,
+    /// Where the audience joins, if they may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<String>,
+}
+
+/// A replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Its name.
+    pub name: String,
+    /// The places where its process may run.
+    pub slots: Vec<Slot>,
+}
+
+/// A place where a replica's process may run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// `blue` or `green`.
+    pub slot: String,
+    /// The release that runs there, or ran there last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// How it is.
+    pub state: State,
+}
+
+/// How a slot is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing has run there yet.
+    #[default]
+    Empty,
+    /// Its process runs, and takes nobody yet.
+    Starting,
+    /// It serves.
+    Up,
+    /// It moves everybody away.
+    Draining,
+    /// It was emptied, and has ended: its container is kept for the way back.
+    Kept,
+    /// It is gone with everybody it had.
+    Down,
+}
+
+/// What became of one connection. It is known by replica, slot and number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What.
+    pub is: Is,
+    /// The replica that has it.
+    pub replica: String,
+    /// In this slot.
+    pub slot: String,
+    /// Its number there.
+    pub number: u64,
+    /// Whose it is: the same on every connection of that member. Told when it is opened.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub member: String,
+    /// What others call them. Told when it is opened.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Of a goaway: until its moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_ms: Option<u64>,
+    /// It happened so long before the event that tells it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ago_ms: u64,
+}
+
+/// What becomes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Is {
+    /// Its client has said `hello`.
+    Opened,
+    /// Nothing is missing in any of its rooms.
+    Live,
+    /// It was told to move at a moment of its own.
+    Goaway,
+    /// It has ended.
+    Closed,
+    /// The replica ended it, at a drain's deadline.
+    Forced,
+    /// The replica is gone, and it with it.
+    Lost,
+}
+
+/// A step of a deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// The replica whose turn it is; empty for the deploy as a whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub replica: String,
+    /// `start`, `smoke`, `ready`, `canary`, `drain`, `stop`, `undo`, …; `deploy` for the whole.
+    pub phase: String,
+    /// Which end of it.
+    pub is: End,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<Seconds>,
+    /// How many clients moved in it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved: u64,
+    /// How it went: `ok`, `failed`; for the whole `done`, `failed`, `refused`, `interrupted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// What there is to say of it, such as the canary's figures, or why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// What the deploy is for. Told when it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+}
+
+/// Which end of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It begins.
+    Begin,
+    /// It ends.
+    End,
+}
+
+/// A time in seconds, written with its fraction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seconds(pub f64);
+
+impl Eq for Seconds {}
+
+/// An entry of a room's log, as one of the witnesses got it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The room.
+    pub room: String,
+    /// The entry.
+    pub id: String,
+    /// The entry before it, as it says itself.
+    pub prev: String,
+    /// Who said it.
+    pub member: String,
+    /// Their name.
+    pub name: String,
+    /// What they said.
+    pub text: String,
+    /// What it is if it is no message by itself: `edit`, `remove`, `notice`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The release that took it, as far as is known: the one that served its sender then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// Which of the witnesses got it.
+    pub witness: usize,
+    /// From the log to the witness. Absent if it was told later, in a catch-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+}
+
+/// What all of it comes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Messages that the witnesses know of.
+    pub messages: u64,
+    /// Of these, those that did not come to a witness.
+    pub lost: u64,
+    /// And those that came twice to one.
+    pub doubled: u64,
+    /// Moves from one connection to the next, live before the old one closed.
+    pub moved: u64,
+    /// Connections that were not spared: ended at a deadline, or lost with their replica.
+    pub cut: u64,
+    /// The longest time that somebody whose replica let them go had no live connection.
+    pub silence_ms: u64,
+    /// From the log to a witness: 99 of 100 messages take no longer. Absent if there was none lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_ms: Option<u64>,
+    /// People who are here.
+    pub here: u64,
+}
+
+/// One of the proxy's servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// The replica.
+    pub replica: String,
+    /// The slot.
+    pub slot: String,
+    /// As the proxy calls it: `UP`, `DOWN`, `DRAIN`, `MAINT`, ….
+    pub status: String,
+    /// Connections through the proxy.
+    pub sessions: u64,
+}
+
+/// An act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// Its name, such as `roll`.
+    pub act: String,
+    /// Which end of it.
+    pub is: End,
+    /// What the hall reads.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
+}
+
+fn is_zero(ms: &u64) -> bool {
+    *ms == 0
+}

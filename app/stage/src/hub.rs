@@ -1,0 +1,141 @@
+//! Where all sources come together: each thing that happens gets its time, is taken into the picture, recorded, and told to
+//! every page.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::Instant,
+};
+
+use crate::{
+    event::{Event, Figures, Stage, What},
+    picture::Picture,
+    recording::Recorder,
+    told::{Now, Told},
+};
+
+/// Events that a page may be behind. One that is further behind is told all anew.
+const BEHIND: usize = 4_096;
+/// How often the figures are told, if they change.
+const FIGURES_EVERY: Duration = Duration::from_millis(200);
+
+/// The picture, and whoever looks at it. Clones share it.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+struct Inner {
+    began: Instant,
+    join: Option<String>,
+    state: Mutex<Shown>,
+}
+
+struct Shown {
+    picture: Picture,
+    pages: broadcast::Sender<Event>,
+    recorder: Option<Recorder>,
+    told: Figures,
+}
+
+impl Hub {
+    /// A stage on which nothing has happened yet.
+    ///
+    /// # Errors
+    ///
+    /// If its beginning cannot be recorded.
+    pub fn new(stage: Stage, recorder: Option<Recorder>) -> anyhow::Result<Self> {
+        let shown = Shown {
+            picture: Picture::default(),
+            pages: broadcast::Sender::new(BEHIND),
+            recorder,
+            told: Figures::default(),
+        };
+        let join = stage.join.clone();
+        let hub = Self(Arc::new(Inner { began: Instant::now(), join, state: Mutex::new(shown) }));
+        hub.happened(What::Stage(stage))?;
+        Ok(hub)
+    }
+
+    /// Where the audience joins.
+    #[must_use]
+    pub fn join(&self) -> Option<String> {
+        self.0.join.clone()
+    }
+
+    /// Takes in what the sources tell, until the last of them ends.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be recorded any more.
+    pub async fn run(&self, mut sources: mpsc::Receiver<What>) -> anyhow::Result<()> {
+        let mut ticks = tokio::time::interval(FIGURES_EVERY);
+        loop {
+            tokio::select! {
+                what = sources.recv() => match what {
+                    Some(what) => self.happened(what)?,
+                    None => return Ok(()),
+                },
+                _ = ticks.tick() => self.count()?,
+            }
+        }
+    }
+
+    /// All that is true now, and then whatever happens. Ends for a page that is too slow: it comes again, and is told anew.
+    pub fn follow(&self) -> impl Stream<Item = Told> + use<> {
+        let mut shown = self.shown();
+        let at = self.at();
+        let told = shown.picture.retell(at);
+        let pages = shown.pages.subscribe();
+        drop(shown);
+        let now = Told::Now(Now { at, frozen: false, replay: false });
+        let first = told.into_iter().map(|event| Told::Event(Box::new(event))).chain([now]);
+        let then = stream::unfold(pages, |mut pages| async move {
+            let event = pages.recv().await.ok()?;
+            Some((Told::Event(Box::new(event)), pages))
+        });
+        stream::iter(first).chain(then)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at(&self) -> u64 {
+        self.0.began.elapsed().as_millis() as u64
+    }
+
+    fn happened(&self, mut what: What) -> anyhow::Result<()> {
+        let mut shown = self.shown();
+        if let What::Message(message) = &mut what {
+            message.release = shown.picture.release_of(&message.member);
+        }
+        shown.tell(Event { at: self.at(), what })
+    }
+
+    fn count(&self) -> anyhow::Result<()> {
+        let mut shown = self.shown();
+        let at = self.at();
+        let figures = shown.picture.figures(at);
+        if figures == shown.told {
+            return Ok(());
+        }
+        shown.told = figures.clone();
+        shown.tell(Event { at, what: What::Figures(figures) })
+    }
+}
+
+impl Shown {
+    fn tell(&mut self, event: Event) -> anyhow::Result<()> {
+        self.picture.apply(&event);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.add(&event)?;
+        }
+        // Perhaps nobody looks.
+        let _pages = self.pages.send(event);
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! What is true now: a fold of all events. A page that opens late is told the picture, and what it comes to is counted here.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::{
+    chain::Chain,
+    event::{Act, End, Event, Figures, Is, Message, Phase, Replica, Server, Stage, Step, What},
+};
+
+/// Rooms whose chains are followed.
+const ROOMS: usize = 64;
+/// Messages that a page is told when it opens.
+const MESSAGES: usize = 120;
+/// The times of messages that the 99th percentile is of: those of so many ms, and at most so many.
+const TIMES_MS: u64 = 10_000;
+const TIMES: usize = 5_000;
+/// Somebody who has not come back by then has left.
+const GIVEN_UP_MS: u64 = 30_000;
+
+/// Each replica tells what happened in steps of this: which of two things that happened on two replicas was first is not known
+/// more exactly.
+const STEP_MS: u64 = 100;
+
+/// A connection, by replica, slot and number.
+type Key = (String, String, u64);
+
+/// A connection that is open.
+#[derive(Debug)]
+struct Connection {
+    member: String,
+    name: String,
+    live_at: Option<u64>,
+    goes_at: Option<u64>,
+    /// It was ended by its replica, or with it.
+    is_cut: bool,
+}
+
+/// Somebody who was let go, and has no live connection.
+#[derive(Debug)]
+struct Silent {
+    since: u64,
+    /// It was told to go, and has done so: the next live connection is its move's end.
+    is_moving: bool,
+}
+
+/// What is true now.
+#[derive(Debug, Default)]
+pub struct Picture {
+    stage: Option<Stage>,
+    replicas: Vec<Replica>,
+    servers: Vec<Server>,
+    connections: BTreeMap<Key, Connection>,
+    /// Connections of each member.
+    members: HashMap<String, Vec<Key>>,
+    silent: HashMap<String, Silent>,
+    /// The steps of the last deploy, in their order.
+    phases: Vec<(u64, Phase)>,
+    /// The last act: how it began, and how it ended if it has.
+    act: Vec<(u64, Act)>,
+    chains: BTreeMap<String, Chain>,
+    messages: VecDeque<(u64, Message)>,
+    times: VecDeque<(u64, u64)>,
+    counted: Figures,
+}
+
+impl Picture {
+    /// Takes an event in.
+    pub fn apply(&mut self, Event { at, what }: &Event) {
+        match what {
+            What::Stage(stage) => self.stage = Some(stage.clone()),
+            What::Replicas { replicas } => self.replicas.clone_from(replicas),
+            What::Connections { list } => {
+                list.iter().for_each(|step| self.step(at.saturating_sub(step.ago_ms), step));
+            }
+            What::Phase(phase) => self.phase(*at, phase),
+            What::Message(message) => self.message(*at, message),
+            What::Proxy { servers } => self.servers.clone_from(servers),
+            What::Act(act) => self.act(*at, act),
+            // They are what this counts.
+            What::Figures(_) => {}
+        }
+    }
+
+    /// The release that serves a member: that of the connection which was live last.
+    #[must_use]
+    pub fn release_of(&self, member: &str) -> Option<String> {
+        let live = |key: &&Key| self.connections.get(*key).and_then(|it| it.live_at);
+        let key = self.members.get(member)?.iter().max_by_key(live)?;
+        let replica = self.replicas.iter().find(|replica| replica.name == key.0)?;
+        replica.slots.iter().find(|slot| slot.slot == key.1)?.release.clone()
+    }
+
+    fn step(&mut self, at: u64, step: &Step) {
+        let key = (step.replica.clone(), step.slot.clone(), step.number);
+        match step.is {
+            Is::Opened => self.opened(key, step),
+            Is::Live => self.live(at, &key),
+            Is::Goaway => {
+                if let Some(connection) = self.connections.get_mut(&key) {
+                    connection.goes_at = Some(at + step.in_ms.unwrap_or(0));
+                }
+            }
+            Is::Forced => self.cut(&key),
+            Is::Lost => {
+                self.cut(&key);
+                self.closed(at, &key);
+            }
+            Is::Closed => self.closed(at, &key),
+        }
+    }
+
+    fn opened(&mut self, key: Key, step: &Step) {
+        let (member, name) = (step.member.clone(), step.name.clone());
+        self.members.entry(member.clone()).or_default().push(key.clone());
+        let connection = Connection { member, name, live_at: None, goes_at: None, is_cut: false };
+        self.connections.insert(key, connection);
+    }
+
+    fn live(&mut self, at: u64, key: &Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.live_at.get_or_insert(at);
+        if let Some(Silent { since, is_moving }) = self.silent.remove(&connection.member) {
+            self.counted.moved += u64::from(is_moving);
+            let silence = told_apart(at.saturating_sub(since));
+            self.counted.silence_ms = self.counted.silence_ms.max(silence);
+        }
+    }
+
+    fn cut(&mut self, key: &Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            self.counted.cut += u64::from(!connection.is_cut);
+            connection.is_cut = true;
+        }
+    }
+
+    fn closed(&mut self, at: u64, key: &Key) {
+        let Some(closed) = self.connections.remove(key) else { return };
+        let Some(others) = self.members.get_mut(&closed.member) else { return };
+        others.retain(|other| other != key);
+        let is_live =
+            |other: &Key| self.connections.get(other).is_some_and(|it| it.live_at.is_some());
+        let goes_on = others.iter().any(is_live);
+        if others.is_empty() {
+            self.members.remove(&closed.member);
+        }
+        let was_told = closed.goes_at.is_some();
+        if was_told && goes_on && !closed.is_cut {
+            self.counted.moved += 1;
+        } else if (was_told || closed.is_cut) && !goes_on && closed.live_at.is_some() {
+            let is_moving = was_told && !closed.is_cut;
+            self.silent.insert(closed.member, Silent { since: at, is_moving });
+        }
+    }
+
+    fn phase(&mut self, at: u64, phase: &Phase) {
+        if phase.replica.is_empty() && phase.is == End::Begin {
+            self.phases.clear();
+        }
+        self.phases.push((at, phase.clone()));
+    }
+
+    fn act(&mut self, at: u64, act: &Act) {
+        if act.is == End::Begin {
+            self.act.clear();
+        }
+        self.act.push((at, act.clone()));
+    }
+
+    fn message(&mut self, at: u64, message: &Message) {
+        if self.chains.len() < ROOMS || self.chains.contains_key(&message.room) {
+            let chain = self.chains.entry(message.room.clone()).or_default();
+            chain.add(message, &mut self.counted);
+        }
+        if let Some(took) = message.took_ms {
+            self.times.push_back((at, took));
+            if self.times.len() > TIMES {
+                self.times.pop_front();
+            }
+        }
+        self.messages.push_back((at, message.clone()));
+        if self.messages.len() > MESSAGES * 2 {
+            self.messages.pop_front();
+        }
+    }
+
+    /// What all of it comes to, at this moment.
+    pub fn figures(&mut self, at: u64) -> Figures {
+        self.silent.retain(|_, silent| at.saturating_sub(silent.since) < GIVEN_UP_MS);
+        while self.times.front().is_some_and(|(told, _)| told + TIMES_MS < at) {
+            self.times.pop_front();
+        }
+        let waits = self.silent.values().map(|silent| at.saturating_sub(silent.since)).max();
+        let mut times: Vec<_> = self.times.iter().map(|(_, took)| *took).collect();
+        times.sort_unstable();
+        // The smallest that 99 of 100 do not exceed.
+        let rank = (times.len() * 99).div_ceil(100);
+        Figures {
+            silence_ms: self.counted.silence_ms.max(waits.map_or(0, told_apart)),
+            p99_ms: rank.checked_sub(1).and_then(|rank| times.get(rank)).copied(),
+            here: self.members.len() as u64,
+            ..self.counted.clone()
+        }
+    }
+
+    /// All of it as events, for a page that knows nothing yet.
+    pub fn retell(&mut self, at: u64) -> Vec<Event> {
+        let figures = self.figures(at);
+        let settled = |what| Event { at: 0, what };
+        let mut told = Vec::new();
+        told.extend(self.stage.clone().map(What::Stage).map(settled));
+        told.push(settled(What::Replicas { replicas: self.replicas.clone() }));
+        told.push(settled(What::Proxy { servers: self.servers.clone() }));
+        let phases = self.phases.iter().map(|(at, it)| (*at, What::Phase(it.clone())));
+        let messages = self.messages.iter().map(|(at, it)| (*at, What::Message(it.clone())));
+        let act = self.act.iter().map(|(at, it)| (*at, What::Act(it.clone())));
+        let mut happened: Vec<_> = phases
+            .chain(messages)
+            .chain(act)
+            .chain([(at, What::Connections { list: self.steps(at) }), (at, What::Figures(figures))])
+            .map(|(at, what)| Event { at, what })
+            .collect();
+        happened.sort_by_key(|event| event.at);
+        told.extend(happened);
+        told
+    }
+
+    /// How the connections came to be as they are.
+    fn steps(&self, at: u64) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for ((replica, slot, number), connection) in &self.connections {
+            // Those who sit have sat for some time.
+            let ago_ms = 2_000.min(at);
+            let step = |is| Step {
+                is,
+                replica: replica.clone(),
+                slot: slot.clone(),
+                number: *number,
+                member: String::new(),
+                name: String::new(),
+                in_ms: None,
+                ago_ms,
+            };
+            let Connection { member, name, .. } = connection;
+            steps.push(Step { member: member.clone(), name: name.clone(), ..step(Is::Opened) });
+            steps.extend(connection.live_at.map(|_| step(Is::Live)));
+            let goaway = |goes_at: u64| Step {
+                in_ms: Some(goes_at.saturating_sub(at)),
+                ago_ms: 0,
+                ..step(Is::Goaway)
+            };
+            steps.extend(connection.goes_at.map(goaway));
+        }
+        steps
+    }
+}
+
+/// A silence, if it is one.
+fn told_apart(ms: u64) -> u64 {
+    if ms <= STEP_MS { 0 } else { ms }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+"""The stage's page in real Chromium, headless: Debian's, with its own driver."""
+
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from recording import make
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+STAGE = os.environ.get("ROLLCALL_STAGE", str(REPOSITORY / "target/debug/rollcall-stage"))
+SERVER = os.environ.get("ROLLCALL_SERVER", str(REPOSITORY / "target/debug/rollcall-server"))
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMEDRIVER = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
+PATIENCE_SECONDS = 60
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",  # CI is root in a container, where Chromium's own sandbox does not start.
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+)
+
+
+def free_port():
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(true, what):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := true()):
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.05)
+    return found
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except urllib.error.HTTPError:
+        return False
+    except OSError:
+        return False
+
+
+class Process:
+    """A program of ours that answers at a URL."""
+
+    def __init__(self, command, url, log, environment=None):
+        self.command, self.url, self.log, self.environment = command, url, log, environment
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
+        until(lambda: answers(self.url) or self.process.poll() is not None, f"{self.url} answers")
+        assert self.process.poll() is None, Path(self.log).read_text()
+        return self
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+
+
+class Page:
+    """The stage in a browser."""
+
+    def __init__(self, driver, url):
+        self.driver, self.url = driver, url
+
+    def open(self, **place):
+        asked = "&".join(f"{name}={value}" for name, value in place.items())
+        self.driver.get(f"{self.url}?{asked}")
+        return self
+
+    def frozen(self, at):
+        """At one moment of a recording."""
+        self.open(at=at)
+        self.until(f"document.documentElement.dataset.at === '{at}'", "the moment is drawn")
+        self.until("[...document.images].every((it) => it.complete)", "pictures are there")
+        return self
+
+    def run(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, condition, what):
+        return until(lambda: self.run(f"return {condition}"), what)
+
+    def text(self, selector):
+        return self.run("return document.querySelector(arguments[0]).textContent", selector)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        item.failed = report.failed
+    return report
+
+
+@pytest.fixture
+def browser(request, tmp_path):
+    """Opens the page in browsers of a size; keeps a picture of each if the test fails."""
+    drivers = []
+
+    def open_browser(url, width=1920, height=1080, *flags):
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM
+        for flag in (*FLAGS, *flags, f"--window-size={width},{height}", f"--user-data-dir={tmp_path / f'profile-{len(drivers)}'}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        drivers.append(webdriver.Chrome(options, Service(CHROMEDRIVER)))
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        drivers[-1].execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        return Page(drivers[-1], url)
+
+    yield open_browser
+    for number, driver in enumerate(drivers):
+        if getattr(request.node, "failed", False):
+            name = re.sub(r"\W+", "-", request.node.name)
+            picture = tmp_path / f"{name}-{number}.png"
+            driver.save_screenshot(str(picture))
+            print(f"\nsee {picture}", *driver.get_log("browser"), sep="\n")
+        driver.quit()
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory):
+    """Makes a recording with so many people, once."""
+    made = {}
+
+    def recording(people):
+        if people not in made:
+            made[people] = tmp_path_factory.mktemp("recordings") / f"{people}.jsonl"
+            made[people].write_text(make(people), encoding="utf-8")
+        return made[people]
+
+    return recording
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """Starts the stage with these arguments."""
+    running = []
+
+    def start(*arguments):
+        port = free_port()
+        command = [STAGE, "--port", str(port), *map(str, arguments)]
+        url = f"http://127.0.0.1:{port}/stage"
+        running.append(Process(command, url, tmp_path / f"stage-{len(running)}.log").start())
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.stop()

@@ -1,0 +1,90 @@
+"""How the stage looks at each size, in the middle of each thing that happens: everything can be read from the last row, and
+nothing lies over anything else. With `ROLLCALL_SCREENS` pictures are kept in that folder, for people to look at."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from recording import MOMENTS
+
+SCREENS = os.environ.get("ROLLCALL_SCREENS")
+REDUCED = "--force-prefers-reduced-motion"
+
+# Name, width, height, people, flags.
+SIZES = [
+    ("1080p", 1920, 1080, 300, ()),
+    ("4k", 3840, 2160, 300, ()),
+    ("laptop", 1280, 800, 300, ()),
+    ("beamer", 1024, 768, 300, ()),
+    ("reduced", 1920, 1080, 300, (REDUCED,)),
+    ("full-house", 1920, 1080, 2_000, ()),
+]
+
+# What has words of its own: its box, and how large they are in units of a stage that is 1080 high.
+TEXTS = """
+const unit = Math.min(innerWidth / 1920, innerHeight / 1080);
+return [...document.querySelectorAll("#stage *")].filter((it) => it.checkVisibility() && !it.closest("#talk") &&
+  [...it.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())).map((it) => {
+    const range = document.createRange();
+    range.selectNodeContents(it);
+    const { left, top, right, bottom } = range.getBoundingClientRect();
+    return { text: it.textContent.trim(), left, top, right, bottom, size: parseFloat(getComputedStyle(it).fontSize) / unit };
+  });
+"""
+
+# Figures that are wider than their tile.
+TOO_WIDE = """
+return [...document.querySelectorAll("#figures dd, #figures dt")].filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent);
+"""
+
+
+@pytest.mark.parametrize("size", SIZES, ids=[size[0] for size in SIZES])
+def test_everything_can_be_read_whatever_happens(size, stage, recordings, browser):
+    name, width, height, people, flags = size
+    page = browser(stage("--replay", recordings(people)).url, width, height, *flags)
+    for moment, at in MOMENTS.items():
+        page.frozen(at)
+        if SCREENS:
+            Path(SCREENS).mkdir(parents=True, exist_ok=True)
+            page.driver.save_screenshot(str(Path(SCREENS) / f"{name}-{moment}.png"))
+        texts = page.run(TEXTS)
+        assert len(texts) > 20
+        for text in texts:
+            assert text["size"] > 23.9, text
+            assert text["left"] >= 0 and text["right"] <= width + 1 and text["bottom"] <= height + 1, text
+        assert page.run(TOO_WIDE) == [], moment
+        over = [(a["text"], b["text"]) for n, a in enumerate(texts) for b in texts[n + 1 :] if overlap(a, b)]
+        assert not over, moment
+    assert [line["message"] for line in page.driver.get_log("browser")] == []
+
+
+def overlap(a, b):
+    """A sentence and a word in bold within it are one."""
+    if a["text"] in b["text"] or b["text"] in a["text"]:
+        return False
+    width = min(a["right"], b["right"]) - max(a["left"], b["left"])
+    return width > 1 and min(a["bottom"], b["bottom"]) - max(a["top"], b["top"]) > 6
+
+
+@pytest.mark.parametrize("flags", [(), (REDUCED,)], ids=["moving", "reduced"])
+def test_a_moment_of_a_recording_is_the_same_picture_each_time(flags, stage, recordings, browser):
+    url = stage("--replay", recordings(300)).url
+    pages = [browser(url, 1920, 1080, *flags) for _ in range(2)]
+    for at in MOMENTS.values():
+        one, other = [page.frozen(at).driver.get_screenshot_as_png() for page in pages]
+        assert one == other, f"at {at}"
+
+
+@pytest.mark.skipif("ROLLCALL_FPS" not in os.environ, reason="how fast this machine draws is a figure, and no matter of right or wrong")
+@pytest.mark.parametrize("people", [300, 2_000])
+def test_frames_a_second(people, stage, recordings, browser):
+    page = browser(stage("--replay", recordings(people)).url).open(**{"from": 3_000})
+    page.until("shown().people.dots.size > 200", "it is played")
+    told = []
+    for _ in range(15):
+        before = page.run("return [frames.drawn, performance.now()]")
+        time.sleep(2)
+        after = page.run("return [frames.drawn, performance.now()]")
+        told.append(round((after[0] - before[0]) / (after[1] - before[1]) * 1000))
+    print(f"\n{people} people: {told} frames a second")

@@ -1,0 +1,147 @@
+"""The stage as a process: what it shows of a recording and of a real server, and what it refuses."""
+
+import json
+import os
+import re
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+from conftest import SERVER, STAGE, Process, free_port, until
+from recording import MOMENTS
+
+LAST_MS = 39_900
+
+
+def figures(page):
+    shown = page.run("return [...document.querySelectorAll('#figures dd')].map((it) => it.textContent)")
+    return dict(zip(("lost", "doubled", "moved", "silence"), shown, strict=True))
+
+
+def test_a_whole_roll_and_a_kill_are_told_right(stage, recordings, browser):
+    page = browser(stage("--replay", recordings(300)).url)
+    page.frozen(MOMENTS["roll"])
+    assert "replica 2 of 3: drain" in page.text("#words")
+    assert page.text(".replica:nth-child(1) .steps li:nth-child(4)") == "drain 100 ✓"
+    assert page.text("#releases") == "1.0.0→1.1.0"
+    page.frozen(MOMENTS["killed"])
+    assert page.text(".replica:nth-child(2) [data-state=down] .word") == "gone"
+    assert page.run("return [...shown().people.dots.values()].filter((it) => it.lostAt < Infinity).length") > 50
+    page.frozen(LAST_MS)
+    assert figures(page) == {"lost": "0", "doubled": "0", "moved": "300", "silence": "1.4 s"}
+    assert page.run("return shown().people.dots.size") == 300
+    assert page.run("return shown().links.list.every(({ isCut, isLost }) => !isCut && !isLost)")
+
+
+def test_a_lost_message_a_doubled_one_and_a_replica_that_the_proxy_does_not_use_are_seen(stage, recordings, browser, tmp_path):
+    lines = [json.loads(line) for line in recordings(300).read_text().splitlines()]
+    said = [line for line in lines if line["event"] == "message" and line["witness"] == 1]
+    lines.remove(said[-4])
+    lines.append({**said[-2], "at": lines[-1]["at"]})
+    server = {"replica": "r1", "slot": "green", "status": "MAINT", "sessions": 0}
+    lines.append({"at": lines[-1]["at"], "event": "proxy", "servers": [server]})
+    spoiled = tmp_path / "spoiled.jsonl"
+    spoiled.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = browser(stage("--replay", spoiled).url).frozen(40_000)
+    links = page.run("return shown().links.list.slice(-4).map(({ isLost, seen }) => [isLost, seen[1] ?? 0])")
+    assert page.text("[data-place='r1/green'] .word") == "no newcomers · 150"
+    assert links == [[True, 0], [False, 1], [False, 2], [False, 1]]
+
+
+def test_a_recording_is_played_to_its_end(stage, recordings, browser):
+    page = browser(stage("--replay", recordings(300)).url).open(**{"from": 38_000})
+    page.until("document.querySelector('#words').textContent === 'r2 is back'", "the last act is over")
+    page.until("shown().figures.at > 39_500", "the last event is there")
+    assert page.run("return document.getElementById('notice').hidden")
+
+
+def test_a_page_comes_again_when_the_stage_does(stage, recordings, browser):
+    process = stage("--replay", recordings(300))
+    page = browser(process.url).open(**{"from": 20_000})
+    page.until("shown().people.dots.size === 300", "all are there")
+    process.kill()
+    page.until("!document.getElementById('notice').hidden", "it says that it is told nothing")
+    process.start()
+    page.until("document.getElementById('notice').hidden && shown().people.dots.size === 300", "all are there again")
+
+
+def test_only_this_machine_may_look(stage, recordings):
+    request = urllib.request.Request(stage("--replay", recordings(300)).url, headers={"host": "rollcall.example"})
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request, timeout=10)
+
+
+def test_each_fault_is_one_plain_line(tmp_path, recordings, stage):
+    newer = tmp_path / "newer.jsonl"
+    newer.write_text('{"at":0,"event":"stage","v":2,"room":"lobby"}\n')
+    taken = stage("--replay", recordings(300)).url.split(":")[2].split("/")[0]
+    faults = [
+        (["--replay", newer], "it is of version 2, and this program shows version 1"),
+        (["--replay", tmp_path / "none"], "cannot read the recording"),
+        (["--replay", recordings(300), "--port", taken], f"cannot listen on 127.0.0.1:{taken}: try another --port"),
+        ([], "name the stack that is shown by --network or --replica, or a recording by --replay"),
+        (["--network", "nowhere"], "--network takes three numbers, such as 172.30.90, and not \"nowhere\""),
+        (["--network", "172.30.90", "--record", "/nowhere/at/all"], "cannot record into /nowhere/at/all"),
+    ]
+    for arguments, words in faults:
+        port = [] if "--port" in arguments else ["--port", str(free_port())]
+        ended = subprocess.run([STAGE, *map(str, arguments), *port], check=False, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 1, arguments
+        assert words in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A replica on the in-memory log: its process, its address, and where its admin listener is."""
+    port, admin = free_port(), free_port()
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    environment |= {"PORT": str(port), "ADMIN_PORT": str(admin), "REPLICA": "r1", "RELEASE": "1.0.0"}
+    process = Process([SERVER], f"http://127.0.0.1:{port}/readyz", tmp_path / "server.log", environment).start()
+    yield process, f"http://127.0.0.1:{port}", f"127.0.0.1:{admin}"
+    process.stop()
+
+
+def token(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return re.search(r'name="token" content="(\w{32})"', answer.read().decode())[1]
+
+
+def say(url, n, text):
+    body = json.dumps({"client": "0" * 31 + "7", "name": "Teal", "n": n, "text": text}).encode()
+    request = urllib.request.Request(f"{url}/api/v1/rooms/lobby/messages", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_a_real_server_is_shown_killed_and_shown_again(server, stage, browser, tmp_path):
+    process, url, admin = server
+    bow = {"name": "bow", "key": "w", "words": "A bow", "done": "Thank you", "command": ["touch", f"{tmp_path}/bowed"]}
+    (tmp_path / "acts.toml").write_text("[[act]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in bow.items()))
+    recording = tmp_path / "live.jsonl"
+    shown = stage("--url", url, "--replica", f"r1={admin}", "--record", recording, "--acts", tmp_path / "acts.toml")
+    page = browser(shown.url).open()
+    live = "[...shown().people.dots.values()].filter((it) => it.liveAt < Infinity && it.lostAt === Infinity).length === 2"
+    page.until(f"shown().replicas[0]?.slots[0].state === 'up' && {live}", "both witnesses are there")
+    for n in (1, 2, 3):
+        say(url, n, f"line {n}")
+    page.until("shown().links.list.filter(({ seen }) => seen[0] === 1 && seen[1] === 1).length === 3", "both have got all of it")
+    assert "Teal line 3" in page.text("#talk")
+    page.driver.find_element("css selector", "body").send_keys("w")
+    page.until("document.querySelector('#words').textContent === 'Thank you'", "what is on a key is done")
+    assert (tmp_path / "bowed").exists()
+    for headers in ({}, {"x-stage-token": "0" * 32}, {"x-stage-token": token(shown.url), "origin": "http://elsewhere.example"}):
+        request = urllib.request.Request(f"{shown.url}/acts/bow", b"", headers)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=10)
+    process.kill()
+    page.until("document.querySelector('[data-state=down]') && document.querySelector('#words').textContent === 'r1 is gone'", "it is gone")
+    process.start()
+    page.until(f"document.querySelector('#words').textContent === 'r1 is back' && {live}", "both are back")
+    page.until("shown().figures.cut === 2 && shown().figures.silence_ms > 0", "what that cost is counted")
+    late = browser(shown.url).open()
+    late.until(f"shown().links.list.length === 3 && {live}", "a page that opens late is told all of it")
+    shown.kill()
+    again = browser(stage("--replay", recording).url).frozen(json.loads(recording.read_text().splitlines()[-1])["at"])
+    assert again.run("return shown().figures") == page.run("return shown().figures")
+    assert again.text("#words") == "r1 is back"

@@ -1,0 +1,125 @@
+// @ts-check
+import { hueOf } from "./hue.js";
+import { Links } from "./links.js";
+import { People } from "./people.js";
+
+/** Messages that are shown. */
+const SAID = 8;
+/** Of the line of the 99th percentile, ms. */
+const LINE_MS = 45_000;
+
+/** What is true on the stage, folded from events. It knows no clock but theirs. */
+export class Model {
+  people = new People();
+  links = new Links();
+  stage = { room: "", join: "" };
+  /** @type {{ name: string, slots: { slot: string, release?: string, state: string }[] }[]} */
+  replicas = [];
+  /** What the proxy says of each place. @type {Map<string, string>} */
+  servers = new Map();
+  /** In the order in which they were first seen. @type {string[]} */
+  releases = [];
+  /** Steps of the deploy, by replica. @type {Map<string, Map<string, { is: string, outcome: string, moved: number, words: string }>>} */
+  steps = new Map();
+  /** @type {any[]} */
+  said = [];
+  figures = { messages: 0, lost: 0, doubled: 0, moved: 0, cut: 0, silence_ms: 0, here: 0 };
+  /** @type {{ at: number, ms: number }[]} */
+  line = [];
+  act = { act: "", words: "", began: 0, ended: Infinity };
+  /** What happens where nobody names an act: a deploy, or a replica that is gone. */
+  #unnamed = { act: "", words: "", began: 0, ended: Infinity };
+  deploy = { what: "", outcome: "", isOn: false };
+  /** Counts changes of words. */
+  version = 0;
+
+  /** @param {any} event */
+  apply(event) {
+    const { at } = event;
+    this.version += 1;
+    switch (event.event) {
+      case "stage": this.stage = { room: event.room, join: event.join ?? "" }; break;
+      case "replicas": this.#replicas(at, event.replicas); break;
+      case "connections": this.people.apply(at, event.list); break;
+      case "phase": this.#phase(event); break;
+      case "message": this.#message(event); break;
+      case "proxy": this.servers = new Map(event.servers.map((/** @type {any} */ it) => [`${it.replica}/${it.slot}`, it.status])); break;
+      case "figures": this.#figures(event); break;
+      case "act": this.#act(event); break;
+      default: break;
+    }
+  }
+
+  /** What the hall is told to look at: an act that goes on, or else what happens by itself, or what was last. */
+  get scene() {
+    const isOn = this.act.act && this.act.ended === Infinity;
+    return isOn || this.act.began > this.#unnamed.began ? this.act : this.#unnamed;
+  }
+
+  /** @param {number} at @param {Model["replicas"]} replicas */
+  #replicas(at, replicas) {
+    for (const { name, slots } of replicas) {
+      for (const { slot, state } of slots) {
+        if (state === "down" && this.#stateOf(name, slot) === "up") this.#unnamed = { act: "gone", words: `${name} is gone`, began: at, ended: Infinity };
+        if (state === "up" && this.#stateOf(name, slot) !== "up" && this.#unnamed.words === `${name} is gone`) {
+          this.#unnamed = { ...this.#unnamed, words: `${name} is back`, ended: at };
+        }
+      }
+    }
+    this.replicas = replicas;
+    for (const { slots } of replicas) {
+      for (const { release } of slots) {
+        if (release && !this.releases.includes(release)) this.releases.push(release);
+      }
+    }
+  }
+
+  /** @param {string} name @param {string} slot */
+  #stateOf(name, slot) {
+    return this.replicas.find((it) => it.name === name)?.slots.find((it) => it.slot === slot)?.state;
+  }
+
+  /** @param {any} phase */
+  #phase({ at, replica, phase, is, outcome, moved, words, what }) {
+    if (!replica) {
+      const named = sentence(what ?? this.deploy.what);
+      if (is === "begin") this.#unnamed = { act: "deploy", words: named, began: at, ended: Infinity };
+      else if (this.#unnamed.act === "deploy") this.#unnamed = { ...this.#unnamed, words: `${named}: ${outcome}`, ended: at };
+      this.deploy = { what: what ?? this.deploy.what, outcome: outcome ?? "", isOn: is === "begin" };
+      if (is === "begin") this.steps.clear();
+      return;
+    }
+    if (phase === "start" && is === "begin") this.people.forgetDrain(replica);
+    const steps = this.steps.get(replica) ?? new Map();
+    this.steps.set(replica, steps.set(phase, { is, outcome: outcome ?? "", moved: moved ?? 0, words: words ?? "" }));
+  }
+
+  /** @param {any} message */
+  #message(message) {
+    const isNew = !this.said.some(({ id, room }) => id === message.id && room === message.room);
+    if (message.room === this.stage.room) this.links.add(message.at, message);
+    if (!isNew) return;
+    this.people.spoke(message.member, message.at);
+    if (message.kind) return;
+    this.said.push({ ...message, hue: hueOf(message.member, message.name) });
+    if (this.said.length > SAID) this.said.shift();
+  }
+
+  /** @param {any} figures */
+  #figures(figures) {
+    this.figures = figures;
+    if (figures.p99_ms !== undefined) this.line.push({ at: figures.at, ms: figures.p99_ms });
+    while (this.line.length > 1 && this.line[1].at < figures.at - LINE_MS) this.line.shift();
+  }
+
+  /** @param {any} act */
+  #act({ at, act, is, words }) {
+    if (is === "begin") this.act = { act, words: words ?? "", began: at, ended: Infinity };
+    else this.act = { ...this.act, words: words || this.act.words, ended: at };
+  }
+}
+
+/** @param {string} words */
+function sentence(words) {
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
+}
