@@ -308,7 +308,7 @@ async fn an_announcement_passes_over_a_room_that_cannot_be_told() {
     assert_eq!((answer.status, answer.code()), (503, "unavailable"));
 }
 
-/// Who was in as many rooms as one can be was let in all the same, and everybody was told.
+/// Somebody in as many rooms as one can be was let in all the same, and everybody was told.
 #[tokio::test]
 async fn who_is_in_too_many_rooms_is_let_into_none() {
     let stack = Stack::start().await;

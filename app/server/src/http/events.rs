@@ -26,10 +26,10 @@ use super::{
         auth::ClientKeyParam,
         envelope::{Failure, Refused},
         extract::{Params, RoomParam, RoomPath},
+        reader::Reader,
+        retry,
     },
     leave::Leave,
-    reader::Reader,
-    retry,
 };
 use crate::{
     app::App,

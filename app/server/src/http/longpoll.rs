@@ -12,7 +12,11 @@ use tokio::{
 };
 use utoipa::ToSchema;
 
-use super::{Admission, admit, api::envelope::Failure, leave::Leave, reader::Reader};
+use super::{
+    Admission, admit,
+    api::{envelope::Failure, reader::Reader},
+    leave::Leave,
+};
 use crate::{
     accounts::{Dismissed, NotIdentified},
     app::App,

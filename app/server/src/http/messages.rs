@@ -17,10 +17,10 @@ use super::{
         auth::{self, ClientKeyParam, Reading},
         envelope::{Both, Data, Envelope, Failure, Refused},
         extract::{Body, Params, RoomParam, RoomPath},
+        reader::Reader,
     },
     client_address,
     longpoll::{self, Gap, Poll},
-    reader::Reader,
 };
 use crate::{
     accounts::{Arriving, Identity},

@@ -13,8 +13,6 @@ mod leave;
 mod longpoll;
 mod messages;
 mod origin;
-mod reader;
-mod retry;
 mod serve;
 mod upgrade;
 mod ws;

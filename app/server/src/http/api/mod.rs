@@ -24,6 +24,8 @@ mod membership;
 mod moderation;
 mod news;
 mod pages;
+pub mod reader;
+pub mod retry;
 mod room_info;
 mod rooms;
 mod sessions;

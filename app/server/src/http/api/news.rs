@@ -22,11 +22,13 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     envelope::Failure,
+    reader::Reader,
+    retry::RECONNECT,
     room_info::{RoomInfo, visible},
 };
 use crate::{
     app::App,
-    http::{Admission, admit, leave::Leave, reader::Reader, retry::RECONNECT},
+    http::{Admission, admit, leave::Leave},
     lifecycle::Reason,
     people::{self, Stay},
 };

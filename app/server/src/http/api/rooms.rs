@@ -18,12 +18,14 @@ use super::{
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
     news,
     pages::{RoomsPage, RoomsQuery, USUAL, page},
+    reader::Reader,
+    retry,
     room_info::{RoomInfo, info, look},
 };
 use crate::{
     app::App,
     error::JoinError,
-    http::{client_address, reader::Reader, retry},
+    http::client_address,
     log::unix_ms,
     moderation::{Actor, Wishes, is_direct},
     people::Stay,

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 
-use super::api::{auth, envelope::Failure};
+use super::{auth, envelope::Failure};
 use crate::{
     accounts::{Arriving, Identity},
     app::App,

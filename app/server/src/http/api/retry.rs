@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::api::envelope::Failure;
+use super::envelope::Failure;
 use crate::app::App;
 
 /// What a browser waits before it connects again; its own default is some seconds.
