@@ -14,7 +14,7 @@ use rollcall_protocol::{
 use rollcall_server::{
     accounts::{Arriving, Identity, Person},
     budget::Budget,
-    delivery::{Effect as Told, Listener, PageRead, Sink, Start, Visit},
+    delivery::{Effect as Told, Listener, PageRead, Sink, Start, Visit, Visitor},
     log::{Appended, LogError, NewEntry, splice},
     room::{RingLimits, Room, RoomLimits},
     session::{Effect, Greeting, Session},
@@ -313,7 +313,8 @@ impl Conn {
             0 => Arc::new(Notify::new()),
             _ => self.down.clone(),
         };
-        let (visit, told) = Visit::begin(room, start, self.id, None, sink);
+        let begun = Visit::begin(room, start, self.id, Visitor::default(), sink);
+        let (visit, told) = begun.expect("a room of this world is for everybody");
         told.into_iter().for_each(|frame| self.down.tell(frame));
         self.rooms.insert(name, Joined { visit, page: None });
         true
