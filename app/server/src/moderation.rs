@@ -6,11 +6,7 @@ use std::time::Duration;
 use rollcall_protocol::{Access, Mark, Member};
 use sha2::{Digest, Sha256};
 
-use crate::log::{Change, FOR_EVER, Field, KICK_MS, Needs};
-
-/// How the names of rooms of two begin. Nobody else makes such a room, or speaks in one before it is made: its name follows
-/// from who the two are, which everybody knows.
-const DIRECT: &str = "direct-";
+use crate::log::{Change, DIRECT, FOR_EVER, Field, KICK_MS, Needs};
 
 /// Whether a name is one of a room of two.
 #[must_use]

@@ -9,7 +9,7 @@ use rollcall_protocol::{Access, EntryId, Extra, Kind, Mark, Member};
 use rollcall_server::{
     config::LogBounds,
     log::{Appended, Change, Changed, Forbidden, Log, LogError, NewEntry, Refusal, room_key},
-    moderation::{Actor, Wishes},
+    moderation::{Actor, Wishes, direct_room},
 };
 use support::{
     Redis, assert_chain,
@@ -159,6 +159,21 @@ async fn however_many_were_let_in_a_room_can_be_kept_in_order() {
         let frozen = Wishes { frozen: Some(true), ..Wishes::default() };
         changed(log, &teal.wish(ROOM, &frozen).expect("a change")).await;
         changed(log, &teal.invite(ROOM, "another".to_owned())).await;
+    })
+    .await;
+}
+
+/// Somebody who knew who the two are spoke there first, and they could not make their room any more.
+#[tokio::test]
+async fn nobody_speaks_in_a_room_of_two_before_it_is_made() {
+    with_both(async |log| {
+        let (teal, plum) = (actor("teal"), actor("plum").member);
+        let room = direct_room("teal", "plum");
+        for member in ["lime", "teal"] {
+            assert_eq!(says(log, &entry(&room, member, 1)).await, Err(Forbidden::Private));
+        }
+        changed(log, &teal.meet(&room, &plum, 1)).await;
+        assert_eq!(says(log, &entry(&room, "plum", 1)).await, Ok(()));
     })
     .await;
 }

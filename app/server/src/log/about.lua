@@ -5,6 +5,8 @@
 -- token), `frozen` and `archived` ('1'), `slow_ms`; and of members `mute:` and `ban:` (until when, ms; 0 for ever) and `in:`
 -- (they may enter a private room). `changed` is a hash: message ID → the ID of its newest edit, or of its removal after a '-'.
 
+-- How the names of rooms of two begin.
+local DIRECT = 'direct-'
 -- One change in so many forgets those of messages that the log has no more.
 local SWEEP_EVERY = 1024
 -- Things that a room knows of members, and how many of them may be that somebody was let in: however many an invitation
@@ -32,7 +34,11 @@ end
 -- Why a room takes nothing from somebody now; nil if it does. `new.power` is '1' for those who moderate everywhere, and
 -- 'room' for what the room itself says.
 local function refusal(about, slow, new, now)
-  if new.power == 'room' or redis.call('EXISTS', about) == 0 then return nil end
+  if new.power == 'room' then return nil end
+  if redis.call('EXISTS', about) == 0 then
+    -- A room of two is there once it is made: whoever spoke there before would keep the two from making it.
+    return string.sub(new.room, 1, #DIRECT) == DIRECT and new.power ~= '1' and {'private'} or nil
+  end
   local me = new.member
   local is = redis.call('HMGET', about, 'archived', 'frozen', 'slow_ms', 'access', 'owner',
     'mute:' .. me, 'ban:' .. me, 'in:' .. me)

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use crate::mutants::{self, Mutant};
 
 pub use self::{
-    about::{About, Change, Changed, FOR_EVER, Field, KICK_MS, Needs},
+    about::{About, Change, Changed, DIRECT, FOR_EVER, Field, KICK_MS, Needs},
     link::{Library, Link, feed_key, room_key},
     memory::MemoryLog,
     model::{Appended, Control, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},

@@ -22,7 +22,7 @@ use super::{
     about::{About, Change, Changed, Needs},
     bounds::{LOG_LEAST, Squeeze, allowed},
     clock::unix_ms,
-    model::{Appended, Control, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
+    model::{Appended, Control, FeedEvent, LogError, NewEntry, Page, Refusal, Usage},
 };
 use crate::config::LogBounds;
 
@@ -82,13 +82,8 @@ impl MemoryLog {
         if let Some(answer) = seen.and_then(|seen| seen.answer(new.n)) {
             return Ok(answer);
         }
-        let forbidden = logs.get(&new.room).and_then(|log| log.refusal(new, now));
-        // In a room of which nothing is known there is no message, either.
-        let forbidden = forbidden.or_else(|| {
-            let is_about = !logs.contains_key(&new.room) && new.extra.of.is_some();
-            is_about.then_some(Forbidden::NoMessage)
-        });
-        if let Some(why) = forbidden {
+        let nothing = RoomLog::new(now);
+        if let Some(why) = logs.get(&new.room).unwrap_or(&nothing).refusal(new, now) {
             return Err(LogError::Refused(Refusal::Forbidden(why)));
         }
         if !logs.contains_key(&new.room) && full >= self.bounds.new_rooms_below() {
