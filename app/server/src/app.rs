@@ -127,8 +127,8 @@ impl App {
         Ok(())
     }
 
-    /// A member is in a room from now on, which they have read up to `id`: told as that, so that their devices know of it.
-    /// False if they are in as many rooms as one can be.
+    /// A member is in a room from now on, which they have read up to `id`; their devices are told. False if they are in as many
+    /// rooms as one can be.
     ///
     /// # Errors
     /// If it cannot be kept.
@@ -145,7 +145,11 @@ impl App {
         Ok(entered)
     }
 
-    async fn tell_read(&self, member: &str, room: &str, id: EntryId) -> Result<(), LogError> {
+    /// Tells a member's devices how far they have read a room, and so that they are in it.
+    ///
+    /// # Errors
+    /// If it cannot be told.
+    pub async fn tell_read(&self, member: &str, room: &str, id: EntryId) -> Result<(), LogError> {
         // It comes back by the feed, to this replica, too: here and now it would be told twice.
         let control = ReadUpTo { room: room.to_owned(), id }.control(member);
         self.rooms.log().tell_control(&control).await

@@ -12,9 +12,6 @@ pub use self::accounts::{AccountSettings, ApiKey};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "rollcall-server", version)]
 pub struct Config {
-    /// Which rooms can be entered: `open` for any name, or `created` for those that somebody made.
-    #[arg(id = "which-rooms", long = "rooms", env = "ROOMS", default_value = "open")]
-    pub rooms: RoomPolicy,
     /// Address to listen on, for clients and for operators.
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
     pub host: IpAddr,
@@ -265,6 +262,9 @@ pub struct Limits {
 /// The bounds of room logs and feeds.
 #[derive(Debug, Clone, Args)]
 pub struct LogBounds {
+    /// Which rooms can be entered: `open` for any name, or `created` for those that somebody made.
+    #[arg(id = "which-rooms", long = "rooms", env = "ROOMS", default_value = "open")]
+    pub rooms: RoomPolicy,
     /// About how many entries a room log keeps.
     #[arg(long, env = "LOG_ENTRIES", default_value_t = 100_000, value_parser = at_least_one)]
     pub log_entries: usize,

@@ -2,7 +2,7 @@
 
 mod support;
 
-use rollcall_protocol::{ErrorCode, ServerFrame};
+use rollcall_protocol::{ErrorCode, RejectCode, ServerFrame};
 use serde_json::json;
 use support::{
     Redis, Replica, Socket,
@@ -96,6 +96,13 @@ async fn where_rooms_have_to_be_made_no_other_is_entered() {
     let path = "/api/v1/rooms/hall/messages";
     assert_eq!(http(replica.public, "POST", path, Some(&post)).await.0, 403);
     assert_eq!(http(replica.public, "GET", path, None).await.0, 403);
+    // Nor does one that speaks before it is told so make the room.
+    let mut hasty = Socket::open(replica.public).await;
+    hasty.hello(&key(), "fresh", "hall", None).await;
+    hasty.send("hall", 1, "here I am").await;
+    hasty
+        .until(|frame| matches!(frame, ServerFrame::Reject { code: RejectCode::NotJoined, .. }))
+        .await;
     let room = json!({ "name": "hall" });
     let made = ask(replica.public, "POST", "/api/v1/rooms", &BY_KEY, Some(&room)).await;
     assert_eq!(made.status, 201, "{made:?}");

@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rollcall_protocol::{Access, EntryId, GapReason, Member};
+use rollcall_protocol::{Access, EntryId, Extra, GapReason, Kind, Member};
 use rollcall_server::{
     config::LogBounds,
-    log::{Changed, Forbidden, Log, LogError, Refusal, feed_key, room_key, splice},
-    moderation::Actor,
+    log::{Changed, Forbidden, Log, LogError, NewEntry, Refusal, feed_key, room_key, splice},
+    moderation::{Actor, Wishes},
 };
 use support::{
     Redis,
@@ -254,6 +254,31 @@ async fn s2_a_redis_that_is_full_makes_room_by_itself() {
     keep(&log);
     eventually("it takes messages again", async || refusal(log.append(&new, None).await).is_ok())
         .await;
+}
+
+/// Nobody could be muted, and nothing be removed, just when somebody had filled it.
+#[tokio::test]
+async fn a_redis_that_is_full_takes_what_moderators_do() {
+    let redis = quick_redis().await;
+    let log = redis_log(&redis, bounds());
+    let member = |name: &str| Member { member: name.to_owned(), name: name.to_owned() };
+    let teal = Actor { member: member("teal"), mark: None, has_power: false };
+    log.change(&teal.make("den", Access::Open, "", 1)).await.expect("an answer");
+    let said = taken(&log, &entry("den", "plum", 1)).await;
+    set_limit(&redis, 1).await;
+    let refused = refusal(log.append(&entry("den", "plum", 2), None).await);
+    assert!(matches!(refused, Err(Refusal::Store(_))), "{refused:?}");
+    let extra = Extra { kind: Some(Kind::Remove), of: Some(said), ..Extra::default() };
+    let removal = NewEntry { extra, text: String::new(), ..entry("den", "teal", 1) };
+    taken(&log, &removal).await;
+    let frozen = Wishes { frozen: Some(true), ..Wishes::default() };
+    for change in [
+        teal.mute("den", &member("plum"), None, 1),
+        teal.ban("den", &member("plum"), None, 1),
+        teal.wish("den", &frozen).expect("a change"),
+    ] {
+        assert!(matches!(log.change(&change).await, Ok(Changed::Yes(_))), "{change:?}");
+    }
 }
 
 #[tokio::test]

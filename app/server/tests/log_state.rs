@@ -169,13 +169,47 @@ async fn nobody_speaks_in_a_room_of_two_before_it_is_made() {
     with_both(async |log| {
         let (teal, plum) = (actor("teal"), actor("plum").member);
         let room = direct_room("teal", "plum");
+        let mut operator = actor("operator");
+        operator.has_power = true;
         for member in ["lime", "teal"] {
-            assert_eq!(says(log, &entry(&room, member, 1)).await, Err(Forbidden::Private));
+            let has_power = member == "lime";
+            let new = NewEntry { has_power, ..entry(&room, member, 1) };
+            assert_eq!(says(log, &new).await, Err(Forbidden::Private));
         }
+        let announcement = operator.announce(&room, "hear, hear", 1);
+        assert_eq!(log.change(&announcement).await.expect("an answer"), Changed::Forbidden);
         changed(log, &teal.meet(&room, &plum, 1)).await;
         assert_eq!(says(log, &entry(&room, "plum", 1)).await, Ok(()));
     })
     .await;
+}
+
+/// The state of a room that somebody made stays for good, so there is a bound.
+#[tokio::test]
+async fn one_member_makes_so_many_rooms() {
+    let redis = Redis::start().await;
+    let partition = |room: &str| room_key(room, "log").split('}').next().map(str::to_owned);
+    let rooms = || (0..).map(|number| format!("room {number}"));
+    let in_one = || rooms().filter(|room| partition(room) == partition("room 0"));
+    let made = async |log: &Log, mut rooms: Box<dyn Iterator<Item = String>>| {
+        let mut count = 0;
+        loop {
+            let room = rooms.next().expect("there is no end of them");
+            match log.change(&actor("teal").make(&room, Access::Open, "", 1)).await {
+                Ok(Changed::Yes(_)) => count += 1,
+                outcome => break (count, outcome.expect("an answer"), room),
+            }
+        }
+    };
+    let in_memory = memory_log(bounds());
+    let (count, outcome, _) = made(&in_memory, Box::new(rooms())).await;
+    assert_eq!((count, outcome), (1_600, Changed::TooMany));
+    let log = redis_log(&redis, bounds());
+    let (count, outcome, room) = made(&log, Box::new(in_one())).await;
+    assert_eq!((count, outcome), (100, Changed::TooMany));
+    // Of others nothing is taken by that, and nothing was made.
+    assert!(!log.about(&room).await.expect("a state").is_made());
+    changed(&log, &actor("plum").make(&room, Access::Open, "", 1)).await;
 }
 
 #[tokio::test]

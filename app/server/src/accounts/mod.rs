@@ -124,7 +124,7 @@ impl Accounts {
         Ok(Opened { token, person, ends: None, ended: Vec::new() })
     }
 
-    /// Who has a token. A session that was not renewed for a day is.
+    /// The person that a token is of. A session that was not renewed for a day is renewed.
     ///
     /// # Errors
     /// As [`NotIdentified`] says: never a guest in place of somebody who cannot be looked up.

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier, password_hash::phc::PasswordHash};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Passwords that are hashed at once, at most; and where there are few cores, one: the chat goes on beside it.
 const AT_ONCE: usize = 2;
 /// Passwords that wait for their turn, about a second's work; more are refused. Three times what one address may ask for at
 /// once, so that none fills it alone.
 const QUEUE: usize = 32;
+/// As `nice` counts: the last in line.
+const LEAST_PRIORITY: i32 = 19;
 /// What a password is compared with where there is no account: nobody's, and as slow as anybody's.
 const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdC4uLg\
     $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -74,14 +76,23 @@ impl Passwords {
     ) -> Result<T, Busy> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| Busy)?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Busy)?;
+        let (tell, done) = oneshot::channel();
         let work = move || {
-            let done = work();
-            // Held by the work: the request that waits for it may have gone.
+            give_way();
+            // Nobody listens if the request that waits for it has gone.
+            let _ = tell.send(work());
             drop((turn, place));
-            done
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
+        // A thread of its own: those of the pool do other things, too, and none can have its priority back.
+        std::thread::Builder::new().name("password".to_owned()).spawn(work).map_err(|_| Busy)?;
+        done.await.map_err(|_| Busy)
     }
+}
+
+/// Whatever else this process does goes before what this thread does: messages do not wait for passwords.
+fn give_way() {
+    // Linux takes no process, the one that asks, for the thread that asks. If it says no, messages wait a few ms longer.
+    let _ = rustix::process::setpriority_process(None, LEAST_PRIORITY);
 }
 
 #[cfg(test)]

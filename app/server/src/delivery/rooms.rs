@@ -58,8 +58,6 @@ pub struct Parts {
     pub directory: Directory,
     /// Whose the connections here are.
     pub people: People,
-    /// Whether only those rooms are entered that somebody made.
-    pub only_made: bool,
     /// Runs the rooms' tasks.
     pub supervisor: Supervisor,
 }
@@ -67,8 +65,6 @@ pub struct Parts {
 pub(super) struct Inner {
     open: Mutex<HashMap<String, Arc<OpenRoom>>>,
     max_rooms: usize,
-    /// Only those are entered that somebody made.
-    pub(super) only_made: bool,
     pub(super) room_limits: RoomLimits,
     pub(super) looks: Looks,
     page_entries: usize,
@@ -143,7 +139,6 @@ impl Rooms {
         let inner = Inner {
             open: Mutex::default(),
             max_rooms: limits.rooms,
-            only_made: parts.only_made,
             looks: Looks::default(),
             room_limits,
             page_entries: limits.page_entries,

@@ -7,8 +7,8 @@ use rollcall_protocol::{Access, Member};
 use super::rooms::{OpenRoom, Rooms};
 use crate::{
     error::JoinError,
-    log::{About, Changed, Forbidden, LogError, is_probe, unix_ms},
-    moderation::{Actor, is_direct, secret_hash},
+    log::{About, Changed, Forbidden, LogError, unix_ms},
+    moderation::{Actor, secret_hash},
 };
 
 /// What an invitation to a private room is to somebody.
@@ -122,26 +122,21 @@ impl Rooms {
         Ok(is_in)
     }
 
-    /// Whether a room is there only once somebody has made it.
-    fn has_to_be_made(&self, name: &str) -> bool {
-        is_direct(name) || (self.inner.only_made && !is_probe(name))
-    }
-
     /// Whether there is such a room, whoever asks.
     ///
     /// # Errors
     /// If nobody made it, and somebody has to; or the log does not answer.
     pub async fn check_there(&self, name: &str) -> Result<(), JoinError> {
-        match self.has_to_be_made(name) {
-            true => self.check_made(name, &*self.about(name).await?),
-            false => Ok(()),
+        match self.log().unmade(name) {
+            Some(_) => self.check_made(name, &*self.about(name).await?),
+            None => Ok(()),
         }
     }
 
     pub(super) fn check_made(&self, name: &str, about: &About) -> Result<(), JoinError> {
-        match self.has_to_be_made(name) && !about.is_made() {
-            true => Err(JoinError::Barred(Forbidden::NotMade)),
-            false => Ok(()),
+        match self.log().unmade(name).filter(|_| !about.is_made()) {
+            Some(why) => Err(JoinError::Barred(why)),
+            None => Ok(()),
         }
     }
 }

@@ -26,8 +26,7 @@ use crate::{
     accounts::{Arriving, Identity},
     app::App,
     error::JoinError,
-    log::{Appended, Forbidden, LogError, NewEntry, Refusal},
-    moderation::is_direct,
+    log::{Appended, LogError, NewEntry},
     rates::Counted,
     session::{
         ack, check_name, check_text, is_client_key, is_number, member_of, number_taken,
@@ -321,14 +320,6 @@ pub async fn send(
     let (Member { member, name }, extra) = speaker(who, device, extra);
     let entry =
         NewEntry { room: room.clone(), member, name, n, text, extra, has_power, is_in_room: false };
-    match app.rooms.check_there(&room).await {
-        // As if it were there, and theirs.
-        Err(JoinError::Barred(_)) if is_direct(&room) && !has_power => {
-            let private = LogError::Refused(Refusal::Forbidden(Forbidden::Private));
-            return Err(not_appended(room, n, &private));
-        }
-        checked => checked?,
-    }
     // Nobody tells which message of the room its client has seen last.
     match app.rooms.log().append(&entry, Some(EntryId::ZERO)).await {
         Ok(appended) => answer(room, n, appended).map(|sent| (left, sent).into_response()),

@@ -5,8 +5,6 @@
 -- token), `frozen` and `archived` ('1'), `slow_ms`; and of members `mute:` and `ban:` (until when, ms; 0 for ever) and `in:`
 -- (they may enter a private room). `changed` is a hash: message ID → the ID of its newest edit, or of its removal after a '-'.
 
--- How the names of rooms of two begin.
-local DIRECT = 'direct-'
 -- One change in so many forgets those of messages that the log has no more.
 local SWEEP_EVERY = 1024
 -- Things that a room knows of members, and how many of them may be that somebody was let in: however many an invitation
@@ -31,14 +29,16 @@ local function moderates(about, new, now)
   return owner == new.member and not is_until(ban, now)
 end
 
--- Why a room takes nothing from somebody now; nil if it does. `new.power` is '1' for those who moderate everywhere, and
--- 'room' for what the room itself says.
+-- Whether there is such a room: where `new.unmade` says so, only once it was made.
+local function is_there(about, new)
+  return new.unmade == '' or redis.call('HEXISTS', about, 'created') == 1
+end
+
+-- Why a room takes nothing from somebody now; nil if it does. `new.power` is '1' for those who moderate everywhere; `new.unmade`
+-- is what to say of a room that was not made, '' where any name is a room.
 local function refusal(about, slow, new, now)
-  if new.power == 'room' then return nil end
-  if redis.call('EXISTS', about) == 0 then
-    -- A room of two is there once it is made: whoever spoke there before would keep the two from making it.
-    return string.sub(new.room, 1, #DIRECT) == DIRECT and new.power ~= '1' and {'private'} or nil
-  end
+  if not is_there(about, new) then return {new.unmade} end
+  if redis.call('EXISTS', about) == 0 then return nil end
   local me = new.member
   local is = redis.call('HMGET', about, 'archived', 'frozen', 'slow_ms', 'access', 'owner',
     'mute:' .. me, 'ban:' .. me, 'in:' .. me)
@@ -129,10 +129,11 @@ end
 
 -- Whether somebody may change a room: 'new' needs one that nobody made yet, and in which nobody spoke, or whoever came first
 -- would have it taken from them; but one who moderates everywhere may make that somebody's. 'power' needs one who moderates it.
-local function may_change(about, new, is_there, now)
+local function may_change(about, new, has_log, now)
   if new.needs == 'new' then
-    return redis.call('HEXISTS', about, 'created') == 0 and (not is_there or new.power == '1'), 'exists'
+    return redis.call('HEXISTS', about, 'created') == 0 and (not has_log or new.power == '1'), 'exists'
   end
+  if not is_there(about, new) then return false, 'forbidden' end
   if new.needs == '' or moderates(about, new, now) then return true end
   return false, 'forbidden'
 end

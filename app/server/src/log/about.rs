@@ -12,10 +12,6 @@ pub const FOR_EVER: u64 = 0;
 /// Somebody who is asked to leave cannot come back for so long: no client is back before each replica knows.
 pub const KICK_MS: u64 = 10_000;
 
-/// How the names of rooms of two begin. Nobody else makes such a room, or speaks in one before it is made: its name follows
-/// from who the two are, which everybody knows. As in `about.lua`.
-pub const DIRECT: &str = "direct-";
-
 /// Things that a room knows of members, and how many of them may be that somebody was let in: as in `about.lua`.
 const MOST_FIELDS: usize = 2048;
 const MOST_LET_IN: usize = 1536;

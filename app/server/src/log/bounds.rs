@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::LogBounds;
+use super::model::Forbidden;
+use crate::config::{LogBounds, RoomPolicy};
 
 /// No room log is trimmed below this by how full the memory is.
 pub(super) const LOG_LEAST: usize = 32 << 10;
@@ -23,6 +24,9 @@ const FEWEST_LIVES: f64 = 1.0 / 16.0;
 const ROUND_PAUSE: Duration = Duration::from_secs(60);
 /// How the names of rooms begin in which a roll tries a new slot. Nobody but it knows how they go on, and nobody comes back.
 const PROBES: &str = "rollcall-probe-";
+/// How the names of rooms of two begin. Nobody else makes such a room, or speaks in one before it is made: its name follows
+/// from who the two are, which everybody knows.
+pub const DIRECT: &str = "direct-";
 
 impl LogBounds {
     /// The share of the memory from which on rooms without a log are refused.
@@ -54,6 +58,15 @@ impl LogBounds {
     /// How long this room may be silent.
     pub(super) fn expiry_of(&self, room: &str) -> Duration {
         if is_probe(room) { self.probe_expiry.min(self.room_expiry) } else { self.room_expiry }
+    }
+
+    /// Why nobody speaks in this room as long as it was not made; none where any name is a room. That two people have not talked
+    /// with each other is for nobody else to know: to others their room is as if it were there.
+    pub(super) fn unmade(&self, room: &str) -> Option<Forbidden> {
+        if room.starts_with(DIRECT) {
+            return Some(Forbidden::Private);
+        }
+        (self.rooms == RoomPolicy::Created && !is_probe(room)).then_some(Forbidden::NotMade)
     }
 
     /// Between two rounds of the janitor while there is memory enough.

@@ -118,6 +118,7 @@ local APPEND_KEYS = {'log', 'sent', 'senders', 'feed', 'about', 'changed', 'room
 local APPEND_ARGS = {
   'room', 'sender', 'member', 'name', 'n', 'text', 'hash', 'nonce', 'feed_nonce', 'log_entries', 'log_bytes', 'feed_entries',
   'feed_bytes', 'senders', 'numbers_ms', 'spared_ms', 'new_rooms_below', 'since', 'kind', 'of', 'mark', 'power',
+  'unmade',
 }
 
 -- Adds an entry to the log. Fields that have nothing to say are left out. Returns its ID, and what it has.
@@ -159,7 +160,7 @@ end
 -- KEYS log, sent, senders, feed, about, changed, rooms. ARGV as named above: `sender` is whose number `n` is (the end of the
 -- key `sent`), `hash` is of the text, nonces are random numbers below 2^52, what follows them are bounds, `since` is the
 -- room's last ID as the replica knew it before it tried first, or ''; `kind`, `of` and `mark` are of the entry, or '', and
--- `power` as `refusal` says. Returns {'taken', id, prev}, {'duplicate', id or ''}, {'expected', n}, {'number_taken',
+-- `power` and `unmade` as `refusal` says. Returns {'taken', id, prev}, {'duplicate', id or ''}, {'expected', n}, {'number_taken',
 -- expected n}, {'no_new_rooms'}, {'too_many_senders'}, or what `refusal` and `wrong_target` say.
 local function append(args_keys, args)
   local keys = named(args_keys, APPEND_KEYS)
@@ -194,7 +195,7 @@ end
 
 local CHANGE_ARGS = {
   'room', 'member', 'name', 'text', 'nonce', 'feed_nonce', 'log_entries', 'log_bytes', 'feed_entries', 'feed_bytes',
-  'new_rooms_below', 'mark', 'power', 'needs',
+  'new_rooms_below', 'mark', 'power', 'needs', 'unmade',
 }
 
 -- KEYS as for append, of which sent and senders are not used. ARGV as named above, then fields of the room's state and

@@ -24,7 +24,8 @@ use tokio::sync::mpsc;
 use crate::mutants::{self, Mutant};
 
 pub use self::{
-    about::{About, Change, Changed, DIRECT, FOR_EVER, Field, KICK_MS, Needs},
+    about::{About, Change, Changed, FOR_EVER, Field, KICK_MS, Needs},
+    bounds::DIRECT,
     link::{Library, Link, feed_key, room_key},
     memory::MemoryLog,
     model::{Appended, Control, FeedEvent, Forbidden, LogError, NewEntry, Page, Refusal, Usage},
@@ -82,6 +83,15 @@ impl Log {
             }
             tokio::time::sleep(pause).await;
             pause = (2 * pause).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Why nobody speaks or listens in this room as long as it was not made; none where any name is a room.
+    #[must_use]
+    pub fn unmade(&self, room: &str) -> Option<Forbidden> {
+        match self {
+            Self::Redis(log) => log.bounds().unmade(room),
+            Self::Memory(log) => log.bounds().unmade(room),
         }
     }
 

@@ -88,6 +88,7 @@ impl RedisLog {
             word(extra.of),
             word(extra.mark),
             power(new.has_power).to_owned(),
+            self.unmade(&new.room).to_owned(),
         ];
         let n = new.n.to_string();
         let mut args = vec![&*new.room, sender, &*new.member, &*new.name, &*n, &*new.text];
@@ -98,6 +99,19 @@ impl RedisLog {
         };
         let reply: Vec<String> = self.link.call_kept(function, &keys, &args).await?;
         read_appended(&reply)
+    }
+
+    pub(super) fn bounds(&self) -> &LogBounds {
+        &self.bounds
+    }
+
+    /// What the functions answer as long as a room was not made; '' where any name is a room.
+    fn unmade(&self, room: &str) -> &'static str {
+        match self.bounds.unmade(room) {
+            None => "",
+            Some(Forbidden::Private) => "private",
+            Some(_) => "not_made",
+        }
     }
 
     pub(super) async fn change(&self, change: &Change) -> Result<Changed, LogError> {
@@ -117,7 +131,7 @@ impl RedisLog {
         let by = &change.by;
         let mut args = vec![&*change.room, &*by.member, &*by.name, &*change.notice];
         args.extend(numbers.iter().map(String::as_str));
-        args.extend([power(change.has_power), change.needs.word()]);
+        args.extend([power(change.has_power), change.needs.word(), self.unmade(&change.room)]);
         args.extend(fields.iter().flat_map(|(name, value)| [&**name, &**value]));
         let reply: Vec<String> = self.link.call_kept("rollcall_change_v4", &keys, &args).await?;
         read_changed(&reply)
@@ -329,6 +343,7 @@ fn read_forbidden(why: &str, rest: &[&str]) -> Option<Forbidden> {
         "frozen" => Forbidden::Frozen,
         "muted" => Forbidden::Muted,
         "banned" => Forbidden::Banned,
+        "not_made" => Forbidden::NotMade,
         "private" => Forbidden::Private,
         "slow" => Forbidden::Slow(rest.first()?.parse().ok()?),
         "no_message" => Forbidden::NoMessage,

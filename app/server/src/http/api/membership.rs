@@ -95,7 +95,7 @@ pub async fn enter(
         return Err(room_full());
     }
     // Their devices are told once they may be there.
-    app.has_entered(me, &room, last).await.map_err(JoinError::from)?;
+    app.tell_read(me, &room, last).await.map_err(JoinError::from)?;
     Ok(Data(look_anew(&app, room, &actor).await?))
 }
 

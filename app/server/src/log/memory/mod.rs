@@ -63,6 +63,10 @@ impl MemoryLog {
         self.feed.clone()
     }
 
+    pub(super) fn bounds(&self) -> &LogBounds {
+        &self.bounds
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -83,7 +87,9 @@ impl MemoryLog {
             return Ok(answer);
         }
         let nothing = RoomLog::new(now);
-        if let Some(why) = logs.get(&new.room).unwrap_or(&nothing).refusal(new, now) {
+        let log = logs.get(&new.room).unwrap_or(&nothing);
+        let unmade = self.bounds.unmade(&new.room).filter(|_| !log.about.is_made());
+        if let Some(why) = unmade.or_else(|| log.refusal(new, now)) {
             return Err(LogError::Refused(Refusal::Forbidden(why)));
         }
         if !logs.contains_key(&new.room) && full >= self.bounds.new_rooms_below() {
@@ -144,7 +150,9 @@ impl MemoryLog {
         }
         let is_there = logs.get(&change.room).is_some_and(|log| log.last != EntryId::ZERO);
         let log = logs.entry(change.room.clone()).or_insert_with(|| RoomLog::new(now));
+        let is_unmade = self.bounds.unmade(&change.room).is_some() && !log.about.is_made();
         match change.needs {
+            Needs::Power | Needs::Nothing if is_unmade => return Ok(Changed::Forbidden),
             Needs::New if log.about.is_made() || (is_there && !change.has_power) => {
                 return Ok(Changed::Exists);
             }

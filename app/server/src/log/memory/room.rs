@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     config::LogBounds,
     log::{
-        about::{About, DIRECT},
+        about::About,
         bounds::Squeeze,
         clock::unix_ms,
         model::{Appended, Forbidden, NewEntry},
@@ -154,10 +154,6 @@ impl RoomLog {
         let (about, member) = (&self.about, &new.member);
         if let Some(why) = about.silences(member, new.has_power, unix_ms()) {
             return Some(why);
-        }
-        // A room of two is there once it is made: whoever spoke there before would keep the two from making it.
-        if new.room.starts_with(DIRECT) && !about.is_made() && !new.has_power {
-            return Some(Forbidden::Private);
         }
         let slow = Duration::from_millis(about.state().slow_ms);
         let spoke = self.slow.get(member).filter(|_| new.extra.kind.is_none());

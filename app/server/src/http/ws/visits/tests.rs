@@ -46,7 +46,6 @@ fn app() -> App {
         rings: Budget::new(config.limits.rings_bytes),
         metrics: metrics.clone(),
         health: health.clone(),
-        only_made: false,
         directory: Directory::new(config.limits.listed_rooms),
         people: People::default(),
         supervisor,
