@@ -221,6 +221,8 @@ def up(compose):
     for image in ("server:1.0.0", "redis:8.0", "haproxy:3.0"):
         command("docker", "tag", f"rollcall-{image}", f"{PROJECT}-{image.split(':')[0]}:compose")
     try:
+        # Compose starts what depends on nothing in any order, and HAProxy first was once the end of it.
+        compose("up", "--detach", "--no-build", "haproxy", ROLLCALL_PORT=port)
         compose("up", "--detach", "--no-build", ROLLCALL_PORT=port)
         yield Chat(port)
     finally:

@@ -18,6 +18,7 @@ use support::{
     process::Process,
 };
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 const CLIENTS: usize = 300;
 const ROOMS: usize = 10;
@@ -25,6 +26,7 @@ const ROOMS: usize = 10;
 const EVERY: Duration = Duration::from_millis(20);
 const MESSAGES: u32 = 500;
 const SIGN_INS: u32 = 500;
+const ROUNDS: usize = 3;
 
 /// People who talk in turn, and all that they hear.
 struct Hall {
@@ -114,25 +116,42 @@ async fn sign_ins(address: SocketAddr) -> (usize, usize) {
     (count(201), count(503))
 }
 
-/// Sends as fast as it can, into a room that many listen in, until it is stopped. What is too fast is refused, or read later.
+/// Sends as fast as it can, into a room that many listen in, until it is stopped. What is too fast is refused, and sent again at
+/// once; it waits for each answer, so that this test's own memory has a bound.
 async fn flood(address: SocketAddr) {
     let (mut socket, _) = Socket::join(address, &key(), "flood", None).await;
-    let text = "x".repeat(2_000);
-    for n in 1.. {
+    let (mut n, text) = (1, "x".repeat(2_000));
+    loop {
         socket.send("flood", n, &text).await;
-        // An answer to each, so that this test's own memory has a bound.
-        while !matches!(
-            socket.next().await,
-            Ok(ServerFrame::Ack { .. } | ServerFrame::Reject { .. })
-        ) {}
+        n += loop {
+            match socket.next().await {
+                Ok(ServerFrame::Ack { .. }) => break 1,
+                Ok(ServerFrame::Reject { .. }) => break 0,
+                _ => {}
+            }
+        };
     }
 }
 
-fn tell(what: &str, [before, beside, after]: [Duration; 3]) {
+/// Measures what is said alone and beside what `disturb` begins, in turns, since such a machine is not the same for long. What
+/// `disturb` began is dropped after its turn.
+async fn compare<D>(hall: &mut Hall, what: &str, disturb: impl Fn() -> D) {
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        alone.push(hall.p99().await);
+        let _disturbance = disturb();
+        beside.push(hall.p99().await);
+    }
     println!(
-        "p99 of deliveries to {CLIENTS} clients: {before:?} before, {beside:?} beside {what}, {after:?} after"
+        "p99 of deliveries to {CLIENTS} clients: {alone:.1?} alone, {beside:.1?} beside {what}"
     );
-    assert!(beside <= 2 * before.max(after), "the chat suffers");
+    let (alone, beside) = (median(alone), median(beside));
+    assert!(beside <= 2 * alone, "the chat suffers: {alone:?} alone, {beside:?} beside {what}");
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,12 +162,11 @@ async fn what_is_said_beside_fifty_sign_ins_a_second() {
     let server = Process::start(&variables).await;
     assert_eq!(register(server.public, "Ada").await.status, 201);
     let mut hall = Hall::open(server.public).await;
-    let before = hall.p99().await;
-    let door = tokio::spawn(sign_ins(server.public));
-    let beside = hall.p99().await;
-    let (served, told_to_wait) = door.await.expect("an end");
-    println!("sign-ins: {served} served, {told_to_wait} told to come back");
-    tell("50 sign-ins a second", [before, beside, hall.p99().await]);
+    compare(&mut hall, "50 sign-ins a second", || {
+        AbortOnDropHandle::new(tokio::spawn(sign_ins(server.public)))
+    })
+    .await;
+    println!("sign-ins, alone: {:?} served and told to come back", sign_ins(server.public).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,9 +175,9 @@ async fn what_is_said_beside_a_flooded_room() {
     let redis = Redis::start().await;
     let server = Process::start(&[("REDIS_URL", &*redis.url())]).await;
     let mut hall = Hall::open(server.public).await;
-    let before = hall.p99().await;
-    let floods: Vec<_> = (0..30).map(|_| tokio::spawn(flood(server.public))).collect();
-    let beside = hall.p99().await;
-    floods.iter().for_each(tokio::task::JoinHandle::abort);
-    tell("a flooded room", [before, beside, hall.p99().await]);
+    compare(&mut hall, "a flooded room", || {
+        let floods = (0..30).map(|_| AbortOnDropHandle::new(tokio::spawn(flood(server.public))));
+        floods.collect::<Vec<_>>()
+    })
+    .await;
 }
