@@ -216,17 +216,24 @@ def toolchain():
 
 
 @pytest.fixture
-def up(compose):
+def up(compose, toolchain):
     port = str(free_port())
-    for image in ("server:1.0.0", "redis:8.0", "haproxy:3.0"):
+    # One that was killed in the middle of it leaves its stack.
+    compose("down", "--volumes", "--rmi", "all", "--timeout", "5")
+    for image in ("redis:8.0", "haproxy:3.0"):
         command("docker", "tag", f"rollcall-{image}", f"{PROJECT}-{image.split(':')[0]}:compose")
     try:
         # Compose starts what depends on nothing in any order, and HAProxy first was once the end of it.
         compose("up", "--detach", "--no-build", "haproxy", ROLLCALL_PORT=port)
-        compose("up", "--detach", "--no-build", ROLLCALL_PORT=port)
+        compose("up", "--detach", ROLLCALL_PORT=port, RUST_IMAGE=toolchain)
         yield Chat(port)
     finally:
         compose("down", "--volumes", "--rmi", "all", "--timeout", "5")
+
+
+def roll(up, *words, **more):
+    given = environment(ROLLCALL_PORT=up.port, **more)
+    return subprocess.run([COMPOSE / "roll", *words], env=given, capture_output=True, text=True, check=False)
 
 
 def test_compose_up_is_a_chat_and_its_roll_is_not_noticed(compose, up, toolchain):
@@ -234,7 +241,12 @@ def test_compose_up_is_a_chat_and_its_roll_is_not_noticed(compose, up, toolchain
     up.thread.start()
     wait_until(lambda: up.said >= 3)
     try:
-        command(str(COMPOSE / "roll"), ROLLCALL_PORT=up.port, RELEASE="1.1.0", RUST_IMAGE=toolchain)
+        done = roll(up, RELEASE="1.1.0", RUST_IMAGE=toolchain)
+        assert done.returncode == 0, done.stdout + done.stderr
+        # It was, by all that a later `up` made anew at once.
+        containers = compose("ps", "--quiet", "--no-trunc").split()
+        compose("up", "--detach", "--no-build", ROLLCALL_PORT=up.port)
+        assert sorted(containers) == sorted(compose("ps", "--quiet", "--no-trunc").split())
         after = up.said
         wait_until(lambda: up.said >= after + 3)
     finally:
@@ -243,6 +255,15 @@ def test_compose_up_is_a_chat_and_its_roll_is_not_noticed(compose, up, toolchain
     assert up.failed == [] and up.releases == {"1.0.0", "1.1.0"} and up.release() == "1.1.0"
     assert up.texts() == [f"message {number}" for number in range(1, up.said + 1)][-200:]
     assert [compose("exec", "-T", name, "id", "-u").strip() for name in ("redis", "haproxy")] == ["100", "65532"]
+
+    compose("stop", "r2")
+    done = roll(up, "--no-build")
+    assert done.returncode == 1 and "r2 does not serve, so nobody would" in done.stderr and up.release() == "1.1.0"
+
+
+def test_a_roll_does_nothing_that_it_was_not_told():
+    done = subprocess.run([COMPOSE / "roll", "--nobuild"], env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr == "unknown option --nobuild; --help tells\n"
 
 
 # --- without Docker --------------------------------------------------------------------------------------------------

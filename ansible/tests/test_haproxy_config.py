@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import select
 import shutil
 import socket
@@ -92,7 +93,10 @@ def stack(tmp_path_factory):
     stack.remove()
 
 
-OPERATORS = ["/livez", "/readyz", "/metrics", "/drain", "/DRAIN", "/dra%69n", "/metrics?x=1", "/nudge", "/accepting", "/shutdown", "/replicas"]
+ADMIN = (ROOT.parent / "app/server/src/http/admin.rs").read_text()
+# The API is on both listeners.
+PATHS = [path for path in re.findall(r'\.route\("(/[^"]*)"', ADMIN) if not path.startswith("/api/")]
+OPERATORS = [*PATHS, "/DRAIN", "/dra%69n", "/metrics?x=1"]
 
 
 @pytest.mark.parametrize("path", OPERATORS)

@@ -1,5 +1,6 @@
 """What a roll is refused for before its first drain. The modules are stand-ins: they tell what the test says."""
 
+import json
 import os
 import subprocess
 import sys
@@ -85,3 +86,14 @@ def test_o17_with_a_replica_dead_one_is_told_how_to_roll_its_mend(preflight):
 def test_a_machine_that_is_away_is_named(preflight):
     words = preflight.play(False, away=["ssh://root@10.77.0.2"])
     assert "1 of 2 replicas serve" in words and "Not serving: r2. ssh://root@10.77.0.2 does not answer." in words
+
+
+@pytest.mark.parametrize("login", [[], ["-e", "rollcall_redis_login=true"]])
+def test_with_a_machine_away_the_others_are_given_the_key(preflight, login):
+    """Secrets were written to all machines, so nobody with a key could roll in an incident, whatever `--limit` said."""
+    away = "unix:///nonexistent/docker.sock"
+    settings = ["-e", "rollcall_min_ready=1", "-e", "rollcall_project=rollcall-pytest", "-e", "rollcall_api_key=generated", *login]
+    machines = {"rollcall_dockers": ["", away], "rollcall_private_address": "10.77.0.1"}
+    words = preflight.play(False, *settings, "-e", json.dumps(machines), away=[away])
+    subprocess.run(["docker", "volume", "rm", "rollcall-pytest-secrets"], check=False, capture_output=True)
+    assert "Make sure of Redis" in words and away not in words

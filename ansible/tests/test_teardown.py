@@ -41,6 +41,15 @@ def test_an_operators_hooks_outlive_the_stack(tmp_path):
     assert not (tmp_path / "it").exists()
 
 
+def test_no_secret_outlives_the_stack(tmp_path, volume):
+    """The key of operators' programs did, in a volume that was said to be of what people had said."""
+    secrets = f"{PROJECT}-secrets"
+    subprocess.run(["docker", "volume", "create", "--label", f"rollcall.project={PROJECT}", secrets], check=True, capture_output=True)
+    code, words = teardown(tmp_path)
+    left = subprocess.run(["docker", "volume", "rm", secrets], check=False, capture_output=True).returncode == 0
+    assert code == 0 and not left and volume() and secrets not in words
+
+
 def test_o10_room_logs_stay_unless_they_are_to_go_and_somebody_said_yes(tmp_path, volume):
     code, words = teardown(tmp_path)
     assert code == 0 and volume() and VOLUME in words
