@@ -30,22 +30,21 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it; what it prints goes where ours goes, above the picture if there is one.
+    /// Starts it; what it prints goes where ours goes, line by line: ours come between its, and the picture stays below.
     pub fn start(command: &[String]) -> anyhow::Result<Self> {
         let (program, arguments) = command.split_first().context("no command")?;
-        let way = || if live::is_picture() { Stdio::piped() } else { Stdio::inherit() };
         let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(way())
-            .stderr(way())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
         let mut printing = JoinSet::new();
-        child.stdout.take().map(|out| printing.spawn(pass_on(out)));
-        child.stderr.take().map(|out| printing.spawn(pass_on(out)));
+        child.stdout.take().map(|out| printing.spawn(pass_on(out, live::tell)));
+        child.stderr.take().map(|out| printing.spawn(pass_on(out, live::say)));
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         Ok(Self { child, group, printing })
     }
@@ -76,9 +75,9 @@ impl Running {
     }
 }
 
-async fn pass_on(output: impl AsyncRead + Unpin) {
+async fn pass_on(output: impl AsyncRead + Unpin, print: fn(&str)) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        live::say(&line);
+        print(&line);
     }
 }

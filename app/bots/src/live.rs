@@ -7,4 +7,4 @@ mod screen;
 mod tests;
 
 pub use board::Board;
-pub use screen::{Screen, is_picture, say, told};
+pub use screen::{Screen, is_for_colours, say, tell, told};

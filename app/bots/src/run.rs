@@ -1,8 +1,8 @@
 //! One run: gather, measure, let the command work, settle, read the logs, and have the history judged.
 
 use std::{
-    collections::BTreeMap, fs, io::IsTerminal, os::unix::process::ExitStatusExt, path::Path,
-    process::ExitStatus, time::Duration,
+    collections::BTreeMap, fs, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -25,7 +25,7 @@ use crate::{
     cast::Cast,
     command::Running,
     containers,
-    live::{Screen, say},
+    live::{self, Screen, say},
     probe::Probe,
     report::Report,
     roll_call::{self, Paint},
@@ -210,11 +210,6 @@ async fn judge(options: &RunOptions, history: &Path) -> anyhow::Result<Report> {
 
 async fn print_roll_call(options: &RunOptions, report: &Report) {
     let containers = containers::of(&options.project, &report.suspected()).await;
-    print!("{}", roll_call::render(report, &containers, paint()));
-}
-
-/// Colours for people who look at a terminal and do not mind.
-fn paint() -> Paint {
-    let minds = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if std::io::stdout().is_terminal() && !minds { Paint::Colours } else { Paint::Plain }
+    let paint = if live::is_for_colours() { Paint::Colours } else { Paint::Plain };
+    print!("{}", roll_call::render(report, &containers, paint));
 }

@@ -151,3 +151,50 @@ async fn hear(listener: &Character, key: &(String, String), ticket: u64) {
         tracing::warn!(room = key.0, device = key.1, ticket, "a line was not heard");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{acts::Acts, cast::Cast};
+
+    const CAST: &str = r#"
+        [[room]]
+        name = "den"
+        turns = [{ who = "Ann", say = "as always", pause_ms = 500 }]
+        [[on]]
+        act = "roll-begins"
+        room = "den"
+        turns = [{ who = "Ann", say = "first", pause_ms = 500 }]
+        [[on]]
+        act = "roll-begins"
+        room = "den"
+        turns = [{ who = "Ben", say = "second", pause_ms = 500 }]
+        [[on]]
+        act = "moved"
+        room = "den"
+        turns = [{ who = "Ben", say = "I moved", pause_ms = 500 }]
+    "#;
+
+    #[test]
+    fn a_room_gives_its_answers_by_turns_and_who_moved_tells_it() {
+        let cast = Cast::parse(CAST).expect("a cast");
+        let (scene, parts) = (cast.rooms[0].clone(), cast.parts_in("den"));
+        let mut play = Play::new(scene, parts, HashMap::new(), Acts::default().subscribe());
+        let mut answer = |act, who: Option<&str>, at| {
+            let who = who.map(str::to_owned);
+            play.answer(&Happening { act, who, at }).map(|part| part.turns[0].say.clone())
+        };
+        let now = Instant::now();
+        for words in ["first", "second", "first"] {
+            assert_eq!(answer(Act::RollBegins, None, now).as_deref(), Some(words));
+        }
+        assert_eq!(answer(Act::Moved, Some("Ben"), now).as_deref(), Some("I moved"));
+        assert_eq!(answer(Act::Moved, Some("Ann"), now), None, "she has nothing to say of it");
+        assert_eq!(answer(Act::RedisAway, None, now), None);
+        if let Some(earlier) = now.checked_sub(2 * NEWS) {
+            assert_eq!(answer(Act::RollBegins, None, earlier), None, "it is no news");
+        }
+    }
+}

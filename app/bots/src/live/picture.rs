@@ -119,7 +119,7 @@ fn doing(doing: &Doing, paint: Paint) -> String {
 fn said(Line { room, who, words }: &Line) -> String {
     format!(
         "  {}  {} {words}",
-        paint(DIM, &format!("#{room:<11}")),
+        paint(DIM, &format!("#{room:<13}")),
         paint(BOLD, &format!("{who}:"))
     )
 }

@@ -41,7 +41,7 @@ impl Screen {
     pub fn open(board: Board) -> Self {
         let drawing = match is_for_pictures() {
             true => tokio::spawn(draw(board, begin_picture())),
-            false => tokio::spawn(tell(board)),
+            false => tokio::spawn(tell_in_lines(board)),
         };
         Self { _drawing: AbortOnDropHandle::new(drawing) }
     }
@@ -65,9 +65,13 @@ pub fn say(line: &str) {
     }
 }
 
-/// Whether what others print has to come through [`say`].
-pub fn is_picture() -> bool {
-    shown().is_some()
+/// The same on standard output, for what others may want to read. To a reader who has left, nothing is said.
+pub fn tell(line: &str) {
+    let print = || drop(writeln!(stdout(), "{line}"));
+    match shown().clone() {
+        Some(bar) if !PANICKED.load(Ordering::Relaxed) => bar.suspend(print),
+        _ => print(),
+    }
 }
 
 /// The way of logs to the terminal.
@@ -98,13 +102,22 @@ fn shown() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
     SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a picture would be seen as one, and is wanted.
+/// Colours for people who look at a terminal that knows them, and do not mind.
+pub fn is_for_colours() -> bool {
+    let minds = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let knows = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
+    stdout().is_terminal() && knows && !minds
+}
+
+/// Whether a picture would be seen as one.
 fn is_for_pictures() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var("TERM").map_or(true, |term| term == "dumb");
-    let (rows, columns) = Term::stderr().size_checked().unwrap_or_default();
-    let has_room = usize::from(columns) >= NARROWEST && usize::from(rows) > height(REPLICAS) + 2;
-    stdout().is_terminal() && stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb && has_room
+    is_for_colours()
+        && stderr().is_terminal()
+        && Term::stderr().size_checked().is_some_and(has_room)
+}
+
+pub(super) fn has_room((rows, columns): (u16, u16)) -> bool {
+    usize::from(columns) >= NARROWEST && usize::from(rows) > height(REPLICAS) + 2
 }
 
 fn begin_picture() -> ProgressBar {
@@ -139,23 +152,18 @@ async fn draw(board: Board, bar: ProgressBar) {
     }
 }
 
-async fn tell(board: Board) {
+async fn tell_in_lines(board: Board) {
     let mut pace = interval(DRAW_EVERY);
     let mut last = Instant::now();
     loop {
         pace.tick().await;
         let glance = board.glance();
         for news in board.news() {
-            line(&format!("{}  {news}", clock(glance.since)));
+            tell(&format!("{}  {news}", clock(glance.since)));
         }
         if last.elapsed() >= LINE_EVERY {
             last = Instant::now();
-            line(&sentence(&glance));
+            tell(&sentence(&glance));
         }
     }
-}
-
-/// To a reader who may have left: then nothing is missed.
-fn line(line: &str) {
-    let _closed = writeln!(stdout(), "{line}");
 }

@@ -1,11 +1,13 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use console::{measure_text_width, strip_ansi_codes};
 use rollcall_client::{Event, Loss};
+use rollcall_protocol::{EntryId, Extra, Message};
 
 use super::{
     board::{Board, Doing, Glance, Line, Row},
     picture::{height, picture, sentence},
+    screen::has_room,
 };
 use crate::journal::Step;
 
@@ -52,6 +54,8 @@ fn a_turn_is_shown_step_by_step_as_the_journal_and_the_clients_tell_it() {
     assert_eq!(told[..4], news);
     assert_eq!(told[told.len() - 1], "Rolling to 1.1.0: done");
     assert!(board.news().is_empty());
+    board.step(&step("", "deploy", "begun", ""));
+    assert!(board.glance().replicas.is_empty(), "what a deploy before has done to them is over");
 }
 
 #[test]
@@ -68,6 +72,35 @@ fn somebody_is_where_they_are_live_and_nowhere_when_cut() {
     let (replica, loss) = ("r2".to_owned(), Loss::Broke("reset".to_owned()));
     board.saw("Ann", &Event::Disconnected { replica, loss, abrupt: true });
     assert_eq!(board.glance().here, 0);
+}
+
+#[test]
+fn figures_are_those_of_what_the_clients_got() {
+    let board = Board::default();
+    let message = |text: &str| Event::Message {
+        message: Message {
+            room: "den".to_owned(),
+            id: EntryId::new(2, 0),
+            prev: EntryId::new(1, 0),
+            member: "m1".to_owned(),
+            name: "Ann".to_owned(),
+            n: 1,
+            text: text.to_owned(),
+            at: 2,
+            extra: Extra::default(),
+        },
+        received: Instant::now(),
+    };
+    board.saw("Ben", &message("somebody else's"));
+    assert_eq!(board.glance().p99, None);
+    board.spoke("hello");
+    board.saw("Ben", &message("hello"));
+    assert!(board.glance().p99.is_some());
+    let id = EntryId::new(2, 0);
+    board.saw("Ben", &Event::Repeated { room: "den".to_owned(), id, after: id });
+    let (room, expected) = ("den".to_owned(), EntryId::new(1, 0));
+    board.saw("Ben", &Event::Broken { room, id, expected, got: id });
+    assert_eq!((board.glance().twice, board.glance().lost), (1, 1));
 }
 
 fn glance() -> Glance {
@@ -131,4 +164,10 @@ fn the_same_as_one_line() {
     let told = "1:14  r1 102 on 1.1.0, rolled in 8.3 s; r2 66 on 1.0.0 + 34 on 1.1.0, drain: 34 of 100 moved; \
                 r3 98 on 1.0.0; lost 0, twice 0, moved 134; p99 21 ms";
     assert_eq!(sentence(&glance()), told);
+}
+
+#[test]
+fn too_small_a_terminal_gets_lines() {
+    assert!(has_room((24, 80)));
+    assert!(!has_room((10, 80)) && !has_room((24, 50)) && !has_room((0, 0)));
 }
