@@ -14,7 +14,7 @@ use crate::journal::Step;
 /// Lines of the cast that are kept to be shown.
 const LINES: usize = 3;
 /// Deliveries that the present delay is made of.
-const DELAYS: usize = 20_000;
+const DELAYS: usize = 10_000;
 /// Messages whose times are known; a delivery of an older one is not timed.
 const SPOKEN: usize = 2_000;
 

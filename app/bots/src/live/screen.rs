@@ -157,11 +157,16 @@ async fn tell_in_lines(board: Board) {
     let mut last = Instant::now();
     loop {
         pace.tick().await;
+        let news = board.news();
+        let is_due = last.elapsed() >= LINE_EVERY;
+        if news.is_empty() && !is_due {
+            continue;
+        }
         let glance = board.glance();
-        for news in board.news() {
+        for news in news {
             tell(&format!("{}  {news}", clock(glance.since)));
         }
-        if last.elapsed() >= LINE_EVERY {
+        if is_due {
             last = Instant::now();
             tell(&sentence(&glance));
         }
