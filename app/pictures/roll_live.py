@@ -319,8 +319,10 @@ class Drawing:
             self.add(f'<text class="{kind}" x="{x:.1f}" y="{top}">{figure}{unit}</text>')
             self.add(f'<text class="soft" x="{x:.1f}" y="{top + 22}">{words}</text>')
         moments = sorted(self.roll.moves)
-        told = [*sorted(when for when, *_ in self.roll.said)]
-        for index, (words, moments) in enumerate((("moved, each once", moments), ("messages", told)), len(shown)):
+        told = sorted(when for when, *_ in self.roll.said)
+        is_once_each = all(len([place for _, place in places if place]) == 2 for places in self.roll.people.values())
+        moved = "moved, each once" if is_once_each else "moves"
+        for index, (words, moments) in enumerate(((moved, moments), ("messages", told)), len(shown)):
             x = MARGIN + index * column
             self.counter([(0, 0), *((when, n + 1) for n, when in enumerate(moments))], x, top, 34, "figure", 21)
             self.add(f'<text class="soft" x="{x:.1f}" y="{top + 22}">{words}</text>')
