@@ -57,12 +57,3 @@ def test_every_link_of_a_document_leads_somewhere():
 
 def test_the_readme_is_short():
     assert len((TOP / "README.md").read_text().splitlines()) <= 100
-
-
-def test_a_picture_is_read_by_light_and_by_dark_and_aloud():
-    pictures = list((TOP / "app" / "pictures").glob("*.svg"))
-    assert len(pictures) >= 3
-    for picture in pictures:
-        text = picture.read_text()
-        assert "prefers-color-scheme: dark" in text and "<title" in text and "<desc" in text and "<text" in text, picture.name
-        assert len(text) < 20000 and "href=" not in text, picture.name

@@ -37,7 +37,7 @@ pub struct Seat {
 impl Seat {
     /// A seat in these rooms, and whether it is taken.
     pub fn new(shared: Shared, rooms: Vec<String>) -> (Self, watch::Receiver<bool>) {
-        let Shared { script, phase, progress } = shared;
+        let Shared { script, phase, progress, .. } = shared;
         let (entered, is_taken) = watch::channel(false);
         let (shown, caught_up) = (Mutex::default(), AtomicBool::new(false));
         (Self { script, phase, progress, entered, rooms, shown, caught_up }, is_taken)

@@ -8,37 +8,54 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
+    task::JoinSet,
     time::timeout,
 };
 
+use crate::live;
+
 /// How long a child may take to clean up after an interrupt before it is killed.
 const CLEANUP: Duration = Duration::from_secs(10);
+
+/// How long its last lines may take to come.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A running command, in a process group of its own so that all it started can be reached.
 pub struct Running {
     child: Child,
     group: Option<Pid>,
+    printing: JoinSet<()>,
 }
 
 impl Running {
-    /// Starts it; what it prints goes where ours goes.
+    /// Starts it; what it prints goes where ours goes, line by line: ours come between its, and the picture stays below.
     pub fn start(command: &[String]) -> anyhow::Result<Self> {
         let (program, arguments) = command.split_first().context("no command")?;
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
+        let mut printing = JoinSet::new();
+        child.stdout.take().map(|out| printing.spawn(pass_on(out, live::tell)));
+        child.stderr.take().map(|out| printing.spawn(pass_on(out, live::say)));
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-        Ok(Self { child, group })
+        Ok(Self { child, group, printing })
     }
 
     /// Waits for its end. Dropping the future loses nothing.
     pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        self.child.wait().await.context("lost sight of the command")
+        let status = self.child.wait().await.context("lost sight of the command")?;
+        // What it left running may hold its output open.
+        let printed = async { while self.printing.join_next().await.is_some() {} };
+        let _all = timeout(LAST_WORDS, printed).await;
+        Ok(status)
     }
 
     /// Interrupts the whole group, then kills what is left of it.
@@ -55,5 +72,12 @@ impl Running {
     fn signal(&self, signal: Signal) {
         // Fails if the group is gone already, which is what is wanted.
         let _gone = self.group.map(|group| killpg(group, signal));
+    }
+}
+
+async fn pass_on(output: impl AsyncRead + Unpin, print: fn(&str)) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        print(&line);
     }
 }

@@ -1,12 +1,15 @@
 //! The cast, the audience, and the roll call that proves that nobody lost a message.
 
 mod accounts;
+mod acts;
 mod asker;
 mod at_page;
 mod audience;
 mod cast;
 mod command;
 mod containers;
+mod journal;
+mod live;
 mod participant;
 mod phase;
 mod probe;
@@ -16,6 +19,7 @@ mod roll_call;
 mod rolls;
 mod room_log;
 mod run;
+mod scene;
 mod stage;
 mod voice;
 
@@ -77,6 +81,9 @@ struct PlaceOptions {
     /// The stack's API key: with it the cast has accounts, and its names are its own. Without it they are guests.
     #[arg(long, value_name = "FILE", env = "ROLLCALL_API_KEY_FILE")]
     api_key_file: Option<PathBuf>,
+    /// The stack's journal, `deploys.jsonl` in its directory: with it one sees what a deploy does, and the cast answers.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
 }
 
 /// Where the bots talk, and what.
@@ -215,7 +222,7 @@ impl RunOptions {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(live::told).init();
     let interrupt = CancellationToken::new();
     let outcome = match Arguments::parse().verb {
         Verb::Run(options) => until_interrupted(run::run(&options, &interrupt), &interrupt).await,
@@ -250,7 +257,7 @@ async fn until_interrupted(
         outcome = &mut work => return outcome,
         () = any(&mut terminate, &mut ctrl_c) => {}
     }
-    eprintln!("\ninterrupted: stopping what was started");
+    live::say("\ninterrupted: stopping what was started");
     interrupt.cancel();
     tokio::select! {
         outcome = &mut work => outcome,
@@ -276,11 +283,14 @@ async fn talk(
     let script = Script::new(Recorder::create(Path::new("/dev/null"))?);
     let accounts = place.accounts()?;
     let mut stage = Stage::new(&place.url, place.tls()?, 0, script);
+    if let Some(path) = &place.journal {
+        stage.follow(path.clone());
+    }
     let gathering = stage.gather_cast(&cast, accounts.as_ref());
     let gathered = interrupt.run_until_cancelled(gathering).await;
     if let Some(gathered) = gathered {
         gathered?;
-        eprintln!("the cast is talking; watch {}", place.url);
+        eprintln!("{}", run::where_to_look(&place.url, &cast));
         interrupt.cancelled().await;
     }
     stage.dismiss().await;

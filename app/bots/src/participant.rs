@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use crate::{
+    acts::Acts,
     phase::{Phase, Progress},
     voice::{Pending, Script, Settled, Voice},
 };
@@ -25,6 +26,7 @@ pub type Heard = std::collections::HashMap<(String, String), u64>;
 #[derive(Clone)]
 pub struct Shared {
     pub script: Script,
+    pub acts: Acts,
     pub phase: watch::Receiver<Phase>,
     pub progress: watch::Sender<Progress>,
 }
@@ -33,6 +35,7 @@ pub struct Shared {
 pub struct Participant {
     events: Events,
     voice: Voice,
+    acts: Acts,
     phase: watch::Receiver<Phase>,
     progress: watch::Sender<Progress>,
     /// For characters: whom they have heard.
@@ -48,7 +51,7 @@ pub struct Participant {
 impl Participant {
     /// Starts the client; [`Self::take_part`] must then be polled.
     pub fn start(config: Config, shared: Shared, heard: Option<watch::Sender<Heard>>) -> Self {
-        let Shared { script, phase, progress } = shared;
+        let Shared { script, acts, phase, progress } = shared;
         let role = if heard.is_some() { "cast" } else { "guest" }.to_owned();
         let (name, client) = (config.name.clone(), config.name.clone());
         let rooms = config.rooms.iter().map(|cursor| cursor.room.clone()).collect();
@@ -59,6 +62,7 @@ impl Participant {
         Self {
             events,
             voice,
+            acts,
             phase,
             progress,
             heard,
@@ -125,6 +129,10 @@ impl Participant {
 
     fn saw(&mut self, event: Event) {
         rollcall_witness::record(self.recorder(), &self.voice.name, &event);
+        self.voice.script.board.saw(&self.voice.name, &event);
+        if self.heard.is_some() {
+            self.acts.of_event(&self.voice.name, &event);
+        }
         match event {
             Event::Connected { sender, .. } => self.voice.sender = sender,
             Event::Message { message, .. } => self.message(message),

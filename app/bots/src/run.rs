@@ -1,8 +1,8 @@
 //! One run: gather, measure, let the command work, settle, read the logs, and have the history judged.
 
 use std::{
-    collections::BTreeMap, fs, io::IsTerminal, os::unix::process::ExitStatusExt, path::Path,
-    process::ExitStatus, time::Duration,
+    collections::BTreeMap, fs, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -25,6 +25,7 @@ use crate::{
     cast::Cast,
     command::Running,
     containers,
+    live::{self, Screen, say},
     probe::Probe,
     report::Report,
     roll_call::{self, Paint},
@@ -59,12 +60,21 @@ pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow:
     let script = Script::new(recorder.clone());
     let tls = options.stage.place.tls()?;
     let probe = probe(options, tls.as_ref(), script.clone())?;
+    let board = script.board.clone();
+    board.expect(options.clients);
+    let screen = Screen::open(board.clone());
     let mut stage = Stage::new(&options.stage.place.url, tls, seed, script);
+    if let Some(path) = &options.stage.place.journal {
+        stage.follow(path.clone());
+    }
     let before = async {
+        board.title("Everybody comes in");
         let gathering = gather(&mut stage, options, &cast, &rooms, &since);
         let gathered = timeout(options.max_wait(), gathering).await;
         gathered.ok().with_context(|| too_late(&stage, options))??;
-        eprintln!("{} clients are live; seed {seed}", options.clients);
+        say(&format!("{} clients are live; seed {seed}", options.clients));
+        say(&where_to_look(&options.stage.place.url, &cast));
+        board.title("Everybody talks");
         recorder.record(What::PhaseBegan { phase: Phase::Quiet, rolls: 0, turns: false });
         stage.start_probe(probe);
         sleep(Duration::from_secs_f64(options.baseline_seconds)).await;
@@ -74,15 +84,21 @@ pub async fn run(options: &RunOptions, interrupt: &CancellationToken) -> anyhow:
         None => return Ok(Outcome::Interrupted),
         Some(gathered) => gathered?,
     }
+    board.title("It begins, while everybody talks");
     if !carry_out(&recorder, options, interrupt).await? {
         return Ok(Outcome::Interrupted);
     }
+    board.title("Everybody falls silent, and gets what is missing");
     let after = settle(stage, options, &mut redis, &recorder, &since);
     let Some(settled) = interrupt.run_until_cancelled(after).await else {
         return Ok(Outcome::Interrupted);
     };
     settled?;
-    judge(options, &history).await
+    board.title("The roll is called");
+    let report = judge(options, &history).await?;
+    drop(screen);
+    print_roll_call(options, &report).await;
+    Ok(Outcome::Judged { ok: report.ok })
 }
 
 fn recorder(options: &RunOptions, history: &Path) -> anyhow::Result<Recorder> {
@@ -98,6 +114,11 @@ fn recorder(options: &RunOptions, history: &Path) -> anyhow::Result<Recorder> {
 fn all_rooms(cast: &Cast) -> Vec<String> {
     let cast = cast.rooms.iter().map(|scene| scene.name.clone());
     cast.chain(audience::ROOMS.map(str::to_owned)).collect()
+}
+
+/// Where the cast talks is where there is something to see.
+pub fn where_to_look(url: &str, cast: &Cast) -> String {
+    format!("the cast talks at {}/#{}", url.trim_end_matches('/'), cast.rooms[0].name)
 }
 
 fn probe(options: &RunOptions, tls: Option<&Tls>, script: Script) -> anyhow::Result<Probe> {
@@ -152,7 +173,7 @@ async fn carry_out(
     if let Some(path) = &options.rolls_file
         && let Err(error) = rolls::record(path, recorder)
     {
-        eprintln!("{error:#}");
+        say(&format!("{error:#}"));
     }
     Ok(interrupt.run_until_cancelled(sleep(AFTER)).await.is_some())
 }
@@ -178,19 +199,17 @@ async fn settle(
     recorder.finish()
 }
 
-async fn judge(options: &RunOptions, history: &Path) -> anyhow::Result<Outcome> {
+async fn judge(options: &RunOptions, history: &Path) -> anyhow::Result<Report> {
     let path = history.to_owned();
     let checked = spawn_blocking(move || check_file(&path)).await??;
     let report = Report::new(&checked, history.to_owned());
     let report = report.context("the history has no phase")?;
     report.write(&options.report)?;
-    let containers = containers::of(&options.project, &report.suspected()).await;
-    print!("{}", roll_call::render(&report, &containers, paint()));
-    Ok(Outcome::Judged { ok: report.ok })
+    Ok(report)
 }
 
-/// Colours for people who look at a terminal and do not mind.
-fn paint() -> Paint {
-    let minds = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if std::io::stdout().is_terminal() && !minds { Paint::Colours } else { Paint::Plain }
+async fn print_roll_call(options: &RunOptions, report: &Report) {
+    let containers = containers::of(&options.project, &report.suspected()).await;
+    let paint = if live::is_for_colours() { Paint::Colours } else { Paint::Plain };
+    print!("{}", roll_call::render(report, &containers, paint));
 }

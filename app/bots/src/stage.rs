@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -20,12 +21,15 @@ use tokio::{
 
 use crate::{
     accounts::Accounts,
+    acts::Acts,
     at_page,
     audience::{self, Seat},
-    cast::{self, Cast, Character},
+    cast::Cast,
+    journal,
     participant::{Heard, Participant, Shared},
     phase::{Phase, Progress},
     probe::Probe,
+    scene::{Character, Play},
     voice::{Script, Voice},
 };
 
@@ -46,6 +50,7 @@ pub struct Stage {
     tls: Option<Tls>,
     seed: u64,
     script: Script,
+    acts: Acts,
     phase: watch::Sender<Phase>,
     progress: watch::Sender<Progress>,
     participants: JoinSet<()>,
@@ -61,6 +66,7 @@ impl Stage {
             tls,
             seed,
             script,
+            acts: Acts::default(),
             phase: watch::Sender::new(Phase::Talk),
             progress: watch::Sender::new(Progress::default()),
             participants: JoinSet::new(),
@@ -97,8 +103,9 @@ impl Stage {
             })
             .collect();
         for scene in &cast.rooms {
-            let play = cast::play(scene.clone(), characters.clone(), self.phase.subscribe());
-            self.speakers.spawn(play);
+            let parts = cast.parts_in(&scene.name);
+            let play = Play::new(scene.clone(), parts, characters.clone(), self.acts.subscribe());
+            self.speakers.spawn(play.play(self.phase.subscribe()));
         }
         Ok(())
     }
@@ -135,7 +142,8 @@ impl Stage {
         keys: &[String],
     ) -> anyhow::Result<()> {
         let (phase, progress) = (self.phase.subscribe(), self.progress.clone());
-        let shared = Shared { script: self.script.clone(), phase, progress };
+        let (script, acts) = (self.script.clone(), self.acts.clone());
+        let shared = Shared { script, acts, phase, progress };
         let (seat, mut is_taken) = at_page::Seat::new(shared, rooms.keys().cloned().collect());
         let visit = Visit {
             url: self.url.clone(),
@@ -158,6 +166,28 @@ impl Stage {
         });
         is_taken.wait_for(|is_taken| *is_taken).await.context("nobody came to the page")?;
         Ok(())
+    }
+
+    /// Lets board and cast know what deploys do from now on, as the journal there says.
+    pub fn follow(&self, path: PathBuf) {
+        let (board, acts) = (self.script.board.clone(), self.acts.clone());
+        let mut phase = self.phase.subscribe();
+        tokio::spawn(async move {
+            let mut steps = journal::follow(path);
+            let over = async {
+                let _over = phase.wait_for(|phase| matches!(phase, Phase::Stop)).await;
+            };
+            tokio::pin!(over);
+            loop {
+                tokio::select! {
+                    Some(step) = steps.recv() => {
+                        board.step(&step);
+                        acts.of_step(&step);
+                    }
+                    () = &mut over => return,
+                }
+            }
+        });
     }
 
     /// What keeps somebody from coming, if anything does.
@@ -224,7 +254,8 @@ impl Stage {
     /// Connects everybody, some at a time, and returns their voices by name.
     async fn gather(&mut self, tickets: Vec<Ticket>) -> anyhow::Result<HashMap<String, Voice>> {
         let (phase, progress) = (self.phase.subscribe(), self.progress.clone());
-        let shared = Shared { script: self.script.clone(), phase, progress };
+        let (script, acts) = (self.script.clone(), self.acts.clone());
+        let shared = Shared { script, acts, phase, progress };
         let arrive = |Ticket { config, heard }: Ticket| {
             let shared = shared.clone();
             async move {

@@ -13,10 +13,13 @@ use rollcall_checker::history::{Op, Recorder, What};
 use rollcall_client::Handle;
 use rollcall_witness::hash;
 
+use crate::live::Board;
+
 /// Operations of a whole run, each with a text that no other has.
 #[derive(Debug, Clone)]
 pub struct Script {
     pub recorder: Recorder,
+    pub board: Board,
     operations: Arc<AtomicU64>,
     /// Tells this run's texts from those of another that talks in the same rooms.
     run: u64,
@@ -26,7 +29,7 @@ impl Script {
     pub fn new(recorder: Recorder) -> Self {
         // One leading 1, so that all marks are equally long at first.
         let run = (1 << 16) | u64::from(rand::random::<u16>());
-        Self { recorder, operations: Arc::default(), run }
+        Self { recorder, board: Board::default(), operations: Arc::default(), run }
     }
 
     /// A new operation, and its text: the words, and behind them in white space, which nobody sees, a number of their
@@ -53,6 +56,7 @@ impl Script {
         let op = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
         let text = marked(self.run, op);
         let (client, room, hash) = (client.to_owned(), room.to_owned(), hash(&text));
+        self.board.spoke(&text);
         self.recorder.record(What::Invoke { op, client, room, hash });
         (op, text)
     }
