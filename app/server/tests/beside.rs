@@ -89,7 +89,8 @@ async fn talk(
                 socket.send(&room, n, &number.to_string()).await;
             }
             frame = socket.next() => {
-                let Ok(ServerFrame::Message(message)) = frame else { continue };
+                let frame = frame.expect("nobody is sent away");
+                let ServerFrame::Message(message) = frame else { continue };
                 let number: usize = message.text.parse().expect("a number");
                 let time = sent.lock().expect("times")[number].elapsed();
                 let _ = heard.send(time);

@@ -223,7 +223,7 @@ async fn what_somebody_does_to_rooms_is_counted() {
     };
     assert_eq!((refused.status, refused.code()), (429, "rate_limited"));
     assert!((4..=6).contains(&made), "four at once: {made}");
-    // A list of one's own rooms counts as many reads as it may have rooms.
+    // A list of one's own rooms counts as many reads as it has rooms, and not as many as it could have.
     let mine = async |what: &str| {
         ask(replica.public, "GET", &format!("/api/v1/rooms{what}"), &by_key, None).await.status
     };

@@ -21,6 +21,9 @@ import { Sending } from "./sending.js";
 /** A socket that takes longer than this to open was perhaps begun on a network that has gone. */
 const STALE_MS = 1_000;
 
+/** Frames that only those have who are in a room. */
+const IN_A_ROOM = new Set(["joined", "message", "live", "gap", "presence", "members", "room", "typing"]);
+
 /** Errors that end our being in a room, whenever they come. */
 const THROWN_OUT = new Set(["kicked", "banned", "private"]);
 
@@ -222,6 +225,8 @@ export class Client {
 
   /** @param {Connection} connection @param {any} frame */
   #frame(connection, frame) {
+    // On its way when we left.
+    if (IN_A_ROOM.has(frame.type) && !connection.rooms.has(frame.room)) return;
     switch (frame.type) {
       case "welcome": return this.#welcomed(connection, frame);
       case "joined": return this.#joined(connection, frame);

@@ -77,13 +77,17 @@ export class Listening {
       log: (away) => page.status.log(away),
       signedOut: (detail, wasSigned) => {
         page.me.identity.forget();
+        if (wasSigned) page.rooms.forget();
         if (wasSigned && !page.client.signsOut) page.word.say(`You are signed out: ${detail}. You go on as a guest.`, "Sign in", () => page.account.open());
         // A cookie of that session would be refused at the next connection, too.
         void page.api.call("DELETE", "sessions/current");
       },
       ended: (code, detail) => {
         session.forget();
-        if (code === DISMISSED) page.me.identity.forget();
+        if (code === DISMISSED) {
+          page.me.identity.forget();
+          page.rooms.forget();
+        }
         page.end(ending(code, detail));
       },
       broken: ({ room: name, id, prev }, cursor) =>

@@ -89,7 +89,8 @@ export class Page {
       api, identity: this.me.identity, changed: () => this.identityChanged(),
       signsOut: () => (this.client.signsOut = true), name: () => participant.name, isSigned: () => this.me.isSigned,
     });
-    this.mine = new Mine({ api, clock, rooms: this.rooms, isSigned: () => this.me.isSigned && can("rooms"), enter: (name) => this.enter(name) });
+    this.mine = new Mine({ api, clock, rooms: this.rooms, isSigned: () => this.me.isSigned && can("rooms"), enter: (name) => this.enter(name),
+      gone: (room) => this.gone(room), isFull: () => this.rooms.byName.size >= this.client.limits.rooms, show: () => this.list.show() });
     const place = parse(location.hash);
     this.drafts = new Drafts(tab, place.room);
     this.transports = new Transports({ participant, clock, api, current: () => this.rooms.current?.name ?? place.room });
@@ -228,6 +229,7 @@ export class Page {
 
   /** @param {Room} room */
   async #tellRead({ name, place }) {
+    if (place.refused) return;
     await this.mine.enter(name);
     if (place.read !== null) this.client.read(name, place.read);
   }
@@ -328,9 +330,16 @@ export class Page {
   // The end
 
   /** @param {Room} room */
-  #quit(room) {
+  async #quit(room) {
+    this.cancelRead();
+    const failed = await this.mine.leave(room.name);
+    if (failed) this.word.say(failed);
+    else this.gone(room);
+  }
+
+  /** We are not in it any more. @param {Room} room */
+  gone(room) {
     this.client.quit(room.name);
-    this.mine.leave(room.name);
     this.rooms.remove(room);
     const next = [...this.rooms][0];
     this.list.show();

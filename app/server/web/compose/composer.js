@@ -46,7 +46,7 @@ export class Composer {
 
   /** @param {string} title of the room @param {string} draft */
   address(title, draft) {
-    this.endEdit();
+    this.#leaveEdit();
     this.input.placeholder = `Message ${title}`;
     this.input.setAttribute("aria-label", `Message ${title}`);
     if (this.input.value !== draft) this.draft = draft;
@@ -74,7 +74,8 @@ export class Composer {
 
   /** What is being written, which is not the message that is being changed. */
   get draft() {
-    return this.edited ? this.aside : this.input.value;
+    const changed = this.edited && this.input.value !== this.edited.text ? this.input.value : "";
+    return this.edited ? [this.aside, changed].filter(Boolean).join("\n") : this.input.value;
   }
 
   set draft(text) {
@@ -93,10 +94,13 @@ export class Composer {
 
   /** Writes what was being written before. */
   endEdit() {
-    if (!this.edited) return;
+    if (this.edited) this.draft = this.aside;
+    this.#leaveEdit();
+  }
+
+  #leaveEdit() {
     this.edited = null;
     find("editing").hidden = true;
-    this.draft = this.aside;
     this.aside = "";
   }
 

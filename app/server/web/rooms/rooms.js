@@ -57,8 +57,9 @@ export class Rooms {
     this.byName.delete(room.name);
   }
 
+  /** But for rooms that cannot be entered any more: since one has signed out, perhaps. */
   save() {
-    this.kept.save(this);
+    this.kept.save([...this].filter(({ shut }) => !shut));
   }
 
   /** Who signs out leaves nothing of private rooms to whoever sits here next. */

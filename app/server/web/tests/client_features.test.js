@@ -147,6 +147,21 @@ test("who is sent out of a room is out, and stays in the others", () => {
   assert.deepEqual([...harness.participant.cursors()], []);
 });
 
+test("what was on its way when one left brings nothing of the room back", () => {
+  const harness = served({ rooms: { vault: "1-0", lobby: "1-0" } });
+  harness.client.quit("vault");
+  const before = harness.heard.length;
+  const { cursor } = harness.participant.room("vault");
+  harness.socket.deliver(message(2));
+  harness.socket.deliver({ type: "room", room: "vault", topic: "" });
+  harness.socket.deliver(joined("vault", "2-0"));
+  harness.socket.deliver({ type: "live", room: "vault" });
+  assert.deepEqual(harness.heard.slice(before), []);
+  assert.equal(harness.participant.room("vault").cursor, cursor);
+  harness.client.join("vault");
+  assert.equal(harness.socket.take().at(-1).type, "join");
+});
+
 test("how far one has read is told where it is understood", () => {
   const harness = served();
   harness.client.read("vault", "1-0");

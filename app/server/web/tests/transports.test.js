@@ -122,8 +122,10 @@ test("whom the browser's cookie knows is that person by plain requests, too, and
   const [[welcome]] = known.told("serving");
   assert.deepEqual([welcome.account, welcome.name, known.participant.member], [account, "Teal", "teals"]);
   assert.equal(known.participant.sender, sha256(KEY).slice(0, 16));
-  const unknown = await fallen(t, { refuse: session({ status: 503, code: "unavailable" }) });
-  assert.equal(unknown.told("serving").length, 0);
+  for (const answer of [{ status: 503, code: "unavailable" }, { status: 429, code: "rate_limited" }, { status: 0, code: "unreachable" }]) {
+    const unknown = await fallen(t, { refuse: session(answer) });
+    assert.equal(unknown.told("serving").length, 0, answer.code);
+  }
 });
 
 test("where upgrades fail, plain requests serve, and keep the same promises", async (t) => {

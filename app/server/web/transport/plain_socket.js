@@ -112,10 +112,10 @@ export class PlainSocket {
     const about = await this.house.api.call("GET", "");
     // A release before has no such thing, and serves all the same.
     if (!about.ok && about.status !== 404) return this.end(BROKEN);
-    // By a token or a cookie. A guest has neither, and whoever cannot be looked up now is none.
+    // By a token or a cookie. A guest has neither, and whoever cannot be looked up now, for whatever reason, is none.
     const session = await this.house.api.call("GET", "sessions/current");
     if (session.code === "bad_token") return this.#voidToken(session.detail);
-    if (session.status === 0 || session.status >= 500) return this.end(BROKEN);
+    if (!session.ok && session.status !== 401 && session.status !== 404) return this.end(BROKEN);
     const { replica = "a replica", release = "", features = [] } = about.data ?? {};
     const { account, member } = session.ok ? session.data : {};
     const sender = sha256(client).slice(0, 16);

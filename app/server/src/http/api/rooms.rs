@@ -17,7 +17,7 @@ use super::{
     envelope::{Created, Data, Envelope, Failure, Refused},
     extract::{Body, Params, RoomParam, RoomPath, checked_room},
     news,
-    pages::{RoomsPage, RoomsQuery, USUAL, page},
+    pages::{RoomsPage, RoomsQuery, page},
     reader::Reader,
     retry,
     room_info::{RoomInfo, info, look},
@@ -110,9 +110,7 @@ pub async fn list(
     }
     let (Maybe(actor), Params(query)) = (actor?, query?);
     let address = client_address(&app, peer, &headers);
-    // Each of one's own rooms is read for what is new there.
-    let reads = if query.mine { query.limit.unwrap_or(USUAL) } else { 1 };
-    app.rates.allow_reads(address, reads).map_err(too_many_requests)?;
+    app.rates.allow_read(address).map_err(too_many_requests)?;
     page(&app, actor, address, query).await.map(IntoResponse::into_response)
 }
 
