@@ -24,7 +24,7 @@ const ENTRY: &str = "main.js";
 const SCRIPT: &str = r#"<script type="module" src="/web/main.js"></script>"#;
 const STYLE: &str = r#"<link rel="stylesheet" href="/web/style.css">"#;
 /// What the page asks for by itself, as it is.
-const ALONE: [&str; 4] = ["boot.js", "clock-worker.js", "offline.js", "icon.svg"];
+const ALONE: [&str; 5] = ["applause.js", "boot.js", "clock-worker.js", "offline.js", "icon.svg"];
 
 fn main() -> Result<()> {
     println!("cargo:rerun-if-changed=web");
@@ -96,12 +96,16 @@ fn style(text: &str) -> String {
     }
     bare.push_str(rest);
     let mut short = bare.split_whitespace().collect::<Vec<_>>().join(" ");
-    for sign in ["{", "}", ";", ","] {
+    for sign in ["{", "}", ";", ",", ">"] {
         for loose in [format!(" {sign}"), format!("{sign} ")] {
             short = short.replace(&loose, sign);
         }
     }
-    short.replace(";}", "}").replace(": ", ":")
+    short = short.replace(";}", "}").replace(": ", ":");
+    for before in [" ", ":", "(", ",", "-"] {
+        short = short.replace(&format!("{before}0."), &format!("{before}."));
+    }
+    short
 }
 
 /// What browsers name, and modules use by that name alone.
