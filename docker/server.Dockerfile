@@ -3,8 +3,10 @@ FROM scratch
 
 ARG RELEASE
 # What `/livez` and every `welcome` report; two releases of the same binary differ by this alone.
+# A feature of the page that a release may have.
+ARG APPLAUSE=false
 # The server's own default of 127.0.0.1 could not be reached from outside the container.
-ENV RELEASE=${RELEASE} HOST=0.0.0.0
+ENV RELEASE=${RELEASE} APPLAUSE=${APPLAUSE} HOST=0.0.0.0
 
 COPY rollcall-server /rollcall-server
 

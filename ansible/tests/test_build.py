@@ -61,6 +61,15 @@ def test_images_are_named_as_the_playbooks_name_them(clone):
     assert tags == ["mine-haproxy:3.0", "mine-redis:8.0", "mine-server:1.0.0", "mine-server:1.1.0"]
 
 
+def test_each_release_of_a_show_is_what_it_is_called(clone):
+    told = [line for line in build(clone, "--show") if "--tag" in line]
+    made = {line.split("-server:")[1].split()[0]: line for line in told if "-server:" in line}
+    assert set(made) == {"1.0.0", "1.1.0", "mutant", "bad", "slow", "forgetful"}
+    assert "APPLAUSE=false" in made["1.0.0"] and "APPLAUSE=true" in made["1.1.0"]
+    for name, mutant in (("bad", "five-percent-errors"), ("slow", "ten-times-slower"), ("forgetful", "drop-one")):
+        assert f"NAME={name} " in made[name] and f"MUTANT={mutant} " in made[name]
+
+
 def test_o20_a_fresh_build_takes_nothing_from_the_cache(clone):
     """Images kept the packages of the day on which they were first built."""
     told = [line for line in build(clone, "--fresh", "--mutants") if line.startswith("build")]

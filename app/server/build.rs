@@ -13,7 +13,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use oxc_allocator::Allocator;
 use oxc_codegen::{Codegen, CodegenOptions};
-use oxc_minifier::{CompressOptions, Minifier, MinifierOptions};
+use oxc_minifier::{CompressOptions, MangleOptions, Minifier, MinifierOptions};
 use oxc_parser::Parser;
 use oxc_span::SourceType;
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ const ENTRY: &str = "main.js";
 const SCRIPT: &str = r#"<script type="module" src="/web/main.js"></script>"#;
 const STYLE: &str = r#"<link rel="stylesheet" href="/web/style.css">"#;
 /// What the page asks for by itself, as it is.
-const ALONE: [&str; 4] = ["boot.js", "clock-worker.js", "offline.js", "icon.svg"];
+const ALONE: [&str; 5] = ["applause.js", "boot.js", "clock-worker.js", "offline.js", "icon.svg"];
 
 fn main() -> Result<()> {
     println!("cargo:rerun-if-changed=web");
@@ -76,8 +76,11 @@ fn small(script: &str) -> Result<String> {
         return Err(format!("the script of the page: {error:?}").into());
     }
     let mut program = parsed.program;
-    let options =
-        MinifierOptions { compress: Some(CompressOptions::smallest()), ..Default::default() };
+    let options = MinifierOptions {
+        compress: Some(CompressOptions::smallest()),
+        // Of a module nobody else sees what it calls its own.
+        mangle: Some(MangleOptions { top_level: true, ..Default::default() }),
+    };
     let done = Minifier::new(options).minify(&allocator, &mut program);
     let printer = Codegen::new()
         .with_options(CodegenOptions::minify())
@@ -96,12 +99,16 @@ fn style(text: &str) -> String {
     }
     bare.push_str(rest);
     let mut short = bare.split_whitespace().collect::<Vec<_>>().join(" ");
-    for sign in ["{", "}", ";", ","] {
+    for sign in ["{", "}", ";", ",", ">"] {
         for loose in [format!(" {sign}"), format!("{sign} ")] {
             short = short.replace(&loose, sign);
         }
     }
-    short.replace(";}", "}").replace(": ", ":")
+    short = short.replace(";}", "}").replace(": ", ":");
+    for before in [" ", ":", "(", ",", "-"] {
+        short = short.replace(&format!("{before}0."), &format!("{before}."));
+    }
+    short
 }
 
 /// What browsers name, and modules use by that name alone.

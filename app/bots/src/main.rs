@@ -168,6 +168,8 @@ enum Promise {
     Kill,
     /// Something that all need is away for a while: nothing is lost and everybody is back after it.
     Outage,
+    /// A show: any of these, in any order, and rooms that are frozen. Nothing is lost, and everybody is back after it.
+    Show,
 }
 
 impl From<Promise> for Phase {
@@ -179,6 +181,7 @@ impl From<Promise> for Phase {
             Promise::Store => Self::Store,
             Promise::Kill => Self::Kill,
             Promise::Outage => Self::Outage,
+            Promise::Show => Self::Show,
         }
     }
 }

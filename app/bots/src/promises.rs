@@ -84,7 +84,7 @@ pub fn of(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) 
         Phase::Quiet | Phase::Roll | Phase::SlowRoll | Phase::Store => {
             promises.extend(unnoticed(report, before, phase));
         }
-        Phase::Kill | Phase::Outage => promises.extend(survived(report, phase)),
+        Phase::Kill | Phase::Outage | Phase::Show => promises.extend(survived(report, phase)),
     }
     // What this phase does not measure is told only where the checker finds it broken all the same.
     for name in
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn whatever_the_checker_finds_breaks_a_promise_that_people_see() {
         let promised = [Phase::Quiet, Phase::Roll, Phase::SlowRoll, Phase::Store];
-        for phase in promised.into_iter().chain([Phase::Kill, Phase::Outage]) {
+        for phase in promised.into_iter().chain([Phase::Kill, Phase::Outage, Phase::Show]) {
             let sound = checked(phase);
             let broken = |report: &Report| -> Vec<&'static str> {
                 let promises = of(report, None, &report.figures.phases[0]);

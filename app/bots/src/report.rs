@@ -71,6 +71,8 @@ pub struct Report {
     pub abrupt_closes: u64,
     pub absent: u64,
     pub nothing_exercised: u64,
+    /// Of all clients, in the whole run: connections opened beside one that still served.
+    pub moves: u64,
     pub moves_per_client: f64,
     /// Of the client that moved most.
     pub most_moves: u32,
@@ -90,6 +92,8 @@ pub struct Report {
     pub seconds_per_replica: Option<Seconds>,
     pub command_exit: i32,
     pub promises: Vec<Held>,
+    /// Release → how often it gave a client a message that did not follow the one before.
+    pub skipped: BTreeMap<String, u64>,
     /// What the checker found, by its own names, and how often.
     pub anomalies: BTreeMap<Anomaly, u64>,
     pub details: Vec<String>,
@@ -134,6 +138,7 @@ impl Report {
             abrupt_closes: sum(|phase| phase.abrupt),
             absent: count("absent"),
             nothing_exercised: count("nothing_exercised"),
+            moves: checked.figures.moves,
             moves_per_client: phase.moves_per_client,
             most_moves: phase.most_moves,
             silence_ms: phase.silence.into(),
@@ -146,6 +151,7 @@ impl Report {
             seconds_per_replica: Seconds::of(&phase.turns),
             command_exit: phase.exit.unwrap_or(-1),
             promises: held,
+            skipped: checked.figures.skipped.clone(),
             anomalies: checked.anomalies.iter().map(|(it, found)| (*it, found.count)).collect(),
             details: details(checked),
             suspects: phase.suspects.iter().cloned().collect(),

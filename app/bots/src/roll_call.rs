@@ -56,6 +56,7 @@ fn headline(report: &Report, paint: Paint) -> String {
         Phase::Store => "the store has changed".to_owned(),
         Phase::Kill => "a replica was killed".to_owned(),
         Phase::Outage => "something was away".to_owned(),
+        Phase::Show => format!("the whole show, from {} to {}", releases.before, releases.after),
     };
     let title = paint.bold(&format!("THE ROLL CALL   {what}"));
     let crowd = format!(
@@ -92,7 +93,7 @@ fn closing(report: &Report, containers: &[String], paint: Paint) -> String {
             Phase::Quiet | Phase::Roll | Phase::SlowRoll | Phase::Store => {
                 "Everyone is here. Nobody noticed."
             }
-            Phase::Kill | Phase::Outage => "Everyone is back. Nothing is missing.",
+            Phase::Kill | Phase::Outage | Phase::Show => "Everyone is back. Nothing is missing.",
         };
         return format!("\n  {}\n\n", paint.good(words));
     }

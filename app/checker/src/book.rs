@@ -27,6 +27,8 @@ pub(super) struct Book {
     pub owners: HashMap<Name, Name>,
     /// Operations that are known to be missing from a log: each is said once.
     pub lost: HashSet<OpIndex>,
+    /// How often each release gave a client a message that did not follow the one before.
+    pub skipped: HashMap<Name, u64>,
     /// Others may talk in the rooms, and what they say is theirs.
     pub strangers: bool,
 }

@@ -24,6 +24,8 @@ pub(super) struct Bounds {
     pub flaps: bool,
     /// A send may fail that goes again and is taken then.
     pub retries: bool,
+    /// A send may be refused for good, since a room may be frozen.
+    pub freezes: bool,
 }
 
 impl From<Phase> for Bounds {
@@ -35,6 +37,7 @@ impl From<Phase> for Bounds {
             delivery_ms: Some((50.0, 500.0)),
             flaps: false,
             retries: false,
+            freezes: false,
         };
         match phase {
             Phase::Quiet | Phase::Roll => unnoticed,
@@ -48,14 +51,16 @@ impl From<Phase> for Bounds {
                 delivery_ms: None,
                 flaps: false,
                 retries: true,
+                freezes: false,
             },
-            Phase::Outage => Self {
+            Phase::Outage | Phase::Show => Self {
                 losses: true,
                 silence_ms: None,
                 silence_p99_ms: None,
                 delivery_ms: None,
                 flaps: true,
                 retries: true,
+                freezes: phase == Phase::Show,
             },
         }
     }

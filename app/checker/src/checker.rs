@@ -108,6 +108,9 @@ impl Checker {
         let mut figures = meter.finish(&book.faults);
         figures.watched = leaks.finish(&mut book);
         figures.phases = phases.done;
+        let skipped = book.skipped.iter();
+        figures.skipped =
+            skipped.map(|(release, count)| (book.names.of(*release).to_owned(), *count)).collect();
         match figures.neighbours {
             Some(it) if it.feel_it() => book.note(Anomaly::NoisyNeighbour, |_| it.to_string()),
             None if tells => book.note(Anomaly::Incomplete, |_| {

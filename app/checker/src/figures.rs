@@ -71,6 +71,8 @@ pub struct Figures {
     pub lost: u64,
     /// Of those, without a close frame.
     pub abrupt: u64,
+    /// Release → how often it gave a client a message that did not follow the one before.
+    pub skipped: BTreeMap<String, u64>,
     /// How long clients were without service.
     pub silences: Durations,
     /// From `send` to delivery, by what was going on at the `send` (or else before delivery): `overall`; `quiet`; `aftermath` (5 s after a

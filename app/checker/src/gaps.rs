@@ -5,6 +5,7 @@ use super::{
     book::Book,
     entries::Entries,
     logs::Readings,
+    names::Name,
     view::Seat,
 };
 use crate::history::Id;
@@ -35,6 +36,8 @@ pub(super) struct Broken {
     pub rewound_at: Option<u64>,
     /// The client's newest connection was opened for a move, so it may have two.
     pub moves: bool,
+    /// The release that served it on its newest connection.
+    pub release: Option<Name>,
 }
 
 impl Gap {
@@ -84,6 +87,9 @@ impl Broken {
         }
         if self.moves && is_gone(expected) && gaps.iter().any(is_told) {
             return;
+        }
+        if let Some(release) = self.release {
+            *book.skipped.entry(release).or_default() += 1;
         }
         book.note_at(anomaly, place, |book| {
             let (client, room) = (book.names.of(seat.client), book.names.of(seat.room));

@@ -223,7 +223,12 @@ impl Phases {
         let Some(span) = self.open.as_mut().filter(|span| span.named) else { return };
         span.counts.failed_sends += 1;
         // What waits too long while nothing serves finds its queue full.
-        if code != "not-queued" || !span.bounds.losses {
+        let is_allowed = match code {
+            "not-queued" => span.bounds.losses,
+            "ReadOnly" => span.bounds.freezes,
+            _ => false,
+        };
+        if !is_allowed {
             book.note(Anomaly::FailedSend, |_| format!("{what} was refused: {code}"));
         }
     }

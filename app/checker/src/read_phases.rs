@@ -122,5 +122,5 @@ impl Checker {
 
 /// Whether it is a fault as well.
 fn span_breaks(phase: Phase) -> bool {
-    matches!(phase, Phase::Kill | Phase::Outage)
+    matches!(phase, Phase::Kill | Phase::Outage | Phase::Show)
 }

@@ -52,6 +52,7 @@ impl Checker {
             What::Broken { client, room, id, expected, got } => {
                 let (seat, place) = (self.seat(client, room), self.book.place);
                 let view = self.clients.views.entry(seat).or_default();
+                let client = self.clients.all.get(&seat.client);
                 self.broken.push(Broken {
                     seat,
                     place,
@@ -60,7 +61,8 @@ impl Checker {
                     got: *got,
                     anomaly: view.silence(&self.book, place),
                     rewound_at: view.rewound_at,
-                    moves: self.clients.all.get(&seat.client).is_some_and(|it| it.moves),
+                    moves: client.is_some_and(|it| it.moves),
+                    release: client.and_then(|it| it.served).map(|it| it.release),
                 });
             }
             _ => {}

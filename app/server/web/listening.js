@@ -116,6 +116,9 @@ export class Listening {
     const why = page.me.welcomed(welcome);
     if (why) page.word.say(why, page.me.can("accounts") ? "It is mine" : "Close", () => page.me.can("accounts") && page.account.open());
     page.people.show(page.room.roster);
+    // What only some releases have comes once one of them serves.
+    const claps = page.me.can("applause");
+    if (claps || document.body.dataset.claps) void import("/web/applause.js").then((it) => it.show(page, claps)).catch(console.warn);
     find("renewed").hidden = RELEASE === "" || welcome.release === RELEASE;
     void page.mine.look();
     // Only once it serves: nothing is to delay that.

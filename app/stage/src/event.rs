@@ -1,9 +1,11 @@
 //! What the stage tells, one event a line: to the page, into a recording, and out of one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The version of these events. A recording of another one is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Something that happened, `at` so many ms after the stage began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ pub enum What {
     },
     /// An act begins or ends.
     Act(Act),
+    /// The roll was called.
+    Verdict(Verdict),
 }
 
 /// What stage this is.
@@ -203,11 +207,17 @@ pub struct Message {
     /// What it is if it is no message by itself: `edit`, `remove`, `notice`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// The entry that it is about, if it is an edit or a removal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
     /// The release that took it, as far as is known: the one that served its sender then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
     /// Which of the witnesses got it.
     pub witness: usize,
+    /// It did not follow what the witness had: something is missing. The witness refuses it, and asks again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub broken: bool,
     /// From the log to the witness. Absent if it was told later, in a catch-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<u64>,
@@ -258,6 +268,41 @@ pub struct Act {
     /// What the hall reads.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub words: String,
+}
+
+/// What the roll call came to: the checker's words, not the stage's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Every promise was held.
+    pub ok: bool,
+    /// Clients that were called.
+    pub clients: u64,
+    /// Of these, those that did not answer.
+    pub absent: u64,
+    /// What they said.
+    #[serde(alias = "messages_sent")]
+    pub messages: u64,
+    /// How often a client was given a message.
+    pub deliveries: u64,
+    /// Messages that did not come where they should have come next.
+    pub lost: u64,
+    /// Those that came twice.
+    #[serde(alias = "duplicated")]
+    pub doubled: u64,
+    /// Those that came in another order.
+    pub reordered: u64,
+    /// Moves from one connection to the next.
+    pub moves: u64,
+    /// Release → how often it passed a message over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
+    /// The promises that were broken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken: Vec<String>,
+}
+
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 fn is_zero(ms: &u64) -> bool {

@@ -36,7 +36,7 @@ use crate::{
     options::{Options, Stack},
     recording::Recorder,
     replay::Replay,
-    sources::{connections, journal, proxy, witness},
+    sources::{connections, journal, proxy, verdict, witness},
 };
 
 /// What the sources tell may wait for its turn.
@@ -101,6 +101,9 @@ fn open(stack: &Stack) -> anyhow::Result<(Hub, Acts, mpsc::Receiver<What>)> {
     }
     if let Some(socket) = stack.haproxy() {
         tokio::spawn(proxy::follow(socket, sender.clone()));
+    }
+    if let Some(path) = stack.verdict.clone() {
+        tokio::spawn(verdict::follow(path, sender.clone()));
     }
     let place = witness::Place { url: stack.url.clone(), tls, rooms: stack.room.clone() };
     tokio::spawn(witness::listen(place, sender));

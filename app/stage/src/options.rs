@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long, env = "ROLLCALL_STAGE_PORT", default_value_t = 8070)]
     pub port: u16,
     /// Show a recording; no stack is needed.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["network", "replica", "record", "acts"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["network", "replica", "record", "acts", "verdict"])]
     pub replay: Option<PathBuf>,
     /// The stack.
     #[command(flatten)]
@@ -63,6 +63,9 @@ pub struct Stack {
     /// Where the audience joins: shown, and as a picture for phones.
     #[arg(long, value_name = "URL")]
     pub join: Option<String>,
+    /// Where rollcall-bots write their report: the roll call is shown when it comes.
+    #[arg(long, value_name = "FILE")]
+    pub verdict: Option<PathBuf>,
     /// What the page's keys do: a TOML file.
     #[arg(long, value_name = "FILE")]
     pub acts: Option<PathBuf>,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::{
     chain::Chain,
-    event::{Act, End, Event, Figures, Is, Message, Phase, Replica, Server, Stage, Step, What},
+    event::{
+        Act, End, Event, Figures, Is, Message, Phase, Replica, Server, Stage, Step, Verdict, What,
+    },
 };
 
 /// Rooms whose chains are followed.
@@ -57,6 +59,8 @@ pub struct Picture {
     phases: Vec<(u64, Phase)>,
     /// The last act: how it began, and how it ended if it has.
     act: Vec<(u64, Act)>,
+    /// Of the last roll call, until another act begins.
+    verdict: Option<(u64, Verdict)>,
     chains: BTreeMap<String, Chain>,
     messages: VecDeque<(u64, Message)>,
     times: VecDeque<(u64, u64)>,
@@ -76,6 +80,7 @@ impl Picture {
             What::Message(message) => self.message(*at, message),
             What::Proxy { servers } => self.servers.clone_from(servers),
             What::Act(act) => self.act(*at, act),
+            What::Verdict(verdict) => self.verdict = Some((*at, verdict.clone())),
             // They are what this counts.
             What::Figures(_) => {}
         }
@@ -162,12 +167,15 @@ impl Picture {
     fn act(&mut self, at: u64, act: &Act) {
         if act.is == End::Begin {
             self.act.clear();
+            self.verdict = None;
         }
         self.act.push((at, act.clone()));
     }
 
     fn message(&mut self, at: u64, message: &Message) {
-        if self.chains.len() < ROOMS || self.chains.contains_key(&message.room) {
+        if message.broken {
+            self.counted.lost += 1;
+        } else if self.chains.len() < ROOMS || self.chains.contains_key(&message.room) {
             let chain = self.chains.entry(message.room.clone()).or_default();
             chain.add(message, &mut self.counted);
         }
@@ -213,9 +221,11 @@ impl Picture {
         let phases = self.phases.iter().map(|(at, it)| (*at, What::Phase(it.clone())));
         let messages = self.messages.iter().map(|(at, it)| (*at, What::Message(it.clone())));
         let act = self.act.iter().map(|(at, it)| (*at, What::Act(it.clone())));
+        let verdict = self.verdict.iter().map(|(at, it)| (*at, What::Verdict(it.clone())));
         let mut happened: Vec<_> = phases
             .chain(messages)
             .chain(act)
+            .chain(verdict)
             .chain([(at, What::Connections { list: self.steps(at) }), (at, What::Figures(figures))])
             .map(|(at, what)| Event { at, what })
             .collect();

@@ -95,7 +95,7 @@ impl Recorder {
 mod tests {
     use super::parse;
 
-    const FIRST: &str = r#"{"at":0,"event":"stage","v":1,"room":"lobby"}"#;
+    const FIRST: &str = r#"{"at":0,"event":"stage","v":2,"room":"lobby"}"#;
 
     fn refusal(text: &str) -> String {
         format!("{:#}", parse(text.as_bytes()).expect_err("refused"))
@@ -109,6 +109,7 @@ mod tests {
             r#"{"at":90,"event":"connections","list":[{"is":"goaway","replica":"r1","slot":"blue","number":3,"in_ms":40}]}"#,
             r#"{"at":91,"event":"phase","replica":"r1","phase":"smoke","is":"end","seconds":1.25,"outcome":"ok"}"#,
             r#"{"at":99,"event":"act","act":"roll","is":"begin","words":"Rolling"}"#,
+            r#"{"at":99,"event":"verdict","ok":true,"clients":3,"absent":0,"messages":9,"deliveries":27,"lost":0,"doubled":0,"reordered":0,"moves":3}"#,
         ];
         let events = parse(lines.join("\n").as_bytes()).expect("a recording");
         let written: Vec<_> =
@@ -122,8 +123,8 @@ mod tests {
             ("", "it is empty"),
             ("{", "line 1: a recording begins with"),
             (
-                r#"{"at":0,"event":"stage","v":2,"new":1}"#,
-                "it is of version 2, and this program shows version 1",
+                r#"{"at":0,"event":"stage","v":1,"old":1}"#,
+                "it is of version 1, and this program shows version 2",
             ),
             (
                 &format!("{FIRST}\n{{\"at\":1,\"event\":\"nothing\"}}"),

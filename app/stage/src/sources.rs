@@ -3,4 +3,5 @@
 pub mod connections;
 pub mod journal;
 pub mod proxy;
+pub mod verdict;
 pub mod witness;

@@ -24,6 +24,8 @@ export class Links {
   addedAt = -Infinity;
   /** Where each witness is. @type {(string | undefined)[]} */
   #heads = [];
+  /** What a witness had not got when the next one came. It was given it later: it asked again. @type {Set<string>} */
+  #missed = new Set();
 
   /** @param {number} at @param {any} message */
   add(at, { id, prev, member, name, release, witness }) {
@@ -31,6 +33,12 @@ export class Links {
     if (known) known.seen[witness] = (known.seen[witness] ?? 0) + 1;
     else this.#insert({ id, prev, at, hue: hueOf(member, name), release: release ?? "", seen: counted(witness), isLost: false, isCut: false });
     if (!this.#heads[witness] || isBefore(this.#heads[witness], id)) this.#heads[witness] = id;
+    this.#judge();
+  }
+
+  /** @param {string} id */
+  missed(id) {
+    this.#missed.add(id);
     this.#judge();
   }
 
@@ -50,7 +58,7 @@ export class Links {
     this.list.forEach((link, index) => {
       const before = this.list[index - 1];
       link.isCut = before !== undefined && link.prev !== before.id;
-      link.isLost = this.#heads.some((head, witness) => head !== undefined && !link.seen[witness] && isBefore(link.id, head) && this.#wasThere(witness, link));
+      link.isLost = this.#missed.has(link.id) || this.#heads.some((head, witness) => head !== undefined && !link.seen[witness] && isBefore(link.id, head) && this.#wasThere(witness, link));
     });
   }
 

@@ -29,6 +29,8 @@ export class Model {
   act = { act: "", words: "", began: 0, ended: Infinity };
   /** What happens where nobody names an act: a deploy, or a replica that is gone. */
   #unnamed = { act: "", words: "", began: 0, ended: Infinity };
+  /** Of the last roll call, until another act begins. @type {any} */
+  verdict = null;
   deploy = { what: "", outcome: "", isOn: false };
   /** Counts changes of words. */
   version = 0;
@@ -46,6 +48,7 @@ export class Model {
       case "proxy": this.servers = new Map(event.servers.map((/** @type {any} */ it) => [`${it.replica}/${it.slot}`, it.status])); break;
       case "figures": this.#figures(event); break;
       case "act": this.#act(event); break;
+      case "verdict": this.verdict = event; break;
       default: break;
     }
   }
@@ -53,7 +56,8 @@ export class Model {
   /** What the hall is told to look at: an act that goes on, or else what happens by itself, or what was last. */
   get scene() {
     const isOn = this.act.act && this.act.ended === Infinity;
-    return isOn || this.act.began > this.#unnamed.began ? this.act : this.#unnamed;
+    const last = ({ began, ended } = this.#unnamed) => (ended === Infinity ? began : ended);
+    return isOn || last(this.act) > last() ? this.act : this.#unnamed;
   }
 
   /** @param {number} at @param {Model["replicas"]} replicas */
@@ -96,10 +100,15 @@ export class Model {
 
   /** @param {any} message */
   #message(message) {
+    if (message.broken) {
+      if (message.room === this.stage.room) this.links.missed(message.prev);
+      return;
+    }
     const isNew = !this.said.some(({ id, room }) => id === message.id && room === message.room);
     if (message.room === this.stage.room) this.links.add(message.at, message);
     if (!isNew) return;
     this.people.spoke(message.member, message.at);
+    if (message.kind === "remove") this.said = this.said.filter(({ id, room }) => id !== message.of || room !== message.room);
     if (message.kind) return;
     this.said.push({ ...message, hue: hueOf(message.member, message.name) });
     if (this.said.length > SAID) this.said.shift();
@@ -114,6 +123,7 @@ export class Model {
 
   /** @param {any} act */
   #act({ at, act, is, words }) {
+    if (is === "begin") this.verdict = null;
     if (is === "begin") this.act = { act, words: words ?? "", began: at, ended: Infinity };
     else this.act = { ...this.act, words: words || this.act.words, ended: at };
   }

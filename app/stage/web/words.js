@@ -1,4 +1,5 @@
 // @ts-check
+import { showVerdict } from "./verdict.js";
 
 /** Phases in their order, as the hall reads them. */
 const PHASES = ["start", "smoke", "ready", "canary", "drain", "stop", "undo", "put back"];
@@ -42,6 +43,7 @@ export class Words {
     this.#replicas(model);
     this.#figures(model);
     this.#said(model);
+    showVerdict(find("verdict"), model.verdict);
     return isElsewhere;
   }
 

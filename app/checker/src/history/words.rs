@@ -65,4 +65,6 @@ pub enum Phase {
     Kill,
     /// Something that everybody needs is away: nothing is lost, and everybody is back soon after its end.
     Outage,
+    /// A show: all of that, in any order, and a room may be frozen, in which people are refused what they say.
+    Show,
 }

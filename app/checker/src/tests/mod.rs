@@ -192,6 +192,8 @@ fn skipped_message() {
     tale.say("ann", 6);
     assert_eq!(tale.verdict(), ["skipped-message", "unseen"]);
     assert_eq!(chat().broken("bob", 60, 40, 50).verdict(), ["skipped-message"]);
+    let skipped = chat().broken("bob", 60, 40, 50).judge().figures.skipped;
+    assert_eq!(skipped, [("1".to_owned(), 1)].into(), "by the release that serves bob");
 }
 
 #[test]

@@ -256,6 +256,9 @@ fn failed_send_is_a_refusal_of_what_nothing_is_wrong_with() {
     assert_eq!(refused(Phase::Quiet, "RateLimited"), ["failed-send"]);
     assert_eq!(refused(Phase::Quiet, "not-queued"), ["failed-send"]);
     assert!(!refused(Phase::Outage, "not-queued").contains(&"failed-send"), "nothing serves");
+    assert_eq!(refused(Phase::Outage, "ReadOnly"), ["failed-send"]);
+    assert_eq!(refused(Phase::Show, "ReadOnly"), NOTHING, "the room is frozen");
+    assert_eq!(refused(Phase::Show, "RateLimited"), ["failed-send"]);
 }
 
 #[test]

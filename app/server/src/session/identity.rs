@@ -15,8 +15,16 @@ use crate::{
     moderation::Actor,
 };
 
-/// What this server can do beside the protocol's first frames; a client offers what it finds here.
-pub const FEATURES: [&str; 5] = ["accounts", "edit", "rooms", "read", "moderation"];
+/// What a server can do beside the protocol's first frames.
+const FEATURES: [&str; 5] = ["accounts", "edit", "rooms", "read", "moderation"];
+/// And what it does if it is asked to: its page has a button for applause.
+const APPLAUSE: &str = "applause";
+
+/// What this server can do; a client offers what it finds here.
+#[must_use]
+pub fn features(applause: bool) -> Vec<&'static str> {
+    FEATURES.into_iter().chain(applause.then_some(APPLAUSE)).collect()
+}
 
 /// Who the client is.
 pub(super) struct Me {
@@ -103,7 +111,7 @@ impl Session {
             name: Some(me.member.name.clone()),
             sender: Some(device),
             account,
-            features: FEATURES.map(str::to_owned).to_vec(),
+            features: features(self.greeting.applause).into_iter().map(str::to_owned).collect(),
         });
         self.moves = moves;
         self.me = Some(me);

@@ -1,7 +1,7 @@
 //! What the figures come to, and what a page is told that opens late.
 
 use super::*;
-use crate::event::{Slot, State, VERSION};
+use crate::event::{Act, Slot, State, VERSION, Verdict};
 
 fn step(is: Is, replica: &str, number: u64) -> Step {
     let (slot, member, name) = ("blue".to_owned(), String::new(), String::new());
@@ -135,6 +135,36 @@ fn a_message_that_does_not_follow_is_lost_and_one_that_comes_again_doubled() {
     let Figures { messages, lost, doubled, .. } = tale.0.figures(1_100);
     assert_eq!((messages, lost, doubled), (3, 1, 1));
     assert_eq!(tale.0.figures(90_000).p99_ms, None, "none lately");
+}
+
+#[test]
+fn a_message_that_a_witness_refuses_is_one_before_it_that_is_lost() {
+    let mut tale = Tale::begin();
+    tale.message(1_005, 0, "1-1", "0-9");
+    let (room, id, prev) = ("lobby".to_owned(), "3-1".to_owned(), "2-1".to_owned());
+    let refused = Message { room, id, prev, broken: true, ..Message::default() };
+    tale.tell(1_010, What::Message(refused));
+    // It asks again, and is given both.
+    tale.message(1_020, 0, "2-1", "1-1");
+    tale.message(1_020, 0, "3-1", "2-1");
+    let Figures { messages, lost, doubled, .. } = tale.0.figures(1_100);
+    assert_eq!((messages, lost, doubled), (3, 1, 0));
+}
+
+#[test]
+fn a_verdict_is_told_to_whoever_comes_late_until_another_act_begins() {
+    let mut tale = Tale::begin();
+    let act = |is| What::Act(Act { act: "roll-call".to_owned(), is, words: String::new() });
+    let verdicts = |tale: &mut Tale| {
+        let told = tale.0.retell(9_000);
+        told.iter().filter(|event| matches!(event.what, What::Verdict(_))).count()
+    };
+    tale.tell(1_000, act(End::Begin));
+    tale.tell(2_000, What::Verdict(Verdict::default()));
+    tale.tell(2_100, act(End::End));
+    assert_eq!(verdicts(&mut tale), 1);
+    tale.tell(3_000, act(End::Begin));
+    assert_eq!(verdicts(&mut tale), 0);
 }
 
 #[test]

@@ -76,6 +76,19 @@ impl Witness {
                     self.live.insert(room);
                 }
                 Event::Message { message, .. } => self.out.send(self.got(message)).await?,
+                // Something before it is missing. The client asks again, and is given both.
+                Event::Broken { room, id, got, .. } => {
+                    let (id, prev) = (id.to_string(), got.to_string());
+                    let refused = Message {
+                        room,
+                        id,
+                        prev,
+                        witness: self.number,
+                        broken: true,
+                        ..Message::default()
+                    };
+                    self.out.send(What::Message(refused)).await?;
+                }
                 // The client dropped it, and everybody else had to do so, too.
                 Event::Repeated { room, id, after } => {
                     let (id, prev) = (id.to_string(), after.to_string());
@@ -102,6 +115,8 @@ impl Witness {
             name: message.name,
             text: message.text,
             kind: kind.and_then(|kind| kind.as_str().map(str::to_owned)),
+            of: message.extra.of.map(|of| of.to_string()),
+            broken: false,
             release: None,
             witness: self.number,
             took_ms,

@@ -210,7 +210,7 @@ class Recording:
         for at, batch in batches.items():
             steps = [step | ({"ago_ms": at - when} if at > when else {}) for when, step in batch]
             self.add(at, "connections", list=steps)
-        first = {"at": 0, "event": "stage", "v": 1, "room": ROOM, "join": "http://192.168.1.20:8080/#hall"}
+        first = {"at": 0, "event": "stage", "v": 2, "room": ROOM, "join": "http://192.168.1.20:8080/#hall"}
         ordered = sorted(self.events, key=lambda event: event[0])
         return [json.dumps(line) for line in [first, *({"at": at, **values} for at, values in ordered)]]
 

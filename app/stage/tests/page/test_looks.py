@@ -1,6 +1,7 @@
 """How the stage looks at each size, in the middle of each thing that happens: everything can be read from the last row, and
 nothing lies over anything else. With `ROLLCALL_SCREENS` pictures are kept in that folder, for people to look at."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -21,10 +22,20 @@ SIZES = [
     ("full-house", 1920, 1080, 2_000, ()),
 ]
 
+HELD = {"ok": True, "clients": 300, "absent": 0, "messages": 6_012, "deliveries": 601_200, "lost": 0, "doubled": 0, "reordered": 0, "moves": 600}
+# With what the page makes of them, which no reader of events minds.
+VERDICTS = {
+    "held": {**HELD, "shown": "Everyone is here."},
+    "worst": {
+        **HELD, "ok": False, "absent": 2_000, "clients": 2_000, "lost": 12_345, "doubled": 1_234, "reordered": 10_000, "skipped": {"forgetful": 12_300},
+        "broken": ["lost", "duplicated", "reordered", "absent", "failed_sends", "late", "wrong_names"], "shown": "2,000 did not answer.",
+    },
+}
+
 # What has words of its own: its box, and how large they are in units of a stage that is 1080 high.
 TEXTS = """
 const unit = Math.min(innerWidth / 1920, innerHeight / 1080);
-return [...document.querySelectorAll("#stage *")].filter((it) => it.checkVisibility() && !it.closest("#talk") &&
+return [...document.querySelectorAll("#stage *")].filter((it) => it.checkVisibility({ visibilityProperty: true }) && !it.closest("#talk") &&
   [...it.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim())).map((it) => {
     const range = document.createRange();
     range.selectNodeContents(it);
@@ -35,7 +46,7 @@ return [...document.querySelectorAll("#stage *")].filter((it) => it.checkVisibil
 
 # Figures that are wider than their tile.
 TOO_WIDE = """
-return [...document.querySelectorAll("#figures dd, #figures dt")].filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent);
+return [...document.querySelectorAll("#figures dd, #figures dt, #verdict dd")].filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent);
 """
 
 
@@ -44,19 +55,34 @@ def test_everything_can_be_read_whatever_happens(size, stage, recordings, browse
     name, width, height, people, flags = size
     page = browser(stage("--replay", recordings(people)).url, width, height, *flags)
     for moment, at in MOMENTS.items():
-        page.frozen(at)
-        if SCREENS:
-            Path(SCREENS).mkdir(parents=True, exist_ok=True)
-            page.driver.save_screenshot(str(Path(SCREENS) / f"{name}-{moment}.png"))
-        texts = page.run(TEXTS)
-        assert len(texts) > 20
-        for text in texts:
-            assert text["size"] > 23.9, text
-            assert text["left"] >= 0 and text["right"] <= width + 1 and text["bottom"] <= height + 1, text
-        assert page.run(TOO_WIDE) == [], moment
-        over = [(a["text"], b["text"]) for n, a in enumerate(texts) for b in texts[n + 1 :] if overlap(a, b)]
-        assert not over, moment
+        can_be_read(page.frozen(at), width, height, f"{name}-{moment}", 20)
     assert [line["message"] for line in page.driver.get_log("browser")] == []
+
+
+@pytest.mark.parametrize("size", SIZES[:4], ids=[size[0] for size in SIZES[:4]])
+@pytest.mark.parametrize("verdict", VERDICTS.items(), ids=VERDICTS)
+def test_the_roll_call_can_be_read(verdict, size, stage, recordings, browser, tmp_path):
+    (name, width, height, people, _), (is_it, told) = size, verdict
+    lines = recordings(people).read_text()
+    at = json.loads(lines.splitlines()[-1])["at"]
+    (tmp_path / "judged.jsonl").write_text(lines + json.dumps({"at": at, "event": "verdict", **told}) + "\n")
+    page = browser(stage("--replay", tmp_path / "judged.jsonl").url, width, height).frozen(at)
+    assert page.text("#verdict h3") == told["shown"]
+    can_be_read(page, width, height, f"{name}-roll-call-{is_it}", 15)
+
+
+def can_be_read(page, width, height, name, least):
+    if SCREENS:
+        Path(SCREENS).mkdir(parents=True, exist_ok=True)
+        page.driver.save_screenshot(str(Path(SCREENS) / f"{name}.png"))
+    texts = page.run(TEXTS)
+    assert len(texts) > least
+    for text in texts:
+        assert text["size"] > 23.9, text
+        assert text["left"] >= 0 and text["right"] <= width + 1 and text["bottom"] <= height + 1, text
+    assert page.run(TOO_WIDE) == [], name
+    over = [(a["text"], b["text"]) for n, a in enumerate(texts) for b in texts[n + 1 :] if overlap(a, b)]
+    assert not over, name
 
 
 def overlap(a, b):

@@ -73,11 +73,11 @@ def test_only_this_machine_may_look(stage, recordings):
 
 
 def test_each_fault_is_one_plain_line(tmp_path, recordings, stage):
-    newer = tmp_path / "newer.jsonl"
-    newer.write_text('{"at":0,"event":"stage","v":2,"room":"lobby"}\n')
+    older = tmp_path / "older.jsonl"
+    older.write_text('{"at":0,"event":"stage","v":1,"room":"lobby"}\n')
     taken = stage("--replay", recordings(300)).url.split(":")[2].split("/")[0]
     faults = [
-        (["--replay", newer], "it is of version 2, and this program shows version 1"),
+        (["--replay", older], "it is of version 1, and this program shows version 2"),
         (["--replay", tmp_path / "none"], "cannot read the recording"),
         (["--replay", recordings(300), "--port", taken], f"cannot listen on 127.0.0.1:{taken}: try another --port"),
         ([], "name the stack that is shown by --network or --replica, or a recording by --replay"),

@@ -1,0 +1,201 @@
+"""The show that `./scripts/demo --stage` puts on: every act, by the page's keys, and whether the stage says what the checker says."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import tomllib
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, STAGE, free_port, until
+
+ACTS = REPOSITORY / "app/stage/show/acts.toml"
+KEYS = {act["name"]: act["key"] for act in tomllib.loads(ACTS.read_text())["act"]}
+CLIENTS = os.environ.get("ROLLCALL_SHOW")
+# Where the show is, beside other stacks.
+PLACE = os.environ.get("ROLLCALL_SHOW_PLACE", "--project rollcall-test --port 18080 --network 172.30.91 --stage-port 18070").split()
+SCREENS = Path(os.environ.get("ROLLCALL_SCREENS", REPOSITORY / "reports/screens/stage"))
+# The first run builds.
+UP_SECONDS = 1_800
+ACT_SECONDS = 180
+
+
+def refused(*arguments):
+    command = [REPOSITORY / "scripts/demo", "--stage", *map(str, arguments)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1 and ended.stdout == ""
+    return ended.stderr
+
+
+def test_what_cannot_be_shown_is_said_in_one_line_before_anything_is_done(stage, recordings, tmp_path):
+    taken = stage("--replay", recordings(300)).url.split(":")[2].split("/")[0]
+    assert refused("--stage-port", taken) == f"demo: port {taken} is taken by another program: end it, or choose another with --stage-port\n"
+    assert refused("--acts", tmp_path / "none") == f"demo: cannot read the acts in {tmp_path}/none\n"
+    assert refused("--roll-back").startswith("demo: --stage has the way back among its acts")
+    acts = tmp_path / "acts.toml"
+    acts.write_text(ACTS.read_text().replace('key = "r"', 'kay = "r"'))
+    command = [STAGE, "--network", "172.30.90", "--acts", acts, "--port", str(free_port())]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    line = ACTS.read_text().split('key = "r"')[0].count("\n") + 1
+    assert ended.returncode == 1 and ended.stderr.count("\n") == 1
+    assert f"line {line}: unknown field `kay`" in ended.stderr
+
+
+def test_every_act_of_the_file_is_one_that_can_be_done(stage):
+    process = stage("--network", "172.30.90", "--acts", ACTS)
+    with urllib.request.urlopen(process.url, timeout=10) as answer:
+        token = re.search(r'name="token" content="(\w{32})"', answer.read().decode())[1]
+    request = urllib.request.Request(f"{process.url}/acts", headers={"x-stage-token": token})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        known = [act["name"] for act in json.load(answer)]
+    assert known == list(KEYS)
+    for name in known:
+        ended = subprocess.run([ACTS.parent / "act", name], check=False, capture_output=True, text=True, timeout=60, env={"PATH": os.environ["PATH"]})
+        assert ended.stderr == f"{name}: ./scripts/demo --stage runs this; without it SHOW_FOLDER says nothing\n"
+
+
+class Show:
+    """The demo as a process, its page, and somebody in the hall with a phone."""
+
+    def __init__(self, browser, log):
+        self.log = log
+        self.place = dict(zip(PLACE[::2], PLACE[1::2], strict=True))
+        command = [REPOSITORY / "scripts/demo", "--stage", "--once", "--clients", CLIENTS, *PLACE]
+        with open(log, "wb") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+        self.wait_for(lambda: "The stage is yours" in self.log.read_text(), UP_SECONDS, "the stage is up")
+        self.page = browser(f"http://127.0.0.1:{self.place['--stage-port']}/stage").open()
+        self.page.until("shown().replicas.length === 3", "the page is told")
+        self.taken = 0
+        self.phone = browser(f"http://127.0.0.1:{self.place['--port']}/", 390, 844)
+
+    def wait_for(self, true, seconds, what):
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"waited in vain: {what}\n{self.log.read_text()}"
+            time.sleep(0.2)
+
+    def join(self):
+        self.phone.driver.get(f"{self.phone.url}#the-plan")
+        until(lambda: self.phone.run("return document.getElementById('name')?.checkVisibility()"), "the page asks for a name")
+        self.phone.driver.find_element("css selector", "#name").send_keys("Hedy\n")
+        until(lambda: self.phone.run("return !document.getElementById('composer').hidden"), "one can write")
+
+    def say(self, text):
+        self.phone.driver.find_element("css selector", "#text").send_keys(f"{text}\n")
+        self.heard(text)
+
+    def heard(self, text):
+        self.page.until(f"shown().said.some((it) => it.text === {json.dumps(text)})", f"{text} is heard")
+
+    def claps(self):
+        return self.phone.run("return document.getElementById('clap')?.checkVisibility() ?? false")
+
+    def act(self, name, words):
+        """Presses its key, and waits for its end."""
+        began = self.page.run("return shown().act.began")
+        self.page.driver.find_element("css selector", "body").send_keys(KEYS[name])
+        is_it = f"shown().act.act === '{name}' && shown().act.began > {began}"
+        self.wait_for(lambda: self.page.run(f"return {is_it}"), 20, f"{name} begins")
+        self.wait_for(lambda: self.page.run(f"return {is_it} && shown().act.ended < Infinity"), ACT_SECONDS, f"{name} ends")
+        assert self.page.run("return shown().act.words") == words, self.log.read_text()
+        # What flies has landed.
+        time.sleep(1)
+        self.taken += 1
+        self.screenshot(f"show-{self.taken:02}-{name}")
+
+    def screenshot(self, name):
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.page.driver.save_screenshot(str(SCREENS / f"{name}.png"))
+
+    def verdict(self):
+        """What the page shows of the roll call, and what the checker wrote."""
+        self.page.until("shown().verdict !== null && !document.getElementById('verdict').hidden", "the verdict is shown")
+        return self.page.run("return shown().verdict"), json.loads((REPOSITORY / "reports/show/roll.json").read_text())
+
+    def end(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+            self.process.wait(timeout=300)
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    shown = Show(browser, tmp_path / "demo.log")
+    yield shown
+    shown.end()
+
+
+def moves_of_others():
+    """Moves of those who are no bots, by the stage's own recording: of its witnesses, and of who is in the hall."""
+    names, connections, moves = {}, {}, 0
+    for line in (REPOSITORY / "reports/show/stage.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        for step in event.get("list", []) if event["event"] == "connections" else []:
+            place = (step["replica"], step["slot"], step["number"])
+            if step["is"] == "opened":
+                names[step["member"]] = step["name"]
+                connections[place] = {"member": step["member"], "told": False, "live": False}
+            elif place in connections and step["is"] in ("live", "goaway"):
+                connections[place]["live" if step["is"] == "live" else "told"] = True
+            elif place in connections and step["is"] in ("closed", "lost", "forced"):
+                ended = connections.pop(place) if step["is"] != "forced" else {"member": "", "told": False}
+                goes_on = any(it["member"] == ended["member"] and it["live"] for it in connections.values())
+                is_other = re.match(r"Witness|Hedy", names.get(ended["member"], ""))
+                moves += bool(is_other and ended["told"] and goes_on and step["is"] == "closed")
+    return moves
+
+
+@pytest.mark.skipif(not CLIENTS, reason="a whole show takes ten minutes: ROLLCALL_SHOW says with how many bots")
+def test_a_whole_show(show):
+    show.join()
+    show.act("doors", "Everybody is in, and talks")
+    show.say("Hello from row 7")
+    assert not show.claps(), "1.0.0 has no applause"
+    show.act("roll", "Rolled. Did you notice?")
+    until(show.claps, "1.1.0 has applause")
+    show.phone.driver.find_element("css selector", "#clap").click()
+    show.heard("👏")
+    show.act("plug", "It is back, with its share of the people")
+    for wrong in ("bad", "slow"):
+        show.act(wrong, "The canary refused it; nobody was moved there")
+    show.act("redis", "Redis is back, and so is every message")
+    show.act("freeze", "The room is frozen: only moderators speak")
+    show.act("thaw", "Everybody may speak again")
+    show.say("Something rude")
+    show.act("remove", "What the hall said last is taken away")
+    show.page.until("!shown().said.some((it) => it.text === 'Something rude')", "it is gone from the stage")
+    show.act("back", "Back, in half the time")
+    until(lambda: not show.claps(), "1.0.0 has no applause")
+    assert not (Path("/var/lib/rollcall") / show.place["--project"] / "bad-releases.json").read_text().count("release")
+
+    figures = show.page.run("return shown().figures")
+    show.act("roll-call", "The roll is called")
+    shown, report = show.verdict()
+    assert report["ok"] and shown["ok"], report["details"]
+    assert show.page.text("#verdict h3") == "Everyone is here."
+    assert (shown["clients"], shown["absent"]) == (int(CLIENTS), 0)
+    said = {name: (figures[name], shown[name], report[theirs]) for name, theirs in (("lost", "lost"), ("doubled", "duplicated"))}
+    assert said == {"lost": (0, 0, 0), "doubled": (0, 0, 0)}
+    assert figures["moved"] == report["moves"] + moves_of_others(), "moves"
+
+    show.act("doors", "Everybody is in, and talks")
+    show.act("forgetful", "The canary saw nothing wrong. Shall we call the roll?")
+    show.page.until("shown().figures.lost > 0", "a witness misses something, too")
+    show.act("roll-call", "The roll is called")
+    shown, report = show.verdict()
+    assert not report["ok"] and shown["lost"] == report["lost"] > 0
+    assert list(report["skipped"]) == ["forgetful"]
+    assert show.page.text("#verdict h3") == "Not all arrived."
+    assert "forgetful passed over a message" in show.page.text("#verdict")
+    show.act("back", "Back, in half the time")
+    show.page.driver.find_element("css selector", "body").send_keys(KEYS["curtain"])
+    assert show.process.wait(timeout=300) == 1, "the last roll call said no"
+    assert "the last roll call said that something was not as promised" in show.log.read_text()
+    standing = subprocess.run(["docker", "ps", "--all", "--quiet", "--filter", f"label=rollcall.project={show.place['--project']}"], check=True, capture_output=True)
+    assert standing.stdout == b""
