@@ -174,6 +174,7 @@ impl App {
             replica: self.config.replica.clone(),
             release: self.config.release.clone(),
             heartbeat: self.config.heartbeat,
+            hall: self.config.hall,
         }
     }
 

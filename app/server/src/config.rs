@@ -39,6 +39,9 @@ pub struct Config {
     /// Origins, separated by commas, whose pages may use the API (CORS), and open a WebSocket.
     #[arg(long, env = "CORS_ORIGINS", value_delimiter = ',')]
     pub cors_origins: Vec<String>,
+    /// An audience joins at `/#hall`, where one taps and votes besides talking.
+    #[arg(long, env = "HALL", value_parser = clap::builder::BoolishValueParser::new())]
+    pub hall: bool,
     /// On SIGTERM: connections are told to move at moments spread over this many ms.
     #[arg(long = "drain-spread-ms", env = "DRAIN_SPREAD_MS", default_value = "3000", value_parser = millis)]
     pub drain_spread: Duration,

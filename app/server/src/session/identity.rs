@@ -15,8 +15,16 @@ use crate::{
     moderation::Actor,
 };
 
-/// What this server can do beside the protocol's first frames; a client offers what it finds here.
-pub const FEATURES: [&str; 5] = ["accounts", "edit", "rooms", "read", "moderation"];
+/// What a server can do beside the protocol's first frames.
+const FEATURES: [&str; 5] = ["accounts", "edit", "rooms", "read", "moderation"];
+/// And what it does if it is asked to.
+const HALL: &str = "hall";
+
+/// What this server can do; a client offers what it finds here. `hall`: an audience joins.
+#[must_use]
+pub fn features(hall: bool) -> Vec<&'static str> {
+    FEATURES.into_iter().chain(hall.then_some(HALL)).collect()
+}
 
 /// Who the client is.
 pub(super) struct Me {
@@ -103,7 +111,7 @@ impl Session {
             name: Some(me.member.name.clone()),
             sender: Some(device),
             account,
-            features: FEATURES.map(str::to_owned).to_vec(),
+            features: features(self.greeting.hall).into_iter().map(str::to_owned).collect(),
         });
         self.moves = moves;
         self.me = Some(me);

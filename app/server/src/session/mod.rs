@@ -33,7 +33,7 @@ use crate::{
 
 pub use self::{
     hello::hello_bytes,
-    identity::{FEATURES, member_of},
+    identity::{features, member_of},
     name::{check_name, check_room, check_text, is_client_key},
     reply::{ack, gap_frame, number_taken, out_of_order, refused_as, reject},
 };
@@ -102,6 +102,8 @@ pub struct Greeting {
     pub release: String,
     /// How often to ping.
     pub heartbeat: Duration,
+    /// An audience joins: there is more to do for it.
+    pub hall: bool,
 }
 
 impl Session {

@@ -13,7 +13,12 @@ fn session() -> Session {
 }
 
 fn greeting() -> Greeting {
-    Greeting { replica: "r1".into(), release: "1.0.0".into(), heartbeat: Duration::from_secs(10) }
+    Greeting {
+        replica: "r1".into(),
+        release: "1.0.0".into(),
+        heartbeat: Duration::from_secs(10),
+        hall: false,
+    }
 }
 
 fn cursor(room: &str) -> RoomCursor {
