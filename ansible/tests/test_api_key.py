@@ -110,4 +110,6 @@ def test_settings_of_accounts_reach_the_server(stack):
     assert (environment["SESSION_DAYS"], environment["RATE_SIGN_INS"]) == ("7", "9")
     assert environment["CORS_ORIGINS"] == "https://a.example,http://b.example:81"
     stack.play()
-    assert "CORS_ORIGINS" not in stack.environment
+    assert not {"CORS_ORIGINS", "HALL"} & set(stack.environment)
+    stack.play(rollcall_hall=True)
+    assert stack.environment["HALL"] == "true"

@@ -21,6 +21,8 @@ use sha2::{Digest, Sha256};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const ENTRY: &str = "main.js";
+/// What the page asks for where an audience joins: a script of its own, and its style.
+const HALL: &str = "hall/main.js";
 const SCRIPT: &str = r#"<script type="module" src="/web/main.js"></script>"#;
 const STYLE: &str = r#"<link rel="stylesheet" href="/web/style.css">"#;
 /// What the page asks for by itself, as it is.
@@ -34,9 +36,9 @@ fn main() -> Result<()> {
     for name in ALONE {
         fs::copy(web.join(name), made.join(name))?;
     }
-    let mut bundle = Bundle { web: web.clone(), ..Bundle::default() };
-    bundle.add(ENTRY)?;
-    let script = small(&bundle.script)?;
+    let script = bundled(&web, ENTRY)?;
+    fs::write(made.join("hall.js"), bundled(&web, HALL)?)?;
+    fs::write(made.join("hall.css"), style(&fs::read_to_string(web.join("hall/style.css"))?))?;
     let style = style(&fs::read_to_string(web.join("style.css"))?);
     // What lets these two run, and nothing else that might get into the page.
     println!("cargo:rustc-env=WEB_SCRIPT={}", digest(&script));
@@ -46,6 +48,16 @@ fn main() -> Result<()> {
     let page = put(&page, STYLE, &format!("<style>{style}</style>"))?;
     fs::write(made.join("index.html"), page)?;
     Ok(())
+}
+
+/// A module and all that it needs, as one script that exports what the module does.
+fn bundled(web: &Path, entry: &str) -> Result<String> {
+    let mut bundle = Bundle { web: web.to_owned(), ..Bundle::default() };
+    let exports = bundle.add(entry)?;
+    if !exports.is_empty() {
+        bundle.script += &format!("export {{ {} }};\n", exports.join(", "));
+    }
+    small(&bundle.script)
 }
 
 fn digest(text: &str) -> String {

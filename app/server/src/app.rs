@@ -21,7 +21,7 @@ use crate::{
     people::{Dismissal, People, ReadUpTo, Stay, TRIES},
     rates::Rates,
     register::Register,
-    session::Greeting,
+    session::{Greeting, features},
 };
 
 /// What every connection and request shares. Clones share it.
@@ -167,6 +167,12 @@ impl App {
         self.connections.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// What this replica can do, as clients are told.
+    #[must_use]
+    pub fn features(&self) -> Vec<&'static str> {
+        features(self.config.applause, self.config.hall)
+    }
+
     /// How this replica introduces itself.
     #[must_use]
     pub fn greeting(&self) -> Greeting {
@@ -174,7 +180,7 @@ impl App {
             replica: self.config.replica.clone(),
             release: self.config.release.clone(),
             heartbeat: self.config.heartbeat,
-            applause: self.config.applause,
+            features: self.features(),
         }
     }
 

@@ -42,6 +42,9 @@ pub struct Config {
     /// Let people applaud on the page, which is green then: what is new in a release, for those who look.
     #[arg(long, env = "APPLAUSE", value_parser = clap::builder::BoolishValueParser::new())]
     pub applause: bool,
+    /// An audience joins at `/#hall`, where one taps and votes besides talking.
+    #[arg(long, env = "HALL", value_parser = clap::builder::BoolishValueParser::new())]
+    pub hall: bool,
     /// On SIGTERM: connections are told to move at moments spread over this many ms.
     #[arg(long = "drain-spread-ms", env = "DRAIN_SPREAD_MS", default_value = "3000", value_parser = millis)]
     pub drain_spread: Duration,

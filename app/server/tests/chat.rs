@@ -5,8 +5,12 @@ mod support;
 use rollcall_protocol::{EntryId, GapReason, JoinStatus, Message, ServerFrame};
 use serde_json::json;
 use support::{
-    Redis, Replica, Socket, ask::history, assert_chain, events::Events, http, is_leave, key,
-    messages,
+    Redis, Replica, Socket,
+    accounts::arrive,
+    ask::{get, history},
+    assert_chain,
+    events::Events,
+    http, is_leave, key, messages,
 };
 
 /// Rates that a test does not reach.
@@ -286,4 +290,19 @@ async fn an_event_stream_has_the_heartbeat_of_a_websocket() {
     assert!(matches!(events.next().await, Some(ServerFrame::Live { .. })));
     events.heartbeat().await;
     events.heartbeat().await;
+}
+
+#[tokio::test]
+async fn a_hall_is_offered_only_by_a_server_that_is_to_have_one() {
+    for (arguments, is_offered) in [(&[][..], false), (&["--hall"][..], true)] {
+        let replica = Replica::start(None, arguments).await;
+        let (_socket, first) = arrive(replica.public, &key(), "Teal", None, &[]).await;
+        let ServerFrame::Welcome { features, .. } = first else { panic!("{first:?}") };
+        assert_eq!(features.contains(&"hall".to_owned()), is_offered);
+        let about = get(replica.public, "/api/v1/").await.json();
+        let features = about["data"]["features"].as_array().expect("a list");
+        assert_eq!(features.contains(&"hall".into()), is_offered);
+        // A page that comes from a server with a hall may ask this one for it.
+        assert_eq!(get(replica.public, "/web/hall.js").await.status, 200);
+    }
 }

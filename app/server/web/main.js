@@ -18,7 +18,9 @@ function enter(participant, why) {
   // The one of the entry is not the page's.
   find("dialogs").replaceChildren();
   find("chat").hidden = false;
-  new Page(participant, pageClock()).start(why);
+  const page = new Page(participant, pageClock());
+  if (hall) hall.begin(page);
+  page.start(why);
 }
 
 /** Asks for a name, or for an account. */
@@ -55,6 +57,8 @@ function fit() {
 
 window.visualViewport?.addEventListener("resize", fit);
 fit();
+/** More for an audience; a server that has none of it has the chat. @type {any} */
+const hall = location.hash === "#hall" && await import("/web/hall.js").catch(console.warn);
 const participant = await session.restore();
 if (participant) enter(participant, "resume");
 else ask();

@@ -82,28 +82,37 @@ impl Acts {
         &self.known
     }
 
-    /// Begins an act, which goes on by itself: also when the stage ends.
+    /// Begins an act, which goes on by itself: also when the stage ends. Its program is told which replica was voted for.
     ///
     /// # Errors
     ///
     /// If it does not begin.
-    pub fn begin(&self, name: &str) -> Result<(), Refused> {
+    pub fn begin(&self, name: &str, voted: Option<String>) -> Result<(), Refused> {
         let known = self.known.iter().find(|known| known.name == name).ok_or(Refused::Unknown)?;
         let turn = self.turn.clone().try_lock_owned().map_err(|_| Refused::Busy)?;
         let (known, out) = (known.clone(), self.out.clone());
         tokio::spawn(async move {
-            perform(known, out).await;
+            perform(known, voted.unwrap_or_default(), out).await;
             drop(turn);
         });
         Ok(())
     }
 }
 
-async fn perform(Known { name, words, done, command, .. }: Known, out: mpsc::Sender<What>) {
+/// Where a program finds the replica that was voted for; empty if none was.
+const VOTED: &str = "VOTED";
+
+async fn perform(
+    Known { name, words, done, command, .. }: Known,
+    voted: String,
+    out: mpsc::Sender<What>,
+) {
     let told = |is, words| What::Act(Act { act: name.clone(), is, words });
     // Nobody is told if the stage has ended.
     let _told = out.send(told(End::Begin, words)).await;
-    let ended = Command::new(&command[0]).args(&command[1..]).stdin(Stdio::null()).status().await;
+    let mut program = Command::new(&command[0]);
+    program.args(&command[1..]).env(VOTED, voted).stdin(Stdio::null());
+    let ended = program.status().await;
     let words = match ended {
         Ok(status) if status.success() => done,
         Ok(status) => format!("{name} failed: {status}"),
@@ -154,10 +163,10 @@ mod tests {
         assert!(made.success());
         let (acts, mut told) =
             acts(&format!("{ROLL}command = ['sh', '-c', 'echo > {}']\n", fifo.display()));
-        assert_eq!(acts.begin("rool"), Err(Refused::Unknown));
-        assert_eq!(acts.begin("roll"), Ok(()));
+        assert_eq!(acts.begin("rool", None), Err(Refused::Unknown));
+        assert_eq!(acts.begin("roll", None), Ok(()));
         assert_eq!(next(&mut told).await, (End::Begin, "Rolling".to_owned()));
-        assert_eq!(acts.begin("roll"), Err(Refused::Busy));
+        assert_eq!(acts.begin("roll", None), Err(Refused::Busy));
         tokio::fs::read(&fifo).await.expect("it is written to");
         assert_eq!(next(&mut told).await, (End::End, "Rolled".to_owned()));
         std::fs::remove_file(&fifo).expect("it was there");
@@ -168,11 +177,22 @@ mod tests {
         for (command, words) in [("['false']", "exit status: 1"), ("['/nowhere']", "No such file")]
         {
             let (acts, mut told) = acts(&format!("{ROLL}command = {command}\n"));
-            acts.begin("roll").expect("it begins");
+            acts.begin("roll", None).expect("it begins");
             next(&mut told).await;
             let (is, told) = next(&mut told).await;
             assert!(is == End::End && told.starts_with("roll failed: "), "{told}");
             assert!(told.contains(words), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_act_knows_which_replica_was_voted_for() {
+        for (voted, is) in [(Some("r2".to_owned()), "r2"), (None, "")] {
+            let (acts, mut told) =
+                acts(&format!("{ROLL}command = ['sh', '-c', '[ \"$VOTED\" = \"{is}\" ]']\n"));
+            acts.begin("roll", voted).expect("it begins");
+            next(&mut told).await;
+            assert_eq!(next(&mut told).await, (End::End, "Rolled".to_owned()));
         }
     }
 

@@ -19,13 +19,18 @@ struct Web;
 /// Where the page has the token by which this process knows it.
 const TOKEN: &str = r#"<meta name="token" content="">"#;
 
+/// And the name of the Wi-Fi, if there is one.
+const WIFI: &str = r#"<meta name="wifi" content="">"#;
+
 /// `/stage`
-pub fn page(token: &str) -> Response {
+pub fn page(token: &str, wifi: Option<&str>) -> Response {
     let Some(EmbeddedFile { data, .. }) = Web::get("index.html") else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let told = TOKEN.replace(r#""""#, &format!(r#""{token}""#));
-    let page = String::from_utf8_lossy(&data).replace(TOKEN, &told);
+    let told = |place: &str, words: &str| place.replace(r#""""#, &format!(r#""{words}""#));
+    let wifi = wifi.unwrap_or_default().replace('&', "&amp;").replace('"', "&quot;");
+    let page = String::from_utf8_lossy(&data).replace(TOKEN, &told(TOKEN, token));
+    let page = page.replace(WIFI, &told(WIFI, &wifi));
     answer("text/html; charset=utf-8", page.into_bytes())
 }
 

@@ -243,6 +243,35 @@ pub struct Figures {
     pub p99_ms: Option<u64>,
     /// People who are here.
     pub here: u64,
+    /// What the audience made of it.
+    #[serde(default, skip_serializing_if = "Audience::is_silent")]
+    pub audience: Audience,
+}
+
+/// What the audience says by its phones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audience {
+    /// Which replica is to die next, and how many want that.
+    pub votes: BTreeMap<String, u64>,
+    /// Taps within a second of one's own move.
+    pub noticed: u64,
+    /// And all others.
+    pub false_alarms: u64,
+    /// People who have answered the roll call by themselves.
+    pub answered: u64,
+}
+
+impl Audience {
+    fn is_silent(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The replica with most votes; of several the first by name.
+    #[must_use]
+    pub fn voted(&self) -> Option<&str> {
+        let most = self.votes.values().max()?;
+        self.votes.iter().find(|(_, count)| *count == most).map(|(name, _)| &**name)
+    }
 }
 
 /// One of the proxy's servers.

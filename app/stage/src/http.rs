@@ -20,6 +20,7 @@ use crate::{
     acts::{Acts, Refused},
     assets,
     hub::Hub,
+    options::Wifi,
     replay::Replay,
     told::Told,
 };
@@ -36,6 +37,16 @@ pub enum Show {
     Replay(Replay),
 }
 
+impl Show {
+    /// The Wi-Fi that phones need. A recording has none: it may be shown elsewhere.
+    fn wifi(&self) -> Option<&Wifi> {
+        match self {
+            Self::Live(hub, _) => hub.wifi(),
+            Self::Replay(_) => None,
+        }
+    }
+}
+
 /// Everything that the page asks for.
 pub fn router(show: Show) -> Router {
     // Only the page that this process has served can ask it to act.
@@ -50,10 +61,16 @@ pub fn router(show: Show) -> Router {
     Router::new()
         .merge(acts)
         .route("/", get(|| async { Redirect::temporary("/stage") }))
-        .route("/stage", get(|| async move { assets::page(&page) }))
+        .route(
+            "/stage",
+            get(move |State(show): State<Show>| async move {
+                assets::page(&page, show.wifi().map(|wifi| &*wifi.name))
+            }),
+        )
         .route("/stage/web/{*path}", get(assets::asset))
         .route("/stage/events", get(events))
         .route("/stage/join.svg", get(join))
+        .route("/stage/wifi.svg", get(wifi))
         .with_state(show)
         .layer(from_fn(only_here))
 }
@@ -91,10 +108,10 @@ async fn known_acts(State(show): State<Show>) -> Response {
 }
 
 async fn begin_act(State(show): State<Show>, Path(act): Path<String>) -> Response {
-    let Show::Live(_, acts) = show else {
+    let Show::Live(hub, acts) = show else {
         return (StatusCode::CONFLICT, "a recording cannot be told what to do\n").into_response();
     };
-    match acts.begin(&act) {
+    match acts.begin(&act, hub.voted()) {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
         Err(Refused::Unknown) => (StatusCode::NOT_FOUND, "there is no such act\n").into_response(),
         Err(Refused::Busy) => (StatusCode::CONFLICT, "another act goes on\n").into_response(),
@@ -132,6 +149,14 @@ async fn join(State(show): State<Show>) -> Response {
     };
     match join {
         Some(address) => assets::qr(&address),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The Wi-Fi, as a picture.
+async fn wifi(State(show): State<Show>) -> Response {
+    match show.wifi() {
+        Some(wifi) => assets::qr(&wifi.text),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -14,6 +14,7 @@ use tokio::{
 
 use crate::{
     event::{Event, Figures, Stage, What},
+    options::Wifi,
     picture::Picture,
     recording::Recorder,
     told::{Now, Told},
@@ -31,6 +32,7 @@ pub struct Hub(Arc<Inner>);
 struct Inner {
     began: Instant,
     join: Option<String>,
+    wifi: Option<Wifi>,
     state: Mutex<Shown>,
 }
 
@@ -47,7 +49,11 @@ impl Hub {
     /// # Errors
     ///
     /// If its beginning cannot be recorded.
-    pub fn new(stage: Stage, recorder: Option<Recorder>) -> anyhow::Result<Self> {
+    pub fn new(
+        stage: Stage,
+        wifi: Option<Wifi>,
+        recorder: Option<Recorder>,
+    ) -> anyhow::Result<Self> {
         let shown = Shown {
             picture: Picture::default(),
             pages: broadcast::Sender::new(BEHIND),
@@ -55,7 +61,8 @@ impl Hub {
             told: Figures::default(),
         };
         let join = stage.join.clone();
-        let hub = Self(Arc::new(Inner { began: Instant::now(), join, state: Mutex::new(shown) }));
+        let inner = Inner { began: Instant::now(), join, wifi, state: Mutex::new(shown) };
+        let hub = Self(Arc::new(inner));
         hub.happened(What::Stage(stage))?;
         Ok(hub)
     }
@@ -98,6 +105,19 @@ impl Hub {
             Some((Told::Event(Box::new(event)), pages))
         });
         stream::iter(first).chain(then)
+    }
+
+    /// The Wi-Fi that they need first.
+    #[must_use]
+    pub fn wifi(&self) -> Option<&Wifi> {
+        self.0.wifi.as_ref()
+    }
+
+    /// The replica that most of the audience want to see die.
+    #[must_use]
+    pub fn voted(&self) -> Option<String> {
+        let at = self.at();
+        self.shown().picture.figures(at).audience.voted().map(str::to_owned)
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {

@@ -5,6 +5,7 @@ mod acts;
 mod assets;
 mod chain;
 mod event;
+mod hall;
 mod http;
 mod hub;
 mod options;
@@ -93,8 +94,14 @@ fn open(stack: &Stack) -> anyhow::Result<(Hub, Acts, mpsc::Receiver<What>)> {
     let replicas = stack.replicas()?;
     let (tls, recorder) = (stack.tls()?, stack.record.as_deref());
     let recorder = recorder.map(Recorder::create).transpose()?;
-    let room = stack.room[0].clone();
-    let hub = Hub::new(Stage { v: VERSION, room, join: stack.join.clone() }, recorder)?;
+    let (mut rooms, mut ask) = (stack.room.clone(), None);
+    if stack.join.is_some() {
+        ask = Some(hall::question(replicas.iter().map(|replica| &*replica.name)));
+        rooms.retain(|room| room != hall::ROOM);
+        rooms.push(hall::ROOM.to_owned());
+    }
+    let stage = Stage { v: VERSION, room: rooms[0].clone(), join: stack.join.clone() };
+    let hub = Hub::new(stage, stack.wifi.clone(), recorder)?;
     tokio::spawn(connections::watch(replicas, sender.clone()));
     if let Some(path) = stack.journal() {
         tokio::spawn(journal::follow(path, sender.clone()));
@@ -105,7 +112,7 @@ fn open(stack: &Stack) -> anyhow::Result<(Hub, Acts, mpsc::Receiver<What>)> {
     if let Some(path) = stack.verdict.clone() {
         tokio::spawn(verdict::follow(path, sender.clone()));
     }
-    let place = witness::Place { url: stack.url.clone(), tls, rooms: stack.room.clone() };
+    let place = witness::Place { url: stack.url.clone(), tls, rooms, ask };
     tokio::spawn(witness::listen(place, sender));
     Ok((hub, acts, receiver))
 }

@@ -1,12 +1,12 @@
 //! What can be set.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser};
 use rollcall_client::Tls;
 
-use crate::sources::connections::Replica;
+use crate::{hall, sources::connections::Replica};
 
 /// The port of a replica's admin listener in a stack of Ansible's.
 const ADMIN_PORT: u16 = 8090;
@@ -60,18 +60,64 @@ pub struct Stack {
     /// HAProxy's runtime socket, if it is elsewhere.
     #[arg(long, value_name = "SOCKET")]
     pub haproxy: Option<PathBuf>,
-    /// Where the audience joins: shown, and as a picture for phones.
-    #[arg(long, value_name = "URL")]
+    /// Where the audience joins: shown, and as a picture for phones. In their room the stage asks for votes.
+    #[arg(long, value_name = "URL", value_parser = to_hall)]
     pub join: Option<String>,
     /// Where rollcall-bots write their report: the roll call is shown when it comes.
     #[arg(long, value_name = "FILE")]
     pub verdict: Option<PathBuf>,
+    /// The Wi-Fi that phones need first, as their cameras read it: WIFI:T:WPA;S:NAME;P:PASSWORD;;
+    #[arg(long, value_name = "WIFI", requires = "join")]
+    pub wifi: Option<Wifi>,
     /// What the page's keys do: a TOML file.
     #[arg(long, value_name = "FILE")]
     pub acts: Option<PathBuf>,
     /// Keep all that happens, to be shown again by --replay.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+}
+
+/// The address of a hall: an address that names no place in the page leads there.
+fn to_hall(address: &str) -> anyhow::Result<String> {
+    let known = ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme));
+    ensure!(known, "it begins with http:// or https://");
+    match address.split_once('#') {
+        Some(_) => Ok(address.to_owned()),
+        None => Ok(format!("{}/#{}", address.trim_end_matches('/'), hall::ROOM)),
+    }
+}
+
+/// A Wi-Fi, as phones' cameras read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wifi {
+    /// All of it.
+    pub text: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl FromStr for Wifi {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let fields = text.strip_prefix("WIFI:").context("it is WIFI:T:WPA;S:NAME;P:PASSWORD;;")?;
+        // What has a meaning there has a backslash before it.
+        let (mut name, mut field, mut is_escaped) = (None, String::new(), false);
+        for letter in fields.chars() {
+            match letter {
+                _ if is_escaped => field.push(letter),
+                '\\' => {}
+                ';' => {
+                    name = name.or(field.strip_prefix("S:").map(str::to_owned));
+                    field.clear();
+                }
+                _ => field.push(letter),
+            }
+            is_escaped = letter == '\\' && !is_escaped;
+        }
+        let name = name.filter(|name| !name.is_empty()).context("it has no name: S:NAME;")?;
+        Ok(Self { text: text.to_owned(), name })
+    }
 }
 
 impl Stack {
@@ -120,5 +166,40 @@ impl Stack {
     pub fn haproxy(&self) -> Option<PathBuf> {
         let ours = || Some(self.state.as_ref()?.join("run/haproxy.sock"));
         self.haproxy.clone().or_else(ours)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wifi, to_hall};
+
+    #[test]
+    fn an_address_leads_to_the_hall() {
+        for (told, leads) in [
+            ("http://10.0.0.5:8080", "http://10.0.0.5:8080/#hall"),
+            ("https://chat.example/", "https://chat.example/#hall"),
+            ("https://chat.example/#lobby", "https://chat.example/#lobby"),
+        ] {
+            assert_eq!(to_hall(told).expect("an address"), leads);
+        }
+        let refused = to_hall("10.0.0.5").expect_err("refused");
+        assert_eq!(refused.to_string(), "it begins with http:// or https://");
+    }
+
+    #[test]
+    fn a_wifi_has_a_name_whatever_is_in_it() {
+        for (told, name) in [
+            ("WIFI:T:WPA;S:Hall 1;P:secret;;", "Hall 1"),
+            (r"WIFI:S:A\;B\\C;T:nopass;;", r"A;B\C"),
+            ("WIFI:T:WPA;P:S:x;S:Hall;;", "Hall"),
+        ] {
+            assert_eq!(told.parse::<Wifi>().expect("a Wi-Fi").name, name);
+        }
+        for (told, why) in [
+            ("Hall", "it is WIFI:T:WPA;S:NAME;P:PASSWORD;;"),
+            ("WIFI:T:WPA;P:secret;;", "it has no name: S:NAME;"),
+        ] {
+            assert_eq!(told.parse::<Wifi>().expect_err("refused").to_string(), why);
+        }
     }
 }

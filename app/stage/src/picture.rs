@@ -7,6 +7,7 @@ use crate::{
     event::{
         Act, End, Event, Figures, Is, Message, Phase, Replica, Server, Stage, Step, Verdict, What,
     },
+    hall::{self, Hall},
 };
 
 /// Rooms whose chains are followed.
@@ -64,6 +65,7 @@ pub struct Picture {
     chains: BTreeMap<String, Chain>,
     messages: VecDeque<(u64, Message)>,
     times: VecDeque<(u64, u64)>,
+    hall: Hall,
     counted: Figures,
 }
 
@@ -126,6 +128,9 @@ impl Picture {
         connection.live_at.get_or_insert(at);
         if let Some(Silent { since, is_moving }) = self.silent.remove(&connection.member) {
             self.counted.moved += u64::from(is_moving);
+            if is_moving {
+                self.hall.moved(at, &connection.member);
+            }
             let silence = told_apart(at.saturating_sub(since));
             self.counted.silence_ms = self.counted.silence_ms.max(silence);
         }
@@ -151,6 +156,7 @@ impl Picture {
         let was_told = closed.goes_at.is_some();
         if was_told && goes_on && !closed.is_cut {
             self.counted.moved += 1;
+            self.hall.moved(at, &closed.member);
         } else if (was_told || closed.is_cut) && !goes_on && closed.live_at.is_some() {
             let is_moving = was_told && !closed.is_cut;
             self.silent.insert(closed.member, Silent { since: at, is_moving });
@@ -185,6 +191,11 @@ impl Picture {
                 self.times.pop_front();
             }
         }
+        self.hall.heard(at, message);
+        // What phones say there is counted, and no talk.
+        if message.room == hall::ROOM {
+            return;
+        }
         self.messages.push_back((at, message.clone()));
         if self.messages.len() > MESSAGES * 2 {
             self.messages.pop_front();
@@ -202,7 +213,9 @@ impl Picture {
         times.sort_unstable();
         // The smallest that 99 of 100 do not exceed.
         let rank = (times.len() * 99).div_ceil(100);
+        let replicas = self.replicas.iter().map(|replica| &*replica.name);
         Figures {
+            audience: self.hall.count(at, replicas),
             silence_ms: self.counted.silence_ms.max(waits.map_or(0, told_apart)),
             p99_ms: rank.checked_sub(1).and_then(|rank| times.get(rank)).copied(),
             here: self.members.len() as u64,

@@ -15,8 +15,8 @@ const canvas = (id) => /** @type {HTMLCanvasElement} */ (document.getElementById
 let model = new Model();
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const look = (/** @type {string} */ release) => {
-  const kind = Math.max(0, model.releases.indexOf(release));
-  return { kind, colour: release ? INKS[kind % INKS.length] : "#3a4358" };
+  const kind = release ? model.colours.of(release) : 0;
+  return { kind, colour: release ? INKS[kind] : "#3a4358" };
 };
 /** The colour of the release in a place. @param {string} place */
 function releaseColour(place) {

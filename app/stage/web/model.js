@@ -1,17 +1,23 @@
 // @ts-check
+import { Colours } from "./colours.js";
 import { hueOf } from "./hue.js";
 import { Links } from "./links.js";
 import { People } from "./people.js";
 
 /** Messages that are shown. */
 const SAID = 8;
+/** What phones say there is counted, and no talk. */
+const HALL = "hall";
 /** Of the line of the 99th percentile, ms. */
 const LINE_MS = 45_000;
+
+const SILENT = { votes: {}, noticed: 0, false_alarms: 0, answered: 0 };
 
 /** What is true on the stage, folded from events. It knows no clock but theirs. */
 export class Model {
   people = new People();
   links = new Links();
+  colours = new Colours();
   stage = { room: "", join: "" };
   /** @type {{ name: string, slots: { slot: string, release?: string, state: string }[] }[]} */
   replicas = [];
@@ -24,6 +30,8 @@ export class Model {
   /** @type {any[]} */
   said = [];
   figures = { messages: 0, lost: 0, doubled: 0, moved: 0, cut: 0, silence_ms: 0, here: 0 };
+  /** What the audience says by its phones. @type {{ votes: Record<string, number>, noticed: number, false_alarms: number, answered: number }} */
+  audience = SILENT;
   /** @type {{ at: number, ms: number }[]} */
   line = [];
   act = { act: "", words: "", began: 0, ended: Infinity };
@@ -74,6 +82,7 @@ export class Model {
     for (const { slots } of replicas) {
       for (const { release } of slots) {
         if (release && !this.releases.includes(release)) this.releases.push(release);
+        if (release) this.colours.of(release);
       }
     }
   }
@@ -110,6 +119,7 @@ export class Model {
     this.people.spoke(message.member, message.at);
     if (message.kind === "remove") this.said = this.said.filter(({ id, room }) => id !== message.of || room !== message.room);
     if (message.kind) return;
+    if (message.room === HALL) return;
     this.said.push({ ...message, hue: hueOf(message.member, message.name) });
     if (this.said.length > SAID) this.said.shift();
   }
@@ -117,6 +127,7 @@ export class Model {
   /** @param {any} figures */
   #figures(figures) {
     this.figures = figures;
+    this.audience = figures.audience ?? SILENT;
     if (figures.p99_ms !== undefined) this.line.push({ at: figures.at, ms: figures.p99_ms });
     while (this.line.length > 1 && this.line[1].at < figures.at - LINE_MS) this.line.shift();
   }

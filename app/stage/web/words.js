@@ -1,5 +1,7 @@
 // @ts-check
+import { audienceLine, showVotes } from "./audience.js";
 import { showVerdict } from "./verdict.js";
+import { showWifi } from "./wifi.js";
 
 /** Phases in their order, as the hall reads them. */
 const PHASES = ["start", "smoke", "ready", "canary", "drain", "stop", "undo", "put back"];
@@ -66,6 +68,7 @@ export class Words {
     if (stage.join) {
       find("qr").setAttribute("src", "/stage/join.svg");
       say(find("address"), stage.join.replace(/^https?:\/\//u, ""));
+      showWifi(find("join"));
     }
     return true;
   }
@@ -78,18 +81,19 @@ export class Words {
       const label = element("p", {}, element("b"), element("span", { class: "word" }));
       return element("div", { class: "slot", "data-place": `${name}/${slot}` }, label, seats);
     });
-    const title = element("h3", {}, name, element("span"));
+    const votes = element("i", { class: "votes", hidden: "" });
+    const title = element("h3", {}, name, votes, element("span"));
     return element("article", { class: "replica" }, title, ...boxes, element("ol", { class: "steps" }));
   }
 
   /** @param {Model} model */
-  #header({ releases, replicas, scene, deploy, steps }) {
+  #header({ releases, colours, replicas, scene, deploy, steps }) {
     const serves = (/** @type {string} */ release) => replicas.some(({ slots }) => slots.some((slot) => slot.release === release && SERVES.has(slot.state)));
     const [shown, known] = [releases.filter(serves).slice(-2), releases.slice(-3)];
     const key = `${shown} of ${known}`;
     if (this.#shownReleases !== key) {
       this.#shownReleases = key;
-      const named = (/** @type {string} */ release) => element("span", { class: `release-${releases.indexOf(release) % 3}` }, release);
+      const named = (/** @type {string} */ release) => element("span", { class: `release-${colours.of(release)}` }, release);
       find("releases").replaceChildren(...shown.map(named).flatMap((name, index) => index ? [element("i", {}, "→"), name] : [name]));
       find("key").replaceChildren(...known.map(named));
     }
@@ -104,6 +108,7 @@ export class Words {
     for (const [index, article] of [...find("replicas").children].entries()) {
       const { name, slots } = model.replicas[index];
       const counts = slots.map(({ slot }) => model.people.count(`${name}/${slot}`));
+      showVotes(/** @type {HTMLElement} */ (article.querySelector(".votes")), name, model.audience.votes);
       say(/** @type {Element} */ (article.querySelector("h3 span")), number.format(counts.reduce((a, b) => a + b, 0)));
       for (const [nth, box] of [...article.querySelectorAll(".slot")].entries()) this.#slot(box, slots[nth], counts[nth], model, `${name}/${slots[nth].slot}`);
       this.#steps(/** @type {Element} */ (article.querySelector(".steps")), name, model);
@@ -111,8 +116,8 @@ export class Words {
   }
 
   /** @param {Element} box @param {{ release?: string, state: string }} slot @param {number} count @param {Model} model @param {string} place */
-  #slot(box, { release, state }, count, { releases, servers }, place) {
-    const kind = release ? `slot release-${releases.indexOf(release) % 3}` : "slot";
+  #slot(box, { release, state }, count, { colours, servers }, place) {
+    const kind = release ? `slot release-${colours.of(release)}` : "slot";
     if (box.className !== kind) box.className = kind;
     if (box.getAttribute("data-state") !== state) box.setAttribute("data-state", state);
     const [label, word] = /** @type {HTMLCollection} */ (box.firstElementChild?.children);
@@ -143,7 +148,7 @@ export class Words {
   }
 
   /** @param {Model} model */
-  #figures({ figures, line }) {
+  #figures({ figures, audience, line }) {
     const shown = { lost: figures.lost, doubled: figures.doubled, moved: figures.moved, silence: figures.silence_ms };
     for (const [id, value] of Object.entries(shown)) {
       const told = /** @type {Element} */ (find(id).querySelector("dd"));
@@ -153,6 +158,7 @@ export class Words {
       find(id).classList.toggle("bad", value > 0 && (id === "lost" || id === "doubled"));
     }
     say(find("here"), number.format(figures.here));
+    say(find("audience"), audienceLine(audience));
     say(/** @type {Element} */ (document.querySelector("#lost .of")), number.format(figures.messages));
     const last = line.at(-1);
     say(find("p99"), last ? `${number.format(last.ms)} ms` : "–");

@@ -187,7 +187,7 @@ impl Conn {
             replica: name.to_owned(),
             release: "1".to_owned(),
             heartbeat: Duration::from_secs(3600),
-            applause: false,
+            features: Vec::new(),
         };
         Self {
             id,

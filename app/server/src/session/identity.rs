@@ -17,13 +17,13 @@ use crate::{
 
 /// What a server can do beside the protocol's first frames.
 const FEATURES: [&str; 5] = ["accounts", "edit", "rooms", "read", "moderation"];
-/// And what it does if it is asked to: its page has a button for applause.
-const APPLAUSE: &str = "applause";
 
-/// What this server can do; a client offers what it finds here.
+/// What this server can do; a client offers what it finds here. What comes last it does if it is asked to: `applause`, a button
+/// of its page, and `hall`, where an audience joins.
 #[must_use]
-pub fn features(applause: bool) -> Vec<&'static str> {
-    FEATURES.into_iter().chain(applause.then_some(APPLAUSE)).collect()
+pub fn features(applause: bool, hall: bool) -> Vec<&'static str> {
+    let asked = [applause.then_some("applause"), hall.then_some("hall")];
+    FEATURES.into_iter().chain(asked.into_iter().flatten()).collect()
 }
 
 /// Who the client is.
@@ -111,7 +111,7 @@ impl Session {
             name: Some(me.member.name.clone()),
             sender: Some(device),
             account,
-            features: features(self.greeting.applause).into_iter().map(str::to_owned).collect(),
+            features: self.greeting.features.iter().copied().map(str::to_owned).collect(),
         });
         self.moves = moves;
         self.me = Some(me);

@@ -102,8 +102,8 @@ pub struct Greeting {
     pub release: String,
     /// How often to ping.
     pub heartbeat: Duration,
-    /// Its page has a button for applause.
-    pub applause: bool,
+    /// What it can do, as it tells clients.
+    pub features: Vec<&'static str>,
 }
 
 impl Session {

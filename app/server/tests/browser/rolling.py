@@ -34,26 +34,28 @@ class Redis:
 
 
 class Replicas:
-    """Two replicas; `ways[0]` leads to one of them, `ways[1]` to the other."""
+    """Two replicas; `ways[0]` leads to one of them, `ways[1]` to the other. `settings`: more of their environment."""
 
-    def __init__(self, folder):
-        self.folder, self.started, self.turns = folder, [], 0
+    def __init__(self, folder, address="127.0.0.1", **settings):
+        self.folder, self.started, self.turns, self.settings = folder, [], 0, settings
         self.redis = Redis(folder)
         self.now = [self._start(name, "1.0.0") for name in ("r1", "r2")]
-        self.ways = [Wire(replica.port) for replica in self.now]
+        self.ways = [Wire(replica.port, address=address) for replica in self.now]
 
     def _start(self, name, release):
         log = self.folder / f"{name}-{len(self.started)}.log"
-        self.started.append(Server(log, self.redis, name))
+        self.started.append(Server(log, self.redis, name, **self.settings))
         return self.started[-1].start(release)
 
-    def turn(self, number):
-        """A newer release beside the old one, which is emptied, and stopped once nobody is there. What it told of its drain."""
+    def turn(self, number, meanwhile=lambda: None):
+        """A newer release beside the old one, which is emptied, and stopped once nobody is there. What it told of its drain.
+        `meanwhile`: once everybody was told to go."""
         self.turns += 1
         old, new = self.now[number], self._start(f"r{number + 1}", f"1.0.{self.turns}")
         self.ways[number].port = new.port
         self.now[number] = new
         _ask(old, "POST", {"spread_ms": SPREAD_MS, "deadline_ms": PATIENCE_S * 1000})
+        meanwhile()
         deadline = time.monotonic() + PATIENCE_S
         while (told := _ask(old, "GET"))["connections"] > 0:
             assert time.monotonic() < deadline, f"it was never empty: {told}"

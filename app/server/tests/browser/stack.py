@@ -26,12 +26,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Server:
-    """A replica: on the in-memory log, unless it has a Redis."""
+def lan_address():
+    """This machine's own, as a phone in its network would name it. Nothing is sent."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        probe.connect(("198.51.100.1", 9))
+        return probe.getsockname()[0]
 
-    def __init__(self, log_path, redis=None, name="solo"):
+
+class Server:
+    """A replica: on the in-memory log, unless it has a Redis. `settings`: more of its environment."""
+
+    def __init__(self, log_path, redis=None, name="solo", **settings):
         self.log_path = log_path
-        self.own = {"REPLICA": name} | ({"REDIS_URL": redis.url} if redis else {})
+        self.own = {"REPLICA": name} | ({"REDIS_URL": redis.url} if redis else {}) | settings
         self.port = free_port()
         self.admin_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -73,7 +80,7 @@ class Wire:
     """A TCP relay in front of the server. Cutting it ends what is open without a close frame. It may be one of those proxies
     that know no upgrades, or that keep a stream back until it ends."""
 
-    def __init__(self, port, upgrades=True, streams=True):
+    def __init__(self, port, upgrades=True, streams=True, address="127.0.0.1"):
         wire = self
         # Where new connections lead: what is open stays.
         self.port = port
@@ -90,11 +97,11 @@ class Wire:
                     wire.open -= {self.request, upstream}
 
         self.open = set()
-        self.relay = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay)
+        self.relay = socketserver.ThreadingTCPServer((address, 0), Relay)
         self.relay.daemon_threads = True
         self.thread = threading.Thread(target=self.relay.serve_forever)
         self.thread.start()
-        self.url = f"http://127.0.0.1:{self.relay.server_address[1]}"
+        self.url = f"http://{address}:{self.relay.server_address[1]}"
 
     def cut(self):
         for end in list(self.open):

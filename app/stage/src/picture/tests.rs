@@ -211,3 +211,26 @@ fn a_picture_that_is_told_again_is_the_same_picture() {
     again.steps(6_000, vec![step(Is::Closed, "r1", 1)]);
     assert_eq!(again.moves(6_000), (1, 0, 0));
 }
+
+#[test]
+fn a_tap_is_held_against_the_move_of_who_taps() {
+    let mut tale = Tale::begin();
+    tale.steps(1_000, vec![goaway("r1", 1, 500)]);
+    tale.steps(1_500, vec![opened("r2", 7, "teal"), step(Is::Live, "r2", 7)]);
+    tale.steps(1_600, vec![step(Is::Closed, "r1", 1)]);
+    let mut say = |at: u64, id: &str, member: &str, text: &str| {
+        let told = |it: &str| it.to_owned();
+        let (room, id, member, text) = (told(hall::ROOM), told(id), told(member), told(text));
+        let message = Message { room, id, member, text, ..Message::default() };
+        tale.tell(at, What::Message(message));
+    };
+    say(2_000, "1-0", "teal", "noticed");
+    say(2_000, "2-0", "amber", "noticed");
+    say(2_100, "3-0", "amber", "vote r2");
+    say(2_100, "4-0", "teal", "vote r7");
+    let audience = tale.0.figures(9_000).audience;
+    assert_eq!((audience.noticed, audience.false_alarms), (1, 1));
+    assert_eq!(audience.voted(), Some("r2"));
+    let retold = tale.0.retell(9_000);
+    assert!(!retold.iter().any(|event| matches!(event.what, What::Message(_))), "it is no talk");
+}

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::envelope::{Data, Envelope, Refused};
-use crate::{app::App, session::features};
+use crate::app::App;
 
 /// The ways to listen and speak.
 const WAYS: [&str; 3] = ["long-poll", "events", "websocket"];
@@ -75,7 +75,7 @@ pub async fn about(State(app): State<App>) -> Data<About> {
     Data(About {
         name: "Rollcall",
         version: version_of(&app),
-        features: [&WAYS[..], &features(app.config.applause)].concat(),
+        features: [&WAYS[..], &app.features()].concat(),
         links: Links {
             own: "/api/v1/",
             version: "/api/v1/version",

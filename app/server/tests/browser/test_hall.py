@@ -1,0 +1,215 @@
+"""Phones in a hall, over plain http at this machine's address in its network: no locks, no clipboard, no service worker."""
+
+import os
+import secrets
+import urllib.request
+from pathlib import Path
+
+import pytest
+from phone import TOUCH, Phone
+from rolling import Replicas
+from stack import Room, Server, lan_address
+from test_looks import FINDINGS, SMALL
+
+SCREENS = os.environ.get("ROLLCALL_SCREENS")
+AXE = os.environ.get("AXE")
+
+# Where a page is by itself, and where an audience is besides.
+ROOMS = ["lobby", "the-plan", "the-van", "the-roof", "hall"]
+
+# Says something and reloads when a move opens its second connection, before the first one is closed.
+RELOAD_IN_A_MOVE = """
+const Real = WebSocket;
+window.WebSocket = class extends Real {
+  constructor(...where) {
+    super(...where);
+    document.getElementById("text").value = "sent in a move";
+    document.getElementById("composer").requestSubmit();
+    location.reload();
+  }
+};
+"""
+
+
+@pytest.fixture
+def replicas(tmp_path):
+    running = Replicas(tmp_path, lan_address(), HALL="true")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def phone(browser, replicas):
+    return Phone(browser(TOUCH), replicas.ways[0].url).enter()
+
+
+def said(replicas):
+    """How many entries there are in the logs of all rooms that a phone is in."""
+    return {room: len(Room(replicas.ways[1].url, room).history()) for room in ROOMS}
+
+
+def test_a_phone_is_moved_and_reloads_in_the_middle_of_a_move_as_the_same_person(phone, replicas):
+    bare = "return [isSecureContext, 'locks' in navigator, 'randomUUID' in crypto, 'serviceWorker' in navigator]"
+    assert phone.driver.execute_script(bare) == [False] * 4
+    who = phone.participant()
+    plan, plum = Room(replicas.ways[1].url, "the-plan"), secrets.token_hex(16)
+    phone.say("before")
+    phone.until_sent("before")
+    replicas.turn(0)
+    phone.until(lambda: len(phone.seen("served")) == 2, "it was moved")
+    assert phone.view("Lantern").css(".hall-lantern").get_attribute("data-colour") == "1"
+    phone.view("Talk")
+
+    phone.driver.execute_script(RELOAD_IN_A_MOVE)
+    replicas.turn(0, meanwhile=lambda: plan.say(plum, "Plum", 1, "while it is told to go"))
+    phone.until(lambda: not phone.driver.execute_script("return 'seen' in window"), "it has reloaded")
+    plan.say(plum, "Plum", 2, "while it loads")
+    phone.until_in_hall()
+    plan.say(plum, "Plum", 3, "afterwards")
+    for text in ("before", "while it is told to go", "sent in a move", "while it loads", "afterwards"):
+        phone.until_shown(text)
+        assert phone.texts().count(text) == 1
+    now = phone.participant()
+    assert [now[it] for it in ("key", "member", "name")] == [who[it] for it in ("key", "member", "name")]
+    assert [row["text"] for row in phone.shown() if row["own"]] == ["before", "sent in a move"]
+    log = said(replicas)
+    assert log["the-plan"] == 5
+    whole = f"{sum(log.values())} of {sum(log.values())}"
+    assert phone.receipt() == {"moved": "once", "messages": whole, "longest silence": "0 ms", "yours, in the log": "2 of 2"}
+    assert phone.css(".hall-receipt .verdict").text == "Nothing was lost."
+
+
+def test_taps_votes_and_the_answer_to_the_roll_call_are_messages_in_the_hall(phone, replicas):
+    hall, stage = Room(replicas.ways[1].url, "hall"), secrets.token_hex(16)
+    phone.tap()
+    phone.until(lambda: phone.told() == "False alarm: you were not moved.", "it is judged")
+
+    def tap_when_moved():
+        phone.until(lambda: len(phone.seen("served")) == 2, "it is moved")
+        phone.tap()
+
+    replicas.turn(0, tap_when_moved)
+    phone.until(lambda: phone.told() == "Right: you were just moved!", "it is judged")
+    assert phone.view("Vote").ballot() == {}
+    hall.say(stage, "Witness 1", 1, "ask r1 r2 r3")
+    phone.until(lambda: phone.ballot() == {"r1": False, "r2": False, "r3": False}, "it is asked")
+    for replica in ("r1", "r3"):
+        phone.css(f".ballot button:nth-child({replica[1]})").click()
+        phone.until(lambda: f"{replica} is in the log" in phone.css(".hall-vote .soft").text, "it is counted")
+    hall.say(stage, "Witness 1", 2, "roll call")
+    phone.until(lambda: phone.all(".hall-view.calls"), "the roll is called")
+    assert phone.receipt()["you noticed"] == "1 of 2"
+    phone.css(".hall-receipt .primary").click()
+    phone.until(lambda: phone.css(".hall-receipt .soft").text == "Your answer is in the log.", "it has answered")
+    texts = [message["text"] for message in hall.history()]
+    assert texts == ["noticed", "noticed", "ask r1 r2 r3", "vote r1", "vote r3", "roll call", "here 6 of 6, moved 1, silent 0 ms"]
+    phone.driver.refresh()
+    phone.until_in_hall()
+    assert phone.view("Vote").ballot() == {"r1": False, "r2": False, "r3": True}
+
+
+def test_who_comes_later_has_another_seat_and_finds_what_was_asked(phone, browser, replicas):
+    Room(replicas.ways[1].url, "hall").say(secrets.token_hex(16), "Witness 1", 1, "ask r1 r2")
+    late = Phone(browser(TOUCH), replicas.ways[1].url).enter()
+    late.until(lambda: late.view("Vote").ballot() == {"r1": False, "r2": False}, "it reads what was asked")
+    seats = [it.view("Lantern").css(".seat").text for it in (phone, late)]
+    assert seats == ["1", "2"]
+    late.driver.refresh()
+    late.until_in_hall()
+    assert late.view("Lantern").css(".seat").text == "2"
+
+
+def test_without_a_hall_it_is_the_chat(browser, server):
+    chat = Phone(browser(TOUCH), server.url)
+    chat.open().asked()
+    chat.css("#join .primary").click()
+    chat.until_served()
+    chat.until(lambda: chat.word().startswith("There is no hall on this server"), "it says so")
+    chat.say("hello")
+    chat.until_sent("hello")
+    assert chat.find("room-title").text == "the-plan" and not chat.css(".hall-bar").is_displayed()
+
+
+def test_from_a_server_that_does_not_know_of_halls_it_is_the_chat(browser, server):
+    chat = Phone(browser(TOUCH), server.url)
+    chat.driver.execute_cdp_cmd("Network.enable", {})
+    chat.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/web/hall.js"]})
+    chat.open().join("Ada")
+    chat.say("hello")
+    chat.until_sent("hello")
+    assert not chat.all(".hall-bar") and not chat.word()
+
+
+def test_the_hall_is_asked_for_only_where_there_is_one_and_is_small(browser, server):
+    chat = Phone(browser(TOUCH), server.url)
+    asked = "return performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname).filter((it) => it.includes('hall'))"
+    chat.open().asked()
+    assert sorted(chat.driver.execute_script(asked)) == ["/web/hall.css", "/web/hall.js"]
+    chat.driver.get(f"{server.url}/#lobby")
+    chat.driver.refresh()
+    chat.asked()
+    assert chat.driver.execute_script(asked) == []
+    sizes = []
+    for name in ("hall.js", "hall.css"):
+        request = urllib.request.Request(f"{server.url}/web/{name}", headers={"accept-encoding": "gzip"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            sizes.append(len(answer.read()))
+    assert sum(sizes) < 8_000
+
+
+CUT_OFF = """
+return [...document.querySelectorAll("body *")].filter((it) => {
+  const { left, right, width } = it.getBoundingClientRect();
+  return it.checkVisibility({ visibilityProperty: true }) && width > 1 && (right > innerWidth + 1 || left < -1);
+}).map((it) => it.id || it.className);
+"""
+
+LOOKS = [("light", (390, 844), "light"), ("dark", (390, 844), "dark"), ("phone-320", (320, 568), "dark"), ("zoom-400", (320, 200), "light")]
+
+
+@pytest.mark.parametrize("kind", LOOKS, ids=[it[0] for it in LOOKS])
+def test_everything_in_the_hall_can_be_read_and_touched(kind, browser, tmp_path):
+    name, size, colours = kind
+    server = Server(tmp_path / "server.log", HALL="true").start()
+    try:
+        phone = Phone(browser(TOUCH), server.url, size, colours)
+        phone.open().asked()
+        look(phone, name, "entry")
+        phone.css("#join .primary").click()
+        phone.until_in_hall()
+        for n, who in enumerate(("Crimson", "Teal")):
+            Room(server.url, "the-plan").say(secrets.token_hex(16), who, 1, ["Everybody ready? The roll begins at nine.", "Hello, hall!"][n])
+        phone.until_shown("Hello, hall!")
+        look(phone, name, "talk")
+        look(phone.view("Lantern"), name, "lantern")
+        look(phone.view("Vote"), name, "vote-not-yet")
+        Room(server.url, "hall").say(secrets.token_hex(16), "Witness 1", 1, "ask r1 r2 r3")
+        phone.until(lambda: phone.ballot(), "it is asked")
+        phone.css(".ballot button:nth-child(2)").click()
+        phone.until(lambda: "is in the log" in phone.css(".hall-vote .soft").text, "it is counted")
+        look(phone, name, "vote")
+        phone.tap()
+        phone.until(lambda: phone.told().startswith("False"), "it is judged")
+        look(phone, name, "false-alarm")
+        phone.receipt()
+        look(phone, name, "receipt")
+        server.kill()
+        phone.until(lambda: "out" in phone.css(".hall-lantern").get_attribute("class"), "nobody serves it")
+        look(phone.view("Lantern"), name, "lantern-out")
+    finally:
+        server.stop()
+
+
+def look(phone, name, what):
+    """At what is on the screen now."""
+    driver = phone.driver
+    if SCREENS:
+        Path(SCREENS).mkdir(parents=True, exist_ok=True)
+        driver.save_screenshot(str(Path(SCREENS) / f"hall-{name}-{what}.png"))
+    assert driver.execute_script(CUT_OFF) == [], what
+    # At 400 % there is no finger.
+    if name != "zoom-400":
+        assert driver.execute_script(SMALL.replace("#chat :is(", ":is(nav button, .ballot button, .hall-receipt button, ")) == [], what
+    if AXE:
+        driver.execute_cdp_cmd("Runtime.evaluate", {"expression": Path(AXE).read_text() + ";0"})
+        assert driver.execute_async_script(FINDINGS) == [], what

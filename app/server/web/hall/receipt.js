@@ -1,0 +1,56 @@
+// @ts-check
+import { make } from "../element.js";
+import { count, times } from "./tally.js";
+
+/** What became of this phone, and its answer when the roll is called. */
+export class Receipt {
+  /** @param {import("./tally.js").Tally} tally @param {() => void} answer */
+  constructor(tally, answer) {
+    this.tally = tally;
+    this.element = make("main", "hall-receipt");
+    this.element.hidden = true;
+    this.verdict = make("p", "verdict");
+    this.list = make("dl");
+    this.button = make("button", "primary", "Answer: here!");
+    this.button.type = "button";
+    this.button.addEventListener("click", answer);
+    this.said = make("p", "soft");
+    this.said.setAttribute("role", "status");
+    const card = make("div", "card");
+    card.append(make("h1", "", "Your receipt"), this.verdict, this.list, this.button, this.said);
+    this.element.append(card);
+  }
+
+  show() {
+    const { tally } = this;
+    this.verdict.textContent = tally.isWhole ? "Nothing was lost." : "Something is missing.";
+    this.verdict.classList.toggle("bad", !tally.isWhole);
+    this.list.replaceChildren(...lines(tally).flatMap(([words, value]) => [make("dt", "", words), make("dd", "", value)]));
+  }
+
+  /** @param {"sending" | "sent"} state */
+  answered(state) {
+    this.said.textContent = state === "sent" ? "Your answer is in the log." : "Sending…";
+  }
+}
+
+/** @param {import("./tally.js").Tally} tally @returns {[string, string][]} */
+function lines(tally) {
+  const { got, missing, own, taken, right, wrong, cuts, gaps, doubled, asked } = tally;
+  /** @type {[string, string][]} */
+  const always = [
+    ["moved", times(tally.moves)],
+    ["messages", `${count(got)} of ${count(got + missing)}`],
+    ["longest silence", `${count(tally.silence)} ms`],
+    ["yours, in the log", `${count(Math.min(own.length, taken))} of ${count(taken)}`],
+  ];
+  /** @type {[string, string, number][]} */
+  const perhaps = [
+    ["you noticed", `${count(right)} of ${count(right + wrong)}`, right + wrong],
+    ["connection lost", times(cuts), cuts],
+    ["came twice", count(doubled), doubled],
+    ["gaps in the log", count(gaps), gaps],
+    ["asked again for one", times(asked), asked],
+  ];
+  return [...always, ...perhaps.filter(([, , is]) => is > 0).map(([words, value]) => /** @type {[string, string]} */ ([words, value]))];
+}

@@ -1,0 +1,109 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { Colours } from "../hall/colours.js";
+import { proposed } from "../hall/names.js";
+import { Notices } from "../hall/notice.js";
+import { read, vote } from "../hall/said.js";
+import { Tally } from "../hall/tally.js";
+import { cleanName } from "../words.js";
+import { FakeClock } from "./fake_clock.js";
+
+/** @param {number} at @param {number} prev @param {object} [more] @returns {any} */
+const message = (at, prev, more = {}) => ({ room: "the-plan", id: `${at}-0`, prev: `${prev}-0`, n: at, text: "x", ...more });
+
+test("a whole chain is all of it, over rooms and reloads", () => {
+  let tally = new Tally();
+  tally.entered("the-plan", "5-0");
+  tally.entered("hall", null);
+  tally.message(message(6, 5), false);
+  tally.message(message(1, 0, { room: "hall" }), false);
+  tally.served(null);
+  tally = new Tally(JSON.parse(JSON.stringify(tally)));
+  // It is where it was, whatever the cursor of the room is said to be.
+  tally.entered("the-plan", "6-0");
+  tally.message(message(9, 6), true);
+  tally.served(null);
+  assert.ok(tally.isWhole);
+  assert.equal(tally.receipt, "moved twice, 3 of 3, longest silence 0 ms");
+});
+
+test("what is missing, comes twice or cannot be known is told as it is", () => {
+  const missing = new Tally();
+  missing.entered("the-plan", "5-0");
+  missing.message(message(7, 6), false);
+  assert.deepEqual([missing.receipt, missing.isWhole], ["moved never, 1 of 2, longest silence 0 ms", false]);
+  const doubled = new Tally();
+  doubled.message(message(6, 5), false);
+  doubled.message(message(6, 5), false);
+  // Ours, as two entries of the log.
+  doubled.message(message(7, 6, { n: 1 }), true);
+  doubled.message(message(8, 7, { n: 1 }), true);
+  assert.deepEqual([doubled.got, doubled.doubled, doubled.isWhole], [3, 2, false]);
+  const gap = new Tally();
+  gap.entered("the-plan", "5-0");
+  gap.gap({ room: "the-plan", resumes_at: "8-0" });
+  gap.message(message(9, 8), false);
+  assert.deepEqual([gap.missing, gap.gaps, gap.isWhole], [0, 1, false]);
+});
+
+test("a connection that was lost is no move, and the longest silence stays", () => {
+  const tally = new Tally();
+  tally.served(1_400.4);
+  tally.served(20);
+  tally.served(null);
+  assert.deepEqual([tally.moves, tally.cuts, tally.silence], [1, 2, 1_400]);
+});
+
+test("a tap is right within a second of one's own move, before it or after", () => {
+  const clock = new FakeClock();
+  /** @type {boolean[]} */
+  const judged = [];
+  const notices = new Notices(clock, (isRight) => judged.push(isRight));
+  notices.tapped();
+  assert.ok(notices.isJudging);
+  clock.pass(1_001);
+  assert.ok(!notices.isJudging);
+  assert.deepEqual(judged, [false]);
+  notices.tapped();
+  clock.pass(900);
+  notices.moved();
+  assert.deepEqual(judged, [false, true]);
+  clock.pass(900);
+  notices.tapped();
+  assert.deepEqual(judged, [false, true, true]);
+  clock.pass(200);
+  notices.tapped();
+  clock.pass(2_000);
+  assert.deepEqual(judged, [false, true, true, false]);
+});
+
+test("what phones and the stage say in the hall is read, and talk is not", () => {
+  assert.deepEqual(read(vote("r2")), { is: "vote", for: "r2" });
+  assert.deepEqual(read("ask r1 r2 r3"), { is: "ask", of: ["r1", "r2", "r3"] });
+  assert.deepEqual([read("noticed"), read("roll call"), read("here 3 of 3")], [{ is: "noticed" }, { is: "call" }, { is: "here" }]);
+  for (const text of ["vote", "vote r1 r2", "vote <b>", "ask", `ask ${"r ".repeat(10)}`, `ask ${"x".repeat(17)}`, "I noticed", "ask  r1"]) {
+    assert.equal(read(text), null, text);
+  }
+});
+
+test("releases have the same colour for everybody, and two of them never one", () => {
+  assert.deepEqual(["1.0.0", "1.1.0", "1.2.0"].map((release) => new Colours().of(release)), [0, 1, 2]);
+  const late = new Colours();
+  assert.equal(late.of("1.1.0"), 1);
+  assert.equal(late.of("1.0.0"), 0);
+  const clash = new Colours();
+  assert.equal(new Set(["1.0.0", "2.2.0", "slow"].map((release) => clash.of(release))).size, 3);
+  assert.equal(clash.of("2.2.0"), clash.of("2.2.0"));
+  const stage = readFileSync(new URL("../../../stage/web/colours.js", import.meta.url), "utf8");
+  assert.equal(stage, readFileSync(new URL("../hall/colours.js", import.meta.url), "utf8"));
+});
+
+test("a proposed name is one that the server takes", () => {
+  for (const random of [0, 0.5, 0.9999]) {
+    const name = proposed(() => random);
+    assert.match(name, /^[A-Z][a-z]+ [A-Z][a-z]+$/u);
+    assert.equal(cleanName(name), name);
+  }
+});

@@ -1,0 +1,199 @@
+//! What the audience says by its phones, in a room of its own: votes, taps of who thinks that a deploy has hit them, and
+//! answers to the roll call. They are ordinary messages, and the page says them for who taps: `app/server/web/hall/said.js`.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    str::FromStr,
+};
+
+use rollcall_protocol::EntryId;
+
+use crate::event::{Audience, Message};
+
+/// Where they say it.
+pub const ROOM: &str = "hall";
+/// So near to their own move a tap is right. Before it, too: the next connection is opened before the last one closes.
+const NEAR_MS: u64 = 1_000;
+/// A move is told so much later than it happens.
+const TOLD_LATER_MS: u64 = 300;
+
+/// What somebody says there.
+#[derive(Debug, PartialEq, Eq)]
+enum Said<'a> {
+    Noticed,
+    Vote(&'a str),
+    Here,
+    RollCall,
+}
+
+/// The audience. It knows no clock.
+#[derive(Debug, Default)]
+pub struct Hall {
+    /// The newest entry of each: each of the witnesses tells of it.
+    heard: HashMap<String, EntryId>,
+    /// One of each, the last.
+    votes: HashMap<String, String>,
+    /// When they were moved last.
+    moved: HashMap<String, u64>,
+    /// Taps that are not judged yet.
+    taps: HashMap<String, u64>,
+    /// Those who have answered since the roll was called.
+    answered: HashSet<String>,
+    noticed: u64,
+    false_alarms: u64,
+}
+
+impl Hall {
+    /// A witness got a message.
+    pub fn heard(&mut self, at: u64, message: &Message) {
+        let Message { room, id, member, text, kind, took_ms, .. } = message;
+        let (ROOM, None, Ok(id)) = (&**room, kind, EntryId::from_str(id)) else { return };
+        let last = self.heard.entry(member.clone()).or_default();
+        if id <= *last {
+            return;
+        }
+        *last = id;
+        match read(text) {
+            Some(Said::Noticed) => self.tapped(at.saturating_sub(took_ms.unwrap_or(0)), member),
+            Some(Said::Vote(replica)) => {
+                self.votes.insert(member.clone(), replica.to_owned());
+            }
+            Some(Said::Here) => {
+                self.answered.insert(member.clone());
+            }
+            Some(Said::RollCall) => self.answered.clear(),
+            None => {}
+        }
+    }
+
+    /// Somebody was moved.
+    pub fn moved(&mut self, at: u64, member: &str) {
+        self.moved.insert(member.to_owned(), at);
+        if self.taps.get(member).is_some_and(|tap| tap.abs_diff(at) <= NEAR_MS) {
+            self.taps.remove(member);
+            self.noticed += 1;
+        }
+    }
+
+    fn tapped(&mut self, at: u64, member: &str) {
+        if self.moved.get(member).is_some_and(|moved| moved.abs_diff(at) <= NEAR_MS) {
+            self.noticed += 1;
+        } else {
+            self.taps.entry(member.to_owned()).or_insert(at);
+        }
+    }
+
+    /// What it comes to, where these replicas can be voted for.
+    pub fn count<'a>(&mut self, at: u64, replicas: impl Iterator<Item = &'a str>) -> Audience {
+        let waiting = self.taps.len();
+        self.taps.retain(|_, tap| *tap + NEAR_MS + TOLD_LATER_MS >= at);
+        self.false_alarms += (waiting - self.taps.len()) as u64;
+        let mut votes: BTreeMap<String, u64> = replicas.map(|name| (name.to_owned(), 0)).collect();
+        for replica in self.votes.values() {
+            if let Some(count) = votes.get_mut(replica) {
+                *count += 1;
+            }
+        }
+        votes.retain(|_, count| *count > 0);
+        let (noticed, false_alarms) = (self.noticed, self.false_alarms);
+        Audience { votes, noticed, false_alarms, answered: self.answered.len() as u64 }
+    }
+}
+
+fn read(text: &str) -> Option<Said<'_>> {
+    match text.split_once(' ') {
+        None if text == "noticed" => Some(Said::Noticed),
+        Some(("vote", replica)) => Some(Said::Vote(replica)),
+        Some(("here", _)) => Some(Said::Here),
+        _ if text == "roll call" => Some(Said::RollCall),
+        _ => None,
+    }
+}
+
+/// What the stage asks them there.
+pub fn question<'a>(replicas: impl Iterator<Item = &'a str>) -> String {
+    ["ask"].into_iter().chain(replicas).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hall that is told what its people say; every message comes from both witnesses.
+    #[derive(Default)]
+    struct Tale(Hall, u64);
+
+    impl Tale {
+        fn say(&mut self, at: u64, member: &str, text: &str) {
+            self.1 += 1;
+            let message = Message {
+                room: ROOM.to_owned(),
+                id: format!("{}-0", self.1),
+                member: member.to_owned(),
+                text: text.to_owned(),
+                ..Message::default()
+            };
+            for witness in [0, 1] {
+                self.0.heard(at, &Message { witness, ..message.clone() });
+            }
+        }
+
+        fn count(&mut self, at: u64) -> (u64, u64, Vec<(String, u64)>, u64) {
+            let told = self.0.count(at, ["r1", "r2", "r3"].into_iter());
+            (told.noticed, told.false_alarms, told.votes.into_iter().collect(), told.answered)
+        }
+    }
+
+    #[test]
+    fn a_tap_is_right_within_a_second_of_ones_own_move_and_else_a_false_alarm() {
+        let mut tale = Tale::default();
+        tale.0.moved(10_000, "teal");
+        tale.0.moved(10_000, "amber");
+        tale.say(11_000, "teal", "noticed");
+        tale.say(11_001, "amber", "noticed");
+        // She taps before it is told that she was moved.
+        tale.say(12_000, "plum", "noticed");
+        assert_eq!(tale.count(12_100).0, 1);
+        tale.0.moved(11_900, "plum");
+        // It was somebody else who was moved.
+        tale.say(12_000, "moss", "noticed");
+        assert_eq!(tale.count(12_300), (2, 0, vec![], 0));
+        assert_eq!(tale.count(12_302), (2, 1, vec![], 0));
+        assert_eq!(tale.count(13_301), (2, 2, vec![], 0));
+    }
+
+    #[test]
+    fn each_has_one_vote_the_last_one_for_a_replica_that_there_is() {
+        let mut tale = Tale::default();
+        tale.say(1, "teal", "vote r1");
+        tale.say(2, "amber", "vote r2");
+        tale.say(3, "teal", "vote r2");
+        tale.say(4, "plum", "vote r3");
+        tale.say(5, "moss", "vote r9");
+        tale.say(6, "moss", "I would vote r1");
+        let votes = |told: &[(&str, u64)]| told.iter().map(|(it, n)| ((*it).into(), *n)).collect();
+        assert_eq!(tale.count(10), (0, 0, votes(&[("r2", 2), ("r3", 1)]), 0));
+    }
+
+    #[test]
+    fn answers_are_those_to_the_last_roll_call() {
+        let mut tale = Tale::default();
+        tale.say(1, "teal", "here 3 of 3, moved 1, silent 0 ms");
+        tale.say(2, "teal", "here 4 of 4, moved 1, silent 0 ms");
+        tale.say(3, "amber", "here");
+        tale.say(4, "amber", "here 1 of 1, moved 0, silent 0 ms");
+        assert_eq!(tale.count(5).3, 2);
+        tale.say(6, "somebody", "roll call");
+        assert_eq!(tale.count(7).3, 0);
+    }
+
+    #[test]
+    fn what_is_said_elsewhere_or_changed_afterwards_is_no_vote() {
+        let mut hall = Hall::default();
+        let vote = Message { id: "1-0".into(), text: "vote r1".into(), ..Message::default() };
+        hall.heard(1, &Message { room: "lobby".into(), ..vote.clone() });
+        hall.heard(1, &Message { room: ROOM.into(), kind: Some("edit".into()), ..vote });
+        assert_eq!(hall.count(2, ["r1"].into_iter()), Audience::default());
+        assert_eq!(question(["r1", "r2"].into_iter()), "ask r1 r2");
+    }
+}
