@@ -9,6 +9,9 @@ const PROMISES = new Map(Object.entries({
 /** Those that have a figure or a sentence of their own. */
 const TOLD = new Set(["lost", "duplicated", "reordered", "absent"]);
 
+/** Letters of a figure that is written large. */
+const FITS = 3;
+
 const number = new Intl.NumberFormat("en");
 
 /** @typedef {{ ok: boolean, clients: number, absent: number, messages: number, deliveries: number, lost: number, doubled: number,
@@ -45,7 +48,7 @@ export function headline({ ok, absent, lost, doubled, reordered }) {
 /** @param {Verdict} verdict */
 export function crowd({ clients, absent, messages, deliveries }) {
   const here = `${number.format(clients - Math.min(clients, absent))} of ${number.format(clients)} answered`;
-  return `${here}: ${number.format(messages)} messages said, and heard ${number.format(deliveries)} times`;
+  return `${here}: ${number.format(messages)} messages, heard ${number.format(deliveries)} times`;
 }
 
 /** What there is to say of what is wrong. @param {Verdict} verdict @returns {string[]} */
@@ -59,7 +62,9 @@ export function reasons({ lost, skipped = {}, broken = [] }) {
 
 /** @param {string} words @param {number} value */
 function figure(words, value) {
-  const box = made("div", made("dt", words), made("dd", number.format(value)));
+  const told = number.format(value);
+  const box = made("div", made("dt", words), made("dd", told));
+  box.classList.toggle("long", told.length > FITS);
   box.classList.toggle("bad", value > 0);
   return box;
 }

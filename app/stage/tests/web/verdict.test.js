@@ -14,7 +14,7 @@ test("the roll call says the worst first, in words of a hall", () => {
   assert.equal(headline({ ...held, ok: false, reordered: 1, doubled: 1 }), "Some came twice.");
   assert.equal(headline({ ...held, ok: false, doubled: 1, lost: 12 }), "Not all arrived.");
   assert.equal(headline({ ...held, ok: false, absent: 2, lost: 12 }), "2 did not answer.");
-  assert.equal(crowd({ ...held, absent: 2 }), "298 of 300 answered: 1,204 messages said, and heard 120,400 times");
+  assert.equal(crowd({ ...held, absent: 2 }), "298 of 300 answered: 1,204 messages, heard 120,400 times");
 });
 
 test("what a release did is told by its name, and no broken promise is kept back", () => {
@@ -34,6 +34,22 @@ test("how an act ended is read, and not how the deploy in it did", () => {
   assert.equal(model.scene.words, "Refused");
   model.apply({ at: 5, event: "phase", phase: "deploy", is: "begin", what: "rolling to 1.1.0" });
   assert.equal(model.scene.words, "Rolling to 1.1.0");
+});
+
+test("a release that was undone is not shown as kept: what was there before is there again", () => {
+  const model = new Model();
+  const slots = (/** @type {string} */ release, /** @type {string} */ state) => [{ name: "r1", slots: [{ slot: "blue", release, state }, { slot: "green", release: "1.1.0", state: "up" }] }];
+  const blue = () => [model.replicas[0].slots[0].release, model.replicas[0].slots[0].state];
+  model.apply({ at: 1, event: "replicas", replicas: slots("1.0.0", "kept") });
+  model.apply({ at: 2, event: "phase", phase: "deploy", is: "begin", what: "rolling to bad" });
+  model.apply({ at: 3, event: "replicas", replicas: slots("bad", "up") });
+  model.apply({ at: 4, event: "replicas", replicas: slots("bad", "kept") });
+  model.apply({ at: 5, event: "phase", replica: "r1", phase: "undo", is: "end", outcome: "ok" });
+  assert.deepEqual(blue(), ["1.0.0", "kept"]);
+  model.apply({ at: 6, event: "replicas", replicas: slots("bad", "kept") });
+  assert.deepEqual(blue(), ["1.0.0", "kept"], "whenever the slot tells what ran there last");
+  model.apply({ at: 7, event: "replicas", replicas: slots("bad", "up") });
+  assert.deepEqual(blue(), ["bad", "up"], "unless it runs again");
 });
 
 test("a verdict stays until another act begins", () => {
