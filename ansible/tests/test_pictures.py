@@ -52,10 +52,10 @@ def test_a_roll_is_drawn_from_its_recording(tmp_path):
 def test_what_is_no_roll_is_refused_in_a_line(tmp_path):
     recording = tmp_path / "roll.jsonl"
     for text, words in (
-        ("", "is no recording of the stage, version 1"),
+        ("", "is no recording of the stage, version 2"),
         ("{", "is no recording of the stage: "),
-        ('{"at": 0, "event": "stage", "v": 2}\n', "is no recording of the stage, version 1"),
-        ('{"at": 0, "event": "stage", "v": 1, "room": "lobby"}\n', "no roll from its beginning to a good end"),
+        ('{"at": 0, "event": "stage", "v": 1}\n', "is no recording of the stage, version 2"),
+        ('{"at": 0, "event": "stage", "v": 2, "room": "lobby"}\n', "no roll from its beginning to a good end"),
     ):
         recording.write_text(text)
         drawn = draw(recording, tmp_path / "roll.svg")

@@ -48,8 +48,8 @@ def read(path):
         events = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         stop(f"{path} is no recording of the stage: {error}")
-    if not events or events[0].get("event") != "stage" or events[0].get("v") != 1:
-        stop(f"{path} is no recording of the stage, version 1")
+    if not events or events[0].get("event") != "stage" or events[0].get("v") != 2:
+        stop(f"{path} is no recording of the stage, version 2")
     return events
 
 
@@ -120,7 +120,7 @@ class Roll:
             self.phases[event["replica"]].append((self.when(event), "rolled"))
 
     def on_message(self, event):
-        if event["witness"] == 0 and not event.get("kind") and event["at"] > self.begin:
+        if event["witness"] == 0 and not event.get("kind") and not event.get("broken") and event["at"] > self.begin:
             self.said.append((self.when(event), event["member"], event.get("release")))
 
     def on_figures(self, event):
