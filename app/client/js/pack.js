@@ -1,6 +1,6 @@
 // @ts-check
 // Makes a folder that can be published: the modules that are shared with the page are copied into it.
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -27,6 +27,8 @@ function version() {
 
 /** @param {string} to a folder that is made anew */
 function pack(to) {
+  const isOurs = existsSync(join(to, "package.json")) && existsSync(join(to, "shared"));
+  if (existsSync(to) && readdirSync(to).length > 0 && !isOurs) throw new Error(`${to} has something else in it`);
   /** @type {Set<string>} */
   const needed = new Set();
   follow(join(HERE, "index.js"), needed);

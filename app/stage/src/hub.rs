@@ -45,15 +45,8 @@ struct Shown {
 
 impl Hub {
     /// A stage on which nothing has happened yet.
-    ///
-    /// # Errors
-    ///
-    /// If its beginning cannot be recorded.
-    pub fn new(
-        stage: Stage,
-        wifi: Option<Wifi>,
-        recorder: Option<Recorder>,
-    ) -> anyhow::Result<Self> {
+    #[must_use]
+    pub fn new(stage: Stage, wifi: Option<Wifi>, recorder: Option<Recorder>) -> Self {
         let shown = Shown {
             picture: Picture::default(),
             pages: broadcast::Sender::new(BEHIND),
@@ -63,8 +56,8 @@ impl Hub {
         let join = stage.join.clone();
         let inner = Inner { began: Instant::now(), join, wifi, state: Mutex::new(shown) };
         let hub = Self(Arc::new(inner));
-        hub.happened(What::Stage(stage))?;
-        Ok(hub)
+        hub.happened(What::Stage(stage));
+        hub
     }
 
     /// Where the audience joins.
@@ -74,19 +67,15 @@ impl Hub {
     }
 
     /// Takes in what the sources tell, until the last of them ends.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be recorded any more.
-    pub async fn run(&self, mut sources: mpsc::Receiver<What>) -> anyhow::Result<()> {
+    pub async fn run(&self, mut sources: mpsc::Receiver<What>) {
         let mut ticks = tokio::time::interval(FIGURES_EVERY);
         loop {
             tokio::select! {
                 what = sources.recv() => match what {
-                    Some(what) => self.happened(what)?,
-                    None => return Ok(()),
+                    Some(what) => self.happened(what),
+                    None => return,
                 },
-                _ = ticks.tick() => self.count()?,
+                _ = ticks.tick() => self.count(),
             }
         }
     }
@@ -128,34 +117,38 @@ impl Hub {
         self.0.began.elapsed().as_millis() as u64
     }
 
-    fn happened(&self, mut what: What) -> anyhow::Result<()> {
+    fn happened(&self, mut what: What) {
         let mut shown = self.shown();
         if let What::Message(message) = &mut what {
             message.release = shown.picture.release_of(&message.member);
         }
-        shown.tell(Event { at: self.at(), what })
+        shown.tell(Event { at: self.at(), what });
     }
 
-    fn count(&self) -> anyhow::Result<()> {
+    fn count(&self) {
         let mut shown = self.shown();
         let at = self.at();
         let figures = shown.picture.figures(at);
         if figures == shown.told {
-            return Ok(());
+            return;
         }
         shown.told = figures.clone();
-        shown.tell(Event { at, what: What::Figures(figures) })
+        shown.tell(Event { at, what: What::Figures(figures) });
     }
 }
 
 impl Shown {
-    fn tell(&mut self, event: Event) -> anyhow::Result<()> {
+    fn tell(&mut self, event: Event) {
         self.picture.apply(&event);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.add(&event)?;
-        }
+        // The show goes on, on a full disk, too.
+        self.recorder.take_if(|recorder| match recorder.add(&event) {
+            Ok(()) => false,
+            Err(error) => {
+                eprintln!("The recording ends here: {error:#}");
+                true
+            }
+        });
         // Perhaps nobody looks.
         let _pages = self.pages.send(event);
-        Ok(())
     }
 }

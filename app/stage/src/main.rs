@@ -80,7 +80,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
         served = axum::serve(listener, http::router(show)) => served?,
-        told = told => told?,
+        () = told => {}
         _ = interrupted.recv() => {}
         _ = ended.recv() => {}
     }
@@ -101,7 +101,7 @@ fn open(stack: &Stack) -> anyhow::Result<(Hub, Acts, mpsc::Receiver<What>)> {
         rooms.push(hall::ROOM.to_owned());
     }
     let stage = Stage { v: VERSION, room: rooms[0].clone(), join: stack.join.clone() };
-    let hub = Hub::new(stage, stack.wifi.clone(), recorder)?;
+    let hub = Hub::new(stage, stack.wifi.clone(), recorder);
     tokio::spawn(connections::watch(replicas, sender.clone()));
     if let Some(path) = stack.journal() {
         tokio::spawn(journal::follow(path, sender.clone()));

@@ -65,7 +65,10 @@ fn check_version(line: &str) -> anyhow::Result<()> {
 
 /// Writes a recording, each event as it comes.
 #[derive(Debug)]
-pub struct Recorder(BufWriter<File>);
+pub struct Recorder {
+    file: BufWriter<File>,
+    bytes: u64,
+}
 
 impl Recorder {
     /// Begins one. What was in the file is gone.
@@ -76,24 +79,29 @@ impl Recorder {
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         let file = File::create(path);
         let file = file.with_context(|| format!("cannot record into {}", path.display()))?;
-        Ok(Self(BufWriter::new(file)))
+        Ok(Self { file: BufWriter::new(file), bytes: 0 })
     }
 
     /// Adds an event. It is in the file at once: whoever ends the stage loses nothing.
     ///
     /// # Errors
     ///
-    /// If it cannot be written.
+    /// If it cannot be written, or nobody could read it afterwards.
     pub fn add(&mut self, event: &Event) -> anyhow::Result<()> {
-        serde_json::to_writer(&mut self.0, event)?;
-        self.0.write_all(b"\n")?;
-        Ok(self.0.flush()?)
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        self.bytes += line.len() as u64;
+        ensure!(self.bytes <= BYTES, "a recording has at most {BYTES} bytes");
+        self.file.write_all(&line)?;
+        Ok(self.file.flush()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use std::{fs, path::Path};
+
+    use super::{BYTES, Recorder, parse};
 
     const FIRST: &str = r#"{"at":0,"event":"stage","v":2,"room":"lobby"}"#;
 
@@ -115,6 +123,23 @@ mod tests {
         let written: Vec<_> =
             events.iter().map(|it| serde_json::to_string(it).expect("JSON")).collect();
         assert_eq!(written, lines);
+    }
+
+    #[test]
+    fn no_more_is_written_than_can_be_read() {
+        let path =
+            std::env::temp_dir().join(format!("rollcall-stage-{}.jsonl", std::process::id()));
+        let mut recorder = Recorder::create(&path).expect("a file");
+        let event = parse(FIRST.as_bytes()).expect("a recording").remove(0);
+        recorder.add(&event).expect("it fits");
+        let length = fs::metadata(&path).expect("a file").len();
+        recorder.bytes = BYTES - length;
+        recorder.add(&event).expect("it just fits");
+        assert!(recorder.add(&event).is_err());
+        assert_eq!(fs::metadata(&path).expect("a file").len(), 2 * length);
+        fs::remove_file(&path).expect("a file");
+        let mut full = Recorder::create(Path::new("/dev/full")).expect("a device");
+        assert!(full.add(&event).is_err());
     }
 
     #[test]

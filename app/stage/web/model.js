@@ -29,6 +29,8 @@ export class Model {
   steps = new Map();
   /** @type {any[]} */
   said = [];
+  /** Room → the newest message: what a witness brings later than the other is older. @type {Map<string, string>} */
+  #newest = new Map();
   figures = { messages: 0, lost: 0, doubled: 0, moved: 0, cut: 0, silence_ms: 0, here: 0 };
   /** What the audience says by its phones. @type {{ votes: Record<string, number>, noticed: number, false_alarms: number, answered: number }} */
   audience = SILENT;
@@ -136,9 +138,9 @@ export class Model {
       if (message.room === this.stage.room) this.links.missed(message.prev);
       return;
     }
-    const isNew = !this.said.some(({ id, room }) => id === message.id && room === message.room);
     if (message.room === this.stage.room) this.links.add(message.at, message);
-    if (!isNew) return;
+    if (!isLater(message.id, this.#newest.get(message.room) ?? "0-0")) return;
+    this.#newest.set(message.room, message.id);
     this.people.spoke(message.member, message.at);
     if (message.kind === "remove") this.said = this.said.filter(({ id, room }) => id !== message.of || room !== message.room);
     if (message.kind) return;
@@ -166,4 +168,10 @@ export class Model {
 /** @param {string} words */
 function sentence(words) {
   return words.slice(0, 1).toUpperCase() + words.slice(1);
+}
+
+/** @param {string} id @param {string} than */
+function isLater(id, than) {
+  const [[ms, number], [thanMs, thanNumber]] = [id, than].map((it) => it.split("-").map(Number));
+  return ms > thanMs || (ms === thanMs && number > thanNumber);
 }
