@@ -2,7 +2,8 @@
 //! and that and the stylesheet in the document. So a browser has everything with its first request, and never modules of
 //! two releases. The modules share one scope then, hence rules for them, which are checked here: imports and exports stand
 //! at the beginning of a line, nothing is exported that changes, no two modules need each other, no two have something of
-//! one name outside functions, and what is so named is nothing that browsers name.
+//! one name outside functions, and what is so named is nothing that browsers name. What an audience has besides, in
+//! `web/hall/`, is made a script in the same way, which the page asks for where it needs it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -100,3 +100,25 @@ def test_a_tab_that_is_killed_goes_on_where_it_was(browser, server):
     mine = "[...document.querySelectorAll('.conversation:not([hidden]) .message.own')].filter((it) => it.dataset.id).at(-1)"
     tab.until(f"{mine}?.querySelector('.text').textContent", "said to nobody")
     assert [it["text"] for it in Room(server.url, "lobby").history()] == ["said to nobody"]
+
+
+# The page as it is saved between a message of ours that came and its ack; and it is not saved again.
+BEFORE_THE_ACK = """
+document.dispatchEvent(new Event("freeze", { bubbles: true }));
+const saved = JSON.parse(sessionStorage.getItem("rollcall"));
+saved.rooms.lobby.outbox.pending = [{ n: 1, text: "said once", trace: "seen" }];
+sessionStorage.setItem("rollcall", JSON.stringify(saved));
+Storage.prototype.setItem = () => {};
+"""
+
+
+def test_what_came_before_its_ack_did_is_shown_once_after_a_reload(browser, server):
+    ada = Chat(browser(), server.url).open().join("Ada")
+    ada.say("said once")
+    ada.until_sent("said once")
+    ada.driver.execute_script(BEFORE_THE_ACK)
+    ada.driver.refresh()
+    ada.until_served()
+    ada.until(lambda: ada.participant()["rooms"]["lobby"]["outbox"]["pending"] == [], "nothing waits")
+    ada.until(lambda: ada.driver.find_elements("css selector", ".loaded:not([hidden])"), "history is here")
+    assert ada.texts() == ["said once"]

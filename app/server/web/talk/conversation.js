@@ -67,7 +67,11 @@ export class Conversation {
   /** Messages from elsewhere in the log, in its order; where they belong is up to their IDs. @param {Message[]} messages */
   fill(messages) {
     this.follower.keeping(() => {
-      for (const message of messages) if (!this.byId.has(message.id)) this.#put(message);
+      for (const message of messages) {
+        // A page that was left between a message and its ack has kept both it and what waits for it.
+        if (this.byId.has(message.id)) this.#awaited(message)?.remove();
+        else this.#put(message);
+      }
       this.#cut();
     });
   }

@@ -83,7 +83,7 @@ test("what phones and the stage say in the hall is read, and talk is not", () =>
   assert.deepEqual(read(vote("r2")), { is: "vote", for: "r2" });
   assert.deepEqual(read("ask r1 r2 r3"), { is: "ask", of: ["r1", "r2", "r3"] });
   assert.deepEqual([read("noticed"), read("roll call"), read("here 3 of 3")], [{ is: "noticed" }, { is: "call" }, { is: "here" }]);
-  for (const text of ["vote", "vote r1 r2", "vote <b>", "ask", `ask ${"r ".repeat(10)}`, `ask ${"x".repeat(17)}`, "I noticed", "ask  r1"]) {
+  for (const text of ["vote", "vote r1 r2", "vote <b>", "ask", `ask${" r".repeat(10)}`, `ask ${"x".repeat(17)}`, "I noticed", "ask  r1"]) {
     assert.equal(read(text), null, text);
   }
 });

@@ -107,9 +107,9 @@ def token(url):
         return re.search(r'name="token" content="(\w{32})"', answer.read().decode())[1]
 
 
-def say(url, n, text):
-    body = json.dumps({"client": "0" * 31 + "7", "name": "Teal", "n": n, "text": text}).encode()
-    request = urllib.request.Request(f"{url}/api/v1/rooms/lobby/messages", body, {"content-type": "application/json"})
+def say(url, n, text, room="lobby", who="7"):
+    body = json.dumps({"client": "0" * 31 + who, "name": "Teal", "n": n, "text": text}).encode()
+    request = urllib.request.Request(f"{url}/api/v1/rooms/{room}/messages", body, {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status == 200
 
@@ -145,3 +145,31 @@ def test_a_real_server_is_shown_killed_and_shown_again(server, stage, browser, t
     again = browser(stage("--replay", recording).url).frozen(json.loads(recording.read_text().splitlines()[-1])["at"])
     assert again.run("return shown().figures") == page.run("return shown().figures")
     assert again.text("#words") == "r1 is back"
+
+
+def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, browser, tmp_path):
+    _, url, admin = server
+    act = {"name": "plug", "key": "p", "words": "Pulling the plug", "command": ["sh", "-c", f'printf %s "$VOTED" > {tmp_path}/voted']}
+    (tmp_path / "acts.toml").write_text("[[act]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in act.items()))
+    wifi = "WIFI:T:WPA;S:The Hall;P:a secret;;"
+    options = ["--replica", f"r1={admin}", "--replica", f"r2=127.0.0.1:{free_port()}", "--acts", tmp_path / "acts.toml"]
+    recording = tmp_path / "hall.jsonl"
+    shown = stage("--url", url, *options, "--join", url, "--wifi", wifi, "--record", recording)
+    page = browser(shown.url).open()
+    page.until("shown().people.dots.size === 2", "both witnesses are there")
+    asked = f"{url}/api/v1/rooms/hall/messages"
+    until(lambda: "ask r1 r2" in urllib.request.urlopen(asked, timeout=10).read().decode(), "it is asked")
+    assert page.text("#address") == f"{url.removeprefix('http://')}/#hall" and page.text("#wifi figcaption") == "1. Wi-Fi The Hall"
+    for who, texts in {"7": ["vote r1", "noticed"], "8": ["vote r2", "here 3 of 3, moved 0, silent 0 ms"], "9": ["vote r1", "vote r2"]}.items():
+        for n, text in enumerate(texts):
+            say(url, n + 1, text, "hall", who)
+    page.until("document.querySelector('#audience').textContent === '0 noticed · 1 false alarm · 1 answered'", "they are counted")
+    votes = [page.text(f".replica:nth-child({n}) .votes") for n in (1, 2)]
+    assert votes == ["1 vote", "2 votes"] and page.run("return document.querySelectorAll('.votes.most').length") == 1
+    assert page.run("return shown().said.length") == 0
+    page.driver.find_element("css selector", "body").send_keys("p")
+    until(lambda: (tmp_path / "voted").exists() and (tmp_path / "voted").read_text() == "r2", "its program knows")
+    if screens := os.environ.get("ROLLCALL_SCREENS"):
+        page.driver.save_screenshot(f"{screens}/hall-counted.png")
+    shown.kill()
+    assert "secret" not in recording.read_text()
