@@ -1,8 +1,10 @@
 """Modules run in this process, against a HAProxy of their own and toy replicas on loopback."""
 
+import contextlib
 import http.server
 import importlib.util
 import json
+import random
 import socket
 import subprocess
 import threading
@@ -62,9 +64,12 @@ def run(capsys):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those of outgoing connections: one of them could take it before its server does, or while that is restarted."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(true, seconds=10):

@@ -37,6 +37,8 @@ import { ending, ROOMS, slowLine, typingLine } from "./words.js";
 const SAVE_MS = 1_000;
 /** What was said is kept for a page without a network; that is more to write, and less urgent. */
 const KEEP_MS = 10_000;
+/** Written by a tab that is about to sign out. */
+const OUT = "rollcall.out";
 /** How often others of our devices are told how far we have read. */
 const READ_MS = 1_000;
 
@@ -87,7 +89,7 @@ export class Page {
     this.switcher = new Switcher({ api, can, rooms: () => this.rooms, go: (room) => this.go(room) });
     this.account = new AccountDialog({
       api, identity: this.me.identity, changed: () => this.identityChanged(),
-      signsOut: () => (this.client.signsOut = true), name: () => participant.name, isSigned: () => this.me.isSigned,
+      signsOut: () => this.#signsOut(), name: () => participant.name, isSigned: () => this.me.isSigned,
     });
     this.mine = new Mine({ api, clock, rooms: this.rooms, isSigned: () => this.me.isSigned && can("rooms"), enter: (name) => this.enter(name),
       gone: (room) => this.gone(room), isFull: () => this.rooms.byName.size >= this.client.limits.rooms, show: () => this.list.show() });
@@ -133,7 +135,10 @@ export class Page {
     // the Leave button is the way to go at once.
     for (const event of ["pagehide", "freeze"]) addEventListener(event, () => this.#saveAll());
     document.addEventListener("visibilitychange", () => (document.hidden ? this.#saveAll() : this.#back(probe)));
-    addEventListener("storage", ({ key }) => key === "rollcall.account" && this.identityChanged());
+    addEventListener("storage", ({ key }) => {
+      if (key === OUT) this.client.signsOut = true;
+      if (key === "rollcall.account") this.identityChanged();
+    });
     session.whenLost(() => this.#lost());
     this.shell = new Shell({
       switch: () => this.switcher.open(), about: () => this.about.open(this.room), account: () => this.account.open(),
@@ -287,6 +292,12 @@ export class Page {
   }
 
   // Who we are
+
+  /** About to: the tabs of this browser are told before the server ends what it has of the session. */
+  #signsOut() {
+    this.client.signsOut = true;
+    browser.set(OUT, String(Date.now()));
+  }
 
   /** Signed in, or out, here or in another tab. */
   identityChanged() {

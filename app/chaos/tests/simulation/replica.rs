@@ -17,7 +17,7 @@ use rollcall_server::{
     delivery::{Effect as Told, Listener, PageRead, Sink, Start, Visit, Visitor},
     log::{Appended, LogError, NewEntry, splice},
     room::{RingLimits, Room, RoomLimits},
-    session::{Effect, Greeting, Session},
+    session::{Effect, Greeting, Session, features},
 };
 use tokio::sync::Notify;
 
@@ -187,7 +187,7 @@ impl Conn {
             replica: name.to_owned(),
             release: "1".to_owned(),
             heartbeat: Duration::from_secs(3600),
-            features: Vec::new(),
+            features: features(false, false),
         };
         Self {
             id,

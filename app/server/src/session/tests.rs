@@ -17,7 +17,7 @@ fn greeting() -> Greeting {
         replica: "r1".into(),
         release: "1.0.0".into(),
         heartbeat: Duration::from_secs(10),
-        features: Vec::new(),
+        features: features(false, false),
     }
 }
 

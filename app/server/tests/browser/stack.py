@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import secrets
 import socket
 import socketserver
@@ -11,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import websocket
@@ -21,9 +22,12 @@ BINARY = os.environ.get("ROLLCALL_SERVER", str(REPOSITORY / "target/debug/rollca
 
 
 def free_port():
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those of outgoing connections: one of them could take it before its server does, or while that is restarted."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with suppress(OSError), closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def lan_address():

@@ -94,6 +94,21 @@ def test_another_tab_of_the_browser_is_the_same_person(ada):
     ada.until(lambda: ada.find("people-count").text == "1 here", "there is one person")
 
 
+def test_signed_out_in_one_tab_the_others_go_on_as_guests(ada):
+    first = ada.driver.current_window_handle
+    ada.open_twin()
+    ada.until_account("registered")
+    ada.find("account-open").click()
+    ada.press("Sign out")
+    ada.until_account("guest")
+    ada.driver.switch_to.window(first)
+    ada.until_account("guest")
+    ada.until_served()
+    assert not ada.find("ended").is_displayed()
+    ada.say("still here")
+    ada.until_sent("still here")
+
+
 def test_a_guest_who_takes_the_name_is_told_what_others_see(browser, server, ada):
     guest = Person(browser(), server.url).open().join("ADA")
     guest.until(lambda: "Others see you as “ADA (guest)”" in guest.word(), "it is told")

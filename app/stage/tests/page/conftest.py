@@ -1,13 +1,14 @@
 """The stage's page in real Chromium, headless: Debian's, with its own driver."""
 
 import os
+import random
 import re
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,12 @@ FLAGS = (
 
 
 def free_port():
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those of outgoing connections: one of them could take it before its server does, or while that is restarted."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with suppress(OSError), closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(true, what):
