@@ -105,7 +105,9 @@ async fn what_was_acknowledged_survives_the_primarys_death() {
     let two = Redis::start_replica_of(&one).await;
     let url = [&one, &two].map(Redis::url).join(",");
     let settings = ["--redis-replicas-ack", "1", "--redis-ack-alone"];
-    let settings = [&settings[..], &["--rate-client", "1000", "--rate-room", "4000"]].concat();
+    // As fast as any machine is: what is refused as too fast would never be acknowledged.
+    let rates = ["--rate-client", "10000", "--rate-room", "40000", "--rate-address", "40000"];
+    let settings = [&settings[..], &rates].concat();
     let replica = Replica::launch(Some(&url), &settings).await;
     replica.wait_ready().await;
     let until = Instant::now() + Duration::from_secs(4);
