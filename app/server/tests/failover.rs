@@ -104,7 +104,8 @@ async fn talk_through(url: &str, settings: &[&str], change: impl Future<Output =
     longest
 }
 
-const FAST: [&str; 4] = ["--rate-client", "1000", "--rate-room", "4000"];
+const FAST: [&str; 6] =
+    ["--rate-client", "10000", "--rate-room", "40000", "--rate-address", "40000"];
 
 #[tokio::test]
 async fn o7_a_planned_change_of_the_primary_is_not_noticed() {
