@@ -1,9 +1,9 @@
 # The server is one static binary, so the image holds nothing else: no shell, no libc, no package to patch.
 FROM scratch
 
+# What `/livez` and every `welcome` report.
 ARG RELEASE
-# What `/livez` and every `welcome` report; two releases of the same binary differ by this alone.
-# A feature of the page that a release may have.
+# A feature of the page that a release may have: 1.0.0 and 1.1.0 are one binary.
 ARG APPLAUSE=false
 # The server's own default of 127.0.0.1 could not be reached from outside the container.
 ENV RELEASE=${RELEASE} APPLAUSE=${APPLAUSE} HOST=0.0.0.0

@@ -63,11 +63,11 @@ export class Mine {
       const { place } = rooms.get(name);
       if (isId(read) && (place.read === null || compare(read, place.read) > 0)) place.read = read;
     }
-    // Left on another device.
+    // Left on another device. One that we were sent out of stays, and says so.
     for (const gone of before.filter((name) => !found.some((it) => it.name === name))) {
       this.entered.delete(gone);
       const room = rooms.byName.get(gone);
-      if (room) this.house.gone(room);
+      if (room && !room.shut) this.house.gone(room);
     }
     this.house.show();
   }

@@ -43,6 +43,16 @@ test("a room that was left on another device is left here, and one that was neve
   assert.deepEqual([own.told.gone, [...own.byName.keys()]], [["a"], ["hall", "b"]]);
 });
 
+test("a room that one was sent out of stays, and says why", async () => {
+  const own = house([], [["a", "b"]]);
+  const mine = new Mine(own);
+  await mine.look();
+  own.byName.get("a").shut = "Ada banned you";
+  own.pages[0] = ["b"];
+  await mine.look();
+  assert.deepEqual([own.told.gone, [...own.byName.keys()]], [[], ["a", "b"]]);
+});
+
 test("an answer from before one left does not bring the room back", async () => {
   const own = house(["a"], [["a"]]);
   const mine = new Mine(own);
