@@ -358,8 +358,10 @@ export class Client {
     } else {
       connection.rooms.delete(room);
       connection.rosters.delete(room);
+      // While one moves, both connections say so.
+      const isKnown = this.participant.room(room).refused;
       this.#drop(room);
-      this.on.shut(room, detail);
+      if (!isKnown) this.on.shut(room, detail);
       this.#served(connection);
     }
   }

@@ -236,3 +236,13 @@ class Storm {
     }
   }
 }
+
+test("who is sent out of a room while they move is told once", () => {
+  const { harness, old } = moving({ rooms: { vault: "1-0", lobby: "1-0" } });
+  harness.clock.pass(1_200);
+  harness.welcome("r2");
+  const young = harness.socket;
+  young.deliver(joined("vault", "1-0"));
+  for (const socket of [old, young]) socket.deliver({ type: "error", code: "banned", detail: "Ada banned you", room: "vault" });
+  assert.deepEqual(harness.told("shut"), [["vault", "Ada banned you"]]);
+});
