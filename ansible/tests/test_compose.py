@@ -261,6 +261,14 @@ def test_compose_up_is_a_chat_and_its_roll_is_not_noticed(compose, up, toolchain
     assert done.returncode == 1 and "r2 does not serve, so nobody would" in done.stderr and up.release() == "1.1.0"
 
 
+def test_a_roll_reads_the_settings_that_the_clone_keeps(tmp_path):
+    """It ran beside compose.yaml, where there is no .env, and started a replica in another network."""
+    (tmp_path / "docker").write_text(f"#!/bin/sh\npwd >>{tmp_path}/where\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    done = subprocess.run([COMPOSE / "roll"], env=environment(PATH=f"{tmp_path}:{os.environ['PATH']}"), check=False)
+    assert done.returncode == 1 and (tmp_path / "where").read_text() == f"{TOP}\n" and (TOP / ".env").exists()
+
+
 def test_a_roll_does_nothing_that_it_was_not_told():
     done = subprocess.run([COMPOSE / "roll", "--nobuild"], env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stderr == "unknown option --nobuild; --help tells\n"

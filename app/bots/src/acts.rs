@@ -7,10 +7,9 @@ use std::{
 };
 
 use rollcall_client::Event;
+use rollcall_journal::Step;
 use serde::Deserialize;
 use tokio::sync::broadcast;
-
-use crate::journal::Step;
 
 /// What several characters notice within this time has happened once.
 const ONCE: Duration = Duration::from_secs(15);

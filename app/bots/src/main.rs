@@ -8,7 +8,6 @@ mod audience;
 mod cast;
 mod command;
 mod containers;
-mod journal;
 mod live;
 mod participant;
 mod phase;

@@ -34,7 +34,7 @@ pub struct Play {
     parts: Vec<Part>,
     characters: HashMap<String, Character>,
     happenings: broadcast::Receiver<Happening>,
-    /// How often each act has been answered: who has several answers gives them by turns.
+    /// How often each act has been answered: a room with several answers gives them in turn.
     answered: HashMap<Act, usize>,
     said: u64,
 }
@@ -85,7 +85,7 @@ impl Play {
     }
 
     fn answer(&mut self, Happening { act, who, at }: &Happening) -> Option<Part> {
-        // Who was moved tells it.
+        // A move is told by the character that was moved.
         let is_of = |part: &Part| who.as_ref().is_none_or(|who| part.turns[0].who == *who);
         let parts = self.parts.iter().filter(|part| part.act == *act && is_of(part));
         let parts: Vec<_> = parts.collect();

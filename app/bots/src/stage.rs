@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use futures_util::{StreamExt, stream};
 use rollcall_checker::history::What;
 use rollcall_client::{Config, Tls};
+use rollcall_journal::Journal;
 use rollcall_protocol::{EntryId, RoomCursor};
 use rollcall_witness::page::{self, Visit};
 use tokio::{
@@ -25,7 +26,6 @@ use crate::{
     at_page,
     audience::{self, Seat},
     cast::Cast,
-    journal,
     participant::{Heard, Participant, Shared},
     phase::{Phase, Progress},
     probe::Probe,
@@ -173,17 +173,17 @@ impl Stage {
         let (board, acts) = (self.script.board.clone(), self.acts.clone());
         let mut phase = self.phase.subscribe();
         tokio::spawn(async move {
-            let mut steps = journal::follow(path);
+            let mut journal = Journal::from_now(path);
             let over = async {
                 let _over = phase.wait_for(|phase| matches!(phase, Phase::Stop)).await;
             };
             tokio::pin!(over);
             loop {
                 tokio::select! {
-                    Some(step) = steps.recv() => {
-                        board.step(&step);
-                        acts.of_step(&step);
-                    }
+                    steps = journal.next() => for step in &steps {
+                        board.step(step);
+                        acts.of_step(step);
+                    },
                     () = &mut over => return,
                 }
             }

@@ -223,7 +223,7 @@ async fn what_somebody_does_to_rooms_is_counted() {
     };
     assert_eq!((refused.status, refused.code()), (429, "rate_limited"));
     assert!((4..=6).contains(&made), "four at once: {made}");
-    // A list of one's own rooms counts as many reads as it has rooms, and not as many as it could have.
+    // A list of one's own rooms counts a read for each.
     let mine = async |what: &str| {
         ask(replica.public, "GET", &format!("/api/v1/rooms{what}"), &by_key, None).await.status
     };
@@ -235,6 +235,27 @@ async fn what_somebody_does_to_rooms_is_counted() {
         let answer = ask(replica.public, "GET", &path, &[], None).await;
         assert_eq!((answer.status, answer.code()), (429, "rate_limited"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_list_of_few_rooms_costs_few_reads() {
+    let settings = [&QUICK[..], &["--rate-reads", "10"]].concat();
+    let replica = Replica::start(None, &settings).await;
+    let by_key = [("x-api-key", KEY)];
+    for room in ["hall", "attic"] {
+        let room = json!({ "name": room });
+        assert_eq!(
+            ask(replica.public, "POST", "/api/v1/rooms", &by_key, Some(&room)).await.status,
+            201
+        );
+    }
+    // Forty at once: each list is three, and not the hundred that it could have.
+    let path = "/api/v1/rooms?mine=true&limit=100";
+    let mut told = Vec::new();
+    while told.last() != Some(&429) && told.len() < 100 {
+        told.push(ask(replica.public, "GET", path, &by_key, None).await.status);
+    }
+    assert!((13..20).contains(&told.len()), "{}", told.len());
 }
 
 #[tokio::test]

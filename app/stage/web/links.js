@@ -10,7 +10,7 @@ const KEPT = 120;
 const parts = (id) => /** @type {[number, number]} */ (id.split("-").map(Number));
 
 /** Whether an ID is before another. @param {string} a @param {string} b */
-function isBefore(a, b) {
+export function isBefore(a, b) {
   const [[ms, seq], [otherMs, otherSeq]] = [parts(a), parts(b)];
   return ms < otherMs || (ms === otherMs && seq < otherSeq);
 }
@@ -39,6 +39,8 @@ export class Links {
   /** @param {string} id */
   missed(id) {
     this.#missed.add(id);
+    // A link that is as long ago is not kept any more.
+    if (this.#missed.size > KEPT) this.#missed.delete([...this.#missed][0]);
     this.#judge();
   }
 

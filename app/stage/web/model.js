@@ -1,7 +1,7 @@
 // @ts-check
 import { Colours } from "./colours.js";
 import { hueOf } from "./hue.js";
-import { Links } from "./links.js";
+import { isBefore, Links } from "./links.js";
 import { People } from "./people.js";
 
 /** Messages that are shown. */
@@ -139,7 +139,7 @@ export class Model {
       return;
     }
     if (message.room === this.stage.room) this.links.add(message.at, message);
-    if (!isLater(message.id, this.#newest.get(message.room) ?? "0-0")) return;
+    if (!isBefore(this.#newest.get(message.room) ?? "0-0", message.id)) return;
     this.#newest.set(message.room, message.id);
     this.people.spoke(message.member, message.at);
     if (message.kind === "remove") this.said = this.said.filter(({ id, room }) => id !== message.of || room !== message.room);
@@ -168,10 +168,4 @@ export class Model {
 /** @param {string} words */
 function sentence(words) {
   return words.slice(0, 1).toUpperCase() + words.slice(1);
-}
-
-/** @param {string} id @param {string} than */
-function isLater(id, than) {
-  const [[ms, number], [thanMs, thanNumber]] = [id, than].map((it) => it.split("-").map(Number));
-  return ms > thanMs || (ms === thanMs && number > thanNumber);
 }

@@ -8,8 +8,7 @@ use std::{
 };
 
 use rollcall_client::Event;
-
-use crate::journal::Step;
+use rollcall_journal::Step;
 
 /// Lines of the cast that are kept to be shown.
 const LINES: usize = 3;
@@ -140,7 +139,7 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many are to come.
+    /// How many clients there will be.
     pub fn expect(&self, clients: usize) {
         self.facts().expected = clients;
     }

@@ -72,7 +72,7 @@ fn replica(row: &Row, releases: &[String], scale: usize) -> String {
     let mut bar = String::new();
     let mut cells = 0;
     for (index, people) in row.people.iter().enumerate() {
-        // Whoever is left is seen.
+        // One person alone is one cell.
         let length = (people * BAR).div_ceil(scale).min(BAR - cells);
         let (colour, shade) = look(index, releases.len());
         bar += &paint(colour, &shade.repeat(length));

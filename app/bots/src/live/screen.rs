@@ -28,7 +28,7 @@ const REPLICAS: usize = 3;
 
 /// The picture that is on the terminal now: a process has one terminal.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
-/// Whoever panics is to be read, and nothing is drawn over it.
+/// Whether there was a panic: nothing is drawn over what it says.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
 /// Shows a board for as long as it lives.

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use console::{measure_text_width, strip_ansi_codes};
 use rollcall_client::{Event, Loss};
+use rollcall_journal::Step;
 use rollcall_protocol::{EntryId, Extra, Message};
 
 use super::{
@@ -9,12 +10,11 @@ use super::{
     picture::{height, picture, sentence},
     screen::has_room,
 };
-use crate::journal::Step;
 
 fn step(replica: &str, phase: &str, outcome: &str, reason: &str) -> Step {
     let words = ["rolling to 1.1.0", replica, phase, outcome, reason];
     let [what, replica, phase, outcome, reason] = words.map(str::to_owned);
-    Step { what, replica, phase, outcome, reason }
+    Step { what, replica, phase, outcome, reason, ..Step::default() }
 }
 
 fn live(replica: &str) -> Event {

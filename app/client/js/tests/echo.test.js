@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import test from "node:test";
 import { folder, HERE, Program, Server } from "./support.js";
 
@@ -22,6 +22,15 @@ test("the example answers at a real server", { timeout: 60_000 }, (t) => echoes(
 
 test("the example is 20 lines", () => {
   assert.ok(readFileSync(join(HERE, "examples/echo.js"), "utf8").trim().split("\n").length <= 20);
+});
+
+test("it is packed into no folder that has something else in it", (t) => {
+  const kept = join(folder(t), "kept.txt");
+  writeFileSync(kept, "mine");
+  const packed = spawnSync(process.execPath, [join(HERE, "pack.js"), dirname(kept)], { encoding: "utf8" });
+  assert.equal(packed.status, 1);
+  assert.match(packed.stderr, /has something else in it/u);
+  assert.ok(existsSync(kept));
 });
 
 test("packed it stands alone, and has nothing of the page", { timeout: 60_000 }, async (t) => {

@@ -1,5 +1,6 @@
 """Accounts, at a real server: one person on several devices."""
 
+import json
 import secrets
 
 import pytest
@@ -71,6 +72,31 @@ def test_signed_out_everywhere_the_other_page_ends(ada, elsewhere):
     assert ada.shown()[-1]["name"] == "Ada (guest)"
     elsewhere.find("again").click()
     elsewhere.asked()
+
+
+def test_who_is_signed_out_leaves_nothing_of_private_rooms(ada, elsewhere):
+    """The page saved what it had once more, ten seconds later or when it was left."""
+    ada.make_room("back room", private=True).say("for us alone")
+    ada.until_sent("for us alone")
+    leave = "document.dispatchEvent(new Event('freeze', { bubbles: true }))"
+    ada.driver.execute_script(leave)
+    assert "for us alone" in json.dumps(ada.saved("rollcall.past"))
+    elsewhere.find("account-open").click()
+    elsewhere.press("Sign out everywhere")
+    ada.until(lambda: ada.find("ended").is_displayed(), "it has ended")
+    ada.driver.execute_script(leave)
+    assert "for us alone" not in json.dumps(ada.saved("rollcall.past"))
+
+
+def test_signed_out_here_nothing_of_private_rooms_is_kept_either(ada):
+    ada.make_room("back room", private=True).say("for us alone")
+    ada.until_sent("for us alone")
+    ada.find("account-open").click()
+    ada.press("Sign out")
+    ada.until_account("guest")
+    ada.until(lambda: "You are not in this room" in ada.strip(), "it is closed to guests")
+    ada.driver.execute_script("document.dispatchEvent(new Event('freeze', { bubbles: true }))")
+    assert "for us alone" not in json.dumps(ada.saved("rollcall.past"))
 
 
 def test_signed_out_here_one_goes_on_as_a_guest_and_comes_back(ada):

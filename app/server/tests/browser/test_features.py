@@ -116,6 +116,19 @@ def test_a_server_of_the_release_before_is_offered_nothing_that_it_cannot_do(bro
     assert chat.acts("one") == ["Copy link"]
 
 
+def test_an_edit_that_is_left_for_another_room_is_not_thrown_away(chat):
+    page = chat
+    page.say("as it was")
+    page.until_sent("as it was")
+    page.find("text").send_keys("a draft")
+    page.act("as it was", "Change")
+    page.find("text").send_keys(" and more")
+    page.go("elsewhere")
+    assert page.find("text").get_attribute("value") == ""
+    page.go("lobby")
+    assert page.find("text").get_attribute("value") == "a draft\nas it was and more"
+
+
 def test_escape_leaves_an_edit_and_what_was_being_written_comes_back(chat):
     chat.say("one")
     chat.until_sent("one")

@@ -57,6 +57,25 @@ def test_one_enters_a_private_room_by_its_link_only(ada, grace):
     assert grace.strip() == ""
 
 
+def test_a_room_that_one_leaves_does_not_come_back(browser, server, ada):
+    """A read that was on its way brought it back, and so did the next list."""
+    elsewhere = Person(browser(), server.url).open().sign_in_at_the_door("Ada")
+    ada.make_room("attic").say("to be left")
+    ada.until_sent("to be left")
+    elsewhere.until(lambda: elsewhere.all("#rooms a[href='#attic']"), "it is on the other device")
+    ada.find("room-about").click()
+    ada.press("Leave this room")
+    ada.until(lambda: not ada.all("#rooms a[href='#attic']"), "it is left")
+    # They look again when they are seen again.
+    for page in (ada, elsewhere):
+        page.driver.refresh()
+        page.until_served()
+        page.until_account("registered")
+    ada.say("somewhere else")
+    ada.until_sent("somewhere else")
+    assert not ada.all("#rooms a[href='#attic']")
+
+
 def test_two_people_talk_alone(browser, server, ada, grace):
     grace.sign_up("Grace")
     grace.say("hello, all")

@@ -1,6 +1,5 @@
 // @ts-check
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Colours } from "../hall/colours.js";
 import { proposed } from "../hall/names.js";
@@ -96,8 +95,6 @@ test("releases have the same colour for everybody, and two of them never one", (
   const clash = new Colours();
   assert.equal(new Set(["1.0.0", "2.2.0", "slow"].map((release) => clash.of(release))).size, 3);
   assert.equal(clash.of("2.2.0"), clash.of("2.2.0"));
-  const stage = readFileSync(new URL("../../../stage/web/colours.js", import.meta.url), "utf8");
-  assert.equal(stage, readFileSync(new URL("../hall/colours.js", import.meta.url), "utf8"));
 });
 
 test("a proposed name is one that the server takes", () => {

@@ -112,7 +112,8 @@ export class PlainSocket {
     const about = await this.house.api.call("GET", "");
     // A release before has no such thing, and serves all the same.
     if (!about.ok && about.status !== 404) return this.end(BROKEN);
-    // By a token or a cookie. A guest has neither, and whoever cannot be looked up now, for whatever reason, is none.
+    // By a token or a cookie. A guest has neither, and a release before does not know the question. With any other answer it
+    // is not known who we are.
     const session = await this.house.api.call("GET", "sessions/current");
     if (session.code === "bad_token") return this.#voidToken(session.detail);
     if (!session.ok && session.status !== 401 && session.status !== 404) return this.end(BROKEN);

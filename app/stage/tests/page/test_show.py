@@ -93,6 +93,10 @@ class Show:
     def heard(self, text):
         self.page.until(f"shown().said.some((it) => it.text === {json.dumps(text)})", f"{text} is heard")
 
+    def texts(self, room):
+        with urllib.request.urlopen(f"{self.phone.url}api/v1/rooms/{room}/messages", timeout=10) as answer:
+            return [message["text"] for message in json.load(answer)["data"]["messages"]]
+
     def claps(self):
         return self.phone.run("return document.getElementById('clap')?.checkVisibility() ?? false")
 
@@ -180,6 +184,7 @@ def test_a_whole_show(show):
     said = {name: (figures[name], shown[name], report[theirs]) for name, theirs in (("lost", "lost"), ("doubled", "duplicated"))}
     assert said == {"lost": (0, 0, 0), "doubled": (0, 0, 0)}
     assert figures["moved"] == report["moves"] + moves_of_others(), "moves"
+    until(lambda: "roll call" in show.texts("hall"), "phones are asked, too")
 
     show.act("doors", "Everybody is in, and talks")
     show.act("forgetful", "The canary saw nothing wrong. Shall we call the roll?")

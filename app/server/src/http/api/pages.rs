@@ -118,10 +118,14 @@ impl Asker<'_> {
         while rooms.len() <= limit && looked_up < MOST_LOOKED_UP {
             let count = if looked_up == 0 { limit } else { MOST } + 1;
             let Some(some) = self.some(&mut names, count) else { break };
-            // Each of one's own rooms is read for what is new there; the asking itself was counted.
-            let reads = if with_unread { some.len() } else { usize::from(!some.is_empty()) };
-            if let more @ 1.. = reads - usize::from(looked_up == 0 && reads > 0) {
-                self.app.rates.allow_reads(self.address, more).map_err(too_many_requests)?;
+            // Each of one's own rooms is read for what is new there; else a read is whatever is looked up at once, the first
+            // of which was counted as the asking.
+            let reads = match with_unread {
+                true => some.len(),
+                false => usize::from(looked_up > 0 && !some.is_empty()),
+            };
+            if reads > 0 {
+                self.app.rates.allow_reads(self.address, reads).map_err(too_many_requests)?;
             }
             looked_up += some.len();
             rooms.extend(self.seen(some, with_unread).await.map_err(JoinError::from)?);
