@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The version of these events. A recording of another one is refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Something that happened, `at` so many ms after the stage began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,11 @@ pub enum What {
     Phase(Phase),
     /// An entry of a room's log, as one of the witnesses got it.
     Message(Message),
+    /// What the hall is asked: the topic of its room, as one of the witnesses was told.
+    Asked {
+        /// All of it.
+        topic: String,
+    },
     /// What all of it comes to.
     Figures(Figures),
     /// The proxy's servers, as they are now.

@@ -1,5 +1,6 @@
 //! What the audience says by its phones, in a room of its own: votes, taps of who thinks that a deploy has hit them, and
 //! answers to the roll call. They are ordinary messages, and the page says them for who taps: `app/server/web/hall/said.js`.
+//! What they are asked is the room's topic, which only moderators set.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -23,12 +24,13 @@ enum Said<'a> {
     Noticed,
     Vote(&'a str),
     Here,
-    RollCall,
 }
 
 /// The audience. It knows no clock.
 #[derive(Debug, Default)]
 pub struct Hall {
+    /// The number of what was asked last.
+    round: u32,
     /// The newest entry of each: each of the witnesses tells of it.
     heard: HashMap<String, EntryId>,
     /// One of each, the last.
@@ -61,8 +63,19 @@ impl Hall {
             Some(Said::Here) => {
                 self.answered.insert(member.clone());
             }
-            Some(Said::RollCall) => self.answered.clear(),
             None => {}
+        }
+    }
+
+    /// A witness was told the topic. Votes and answers are those to what was asked last.
+    pub fn asked(&mut self, topic: &str) {
+        let Some((is, round)) = question(topic).filter(|(_, round)| *round > self.round) else {
+            return;
+        };
+        self.round = round;
+        match is {
+            Question::Vote => self.votes.clear(),
+            Question::RollCall => self.answered.clear(),
         }
     }
 
@@ -105,14 +118,26 @@ fn read(text: &str) -> Option<Said<'_>> {
         None if text == "noticed" => Some(Said::Noticed),
         Some(("vote", replica)) => Some(Said::Vote(replica)),
         Some(("here", _)) => Some(Said::Here),
-        _ if text == "roll call" => Some(Said::RollCall),
         _ => None,
     }
 }
 
-/// What the stage asks them there.
-pub fn question<'a>(replicas: impl Iterator<Item = &'a str>) -> String {
-    ["ask"].into_iter().chain(replicas).collect::<Vec<_>>().join(" ")
+/// What a hall can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// `ask ROUND NAME…`: which of these is to die next?
+    Vote,
+    /// `roll call ROUND`
+    RollCall,
+}
+
+/// What the topic asks, and its number: the same again has another one.
+fn question(topic: &str) -> Option<(Question, u32)> {
+    let (is, rest) = match topic.strip_prefix("ask ") {
+        Some(rest) => (Question::Vote, rest),
+        None => (Question::RollCall, topic.strip_prefix("roll call ")?),
+    };
+    Some((is, rest.split(' ').next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -176,6 +201,24 @@ mod tests {
     }
 
     #[test]
+    fn another_question_ends_the_votes_and_the_same_one_told_again_does_not() {
+        let mut tale = Tale::default();
+        for (topic, left) in [
+            ("", 0),
+            ("Welcome", 1),
+            ("ask 1 r1 r2", 0),
+            ("ask 1 r1 r2", 1),
+            ("roll call 2", 1),
+            ("ask 1 r1 r2", 1),
+            ("ask 3 r1 r2", 0),
+        ] {
+            tale.0.asked(topic);
+            assert_eq!(tale.count(1).2.len(), left, "{topic:?}");
+            tale.say(1, "teal", "vote r1");
+        }
+    }
+
+    #[test]
     fn answers_are_those_to_the_last_roll_call() {
         let mut tale = Tale::default();
         tale.say(1, "teal", "here 3 of 3, moved 1, silent 0 ms");
@@ -183,8 +226,14 @@ mod tests {
         tale.say(3, "amber", "here");
         tale.say(4, "amber", "here 1 of 1, moved 0, silent 0 ms");
         assert_eq!(tale.count(5).3, 2);
-        tale.say(6, "somebody", "roll call");
-        assert_eq!(tale.count(7).3, 0);
+        // It is what the topic says, and not who likes to.
+        tale.say(6, "somebody", "roll call 1");
+        assert_eq!(tale.count(7).3, 2);
+        tale.0.asked("roll call 1");
+        assert_eq!(tale.count(8).3, 0);
+        tale.say(9, "teal", "here 5 of 5, moved 1, silent 0 ms");
+        tale.0.asked("roll call 1");
+        assert_eq!(tale.count(10).3, 1);
     }
 
     #[test]
@@ -194,6 +243,5 @@ mod tests {
         hall.heard(1, &Message { room: "lobby".into(), ..vote.clone() });
         hall.heard(1, &Message { room: ROOM.into(), kind: Some("edit".into()), ..vote });
         assert_eq!(hall.count(2, ["r1"].into_iter()), Audience::default());
-        assert_eq!(question(["r1", "r2"].into_iter()), "ask r1 r2");
     }
 }

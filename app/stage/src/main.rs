@@ -94,9 +94,8 @@ fn open(stack: &Stack) -> anyhow::Result<(Hub, Acts, mpsc::Receiver<What>)> {
     let replicas = stack.replicas()?;
     let (tls, recorder) = (stack.tls()?, stack.record.as_deref());
     let recorder = recorder.map(Recorder::create).transpose()?;
-    let (mut rooms, mut ask) = (stack.room.clone(), None);
+    let mut rooms = stack.room.clone();
     if stack.join.is_some() {
-        ask = Some(hall::question(replicas.iter().map(|replica| &*replica.name)));
         rooms.retain(|room| room != hall::ROOM);
         rooms.push(hall::ROOM.to_owned());
     }
@@ -112,7 +111,7 @@ fn open(stack: &Stack) -> anyhow::Result<(Hub, Acts, mpsc::Receiver<What>)> {
     if let Some(path) = stack.verdict.clone() {
         tokio::spawn(verdict::follow(path, sender.clone()));
     }
-    let place = witness::Place { url: stack.url.clone(), tls, rooms, ask };
+    let place = witness::Place { url: stack.url.clone(), tls, rooms };
     tokio::spawn(witness::listen(place, sender));
     Ok((hub, acts, receiver))
 }

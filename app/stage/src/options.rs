@@ -60,7 +60,7 @@ pub struct Stack {
     /// HAProxy's runtime socket, if it is elsewhere.
     #[arg(long, value_name = "SOCKET")]
     pub haproxy: Option<PathBuf>,
-    /// Where the audience joins: shown, and as a picture for phones. In their room the stage asks for votes.
+    /// Where the audience joins: shown, and as a picture for phones.
     #[arg(long, value_name = "URL", value_parser = to_hall)]
     pub join: Option<String>,
     /// Where rollcall-bots write their report: the roll call is shown when it comes.

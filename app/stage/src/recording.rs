@@ -103,7 +103,7 @@ mod tests {
 
     use super::{BYTES, Recorder, parse};
 
-    const FIRST: &str = r#"{"at":0,"event":"stage","v":2,"room":"lobby"}"#;
+    const FIRST: &str = r#"{"at":0,"event":"stage","v":3,"room":"lobby"}"#;
 
     fn refusal(text: &str) -> String {
         format!("{:#}", parse(text.as_bytes()).expect_err("refused"))
@@ -149,7 +149,7 @@ mod tests {
             ("{", "line 1: a recording begins with"),
             (
                 r#"{"at":0,"event":"stage","v":1,"old":1}"#,
-                "it is of version 1, and this program shows version 2",
+                "it is of version 1, and this program shows version 3",
             ),
             (
                 &format!("{FIRST}\n{{\"at\":1,\"event\":\"nothing\"}}"),

@@ -160,6 +160,8 @@ export class Model {
   /** @param {any} act */
   #act({ at, act, is, words }) {
     if (is === "begin") this.verdict = null;
+    // What was done to replicas before is no part of it.
+    if (is === "begin" && !this.deploy.isOn) this.steps.clear();
     if (is === "begin") this.act = { act, words: words ?? "", began: at, ended: Infinity };
     else this.act = { ...this.act, words: words || this.act.words, ended: at };
   }

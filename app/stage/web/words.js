@@ -5,6 +5,8 @@ import { showWifi } from "./wifi.js";
 
 /** Phases in their order, as the hall reads them. */
 const PHASES = ["start", "smoke", "ready", "canary", "drain", "stop", "undo", "put back"];
+/** Said no more once the replica is ready. */
+const BEFORE_READY = new Set(["start", "smoke"]);
 const STATES = new Map(Object.entries({ empty: "free", starting: "starts", up: "", draining: "drains", kept: "stopped, kept", down: "gone" }));
 /** What a slot may be while its release is one that people are on, or soon will be. */
 const SERVES = new Set(["starting", "up", "draining"]);
@@ -87,9 +89,10 @@ export class Words {
   }
 
   /** @param {Model} model */
-  #header({ releases, colours, replicas, scene, deploy, steps }) {
+  #header({ releases, colours, replicas, scene, deploy, steps, links }) {
     const serves = (/** @type {string} */ release) => replicas.some(({ slots }) => slots.some((slot) => slot.release === release && SERVES.has(slot.state)));
-    const [shown, known] = [releases.filter(serves).slice(-2), releases.slice(-3)];
+    const brought = new Set(links.list.map(({ release }) => release));
+    const [shown, known] = [releases.filter(serves).slice(-2), releases.filter((release) => serves(release) || brought.has(release)).slice(-3)];
     const key = `${shown} of ${known}`;
     if (this.#shownReleases !== key) {
       this.#shownReleases = key;
@@ -130,7 +133,10 @@ export class Words {
 
   /** @param {Element} list @param {string} replica @param {Model} model */
   #steps(list, replica, { steps, people, deploy }) {
-    const known = [...steps.get(replica) ?? []].sort(([a], [b]) => PHASES.indexOf(a) - PHASES.indexOf(b));
+    const told = steps.get(replica) ?? new Map();
+    // All of these have two lines.
+    const isOver = (/** @type {string} */ phase) => BEFORE_READY.has(phase) && told.get("ready")?.outcome === "ok";
+    const known = [...told].filter(([phase]) => !isOver(phase)).sort(([a], [b]) => PHASES.indexOf(a) - PHASES.indexOf(b));
     const chips = known.map(([phase, { is, outcome, moved }]) => {
       const drain = people.drains.get(replica) ?? { told: 0, moved: 0 };
       const isNow = is === "begin";
@@ -141,9 +147,9 @@ export class Words {
       return [state, `${phase}${counts}${state === "ok" ? " ✓" : state === "failed" ? " ✗" : ""}`];
     });
     if (!chips.length && deploy.isOn) chips.push(["", "waits"]);
-    const told = JSON.stringify(chips);
-    if (list.getAttribute("data-told") === told) return;
-    list.setAttribute("data-told", told);
+    const shown = JSON.stringify(chips);
+    if (list.getAttribute("data-shown") === shown) return;
+    list.setAttribute("data-shown", shown);
     list.replaceChildren(...chips.map(([state, words]) => element("li", state ? { class: state } : {}, words)));
   }
 

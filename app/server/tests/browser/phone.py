@@ -6,6 +6,29 @@ from person import Person
 TOUCH = "--blink-settings=primaryHoverType=1,availableHoverTypes=1,primaryPointerType=2,availablePointerTypes=2"
 SIZE = (390, 844)
 
+# Says something and reloads when a move opens its second connection, before the first one is closed.
+RELOAD_IN_A_MOVE = """
+const Real = WebSocket;
+window.WebSocket = class extends Real {
+  constructor(...where) {
+    super(...where);
+    document.getElementById("text").value = said;
+    document.getElementById("composer").requestSubmit();
+    location.reload();
+  }
+};
+"""
+
+# Taps once when it sees that another replica serves it.
+TAP_WHEN_MOVED = """
+const serving = document.getElementById("serving");
+const look = new MutationObserver(() => {
+  look.disconnect();
+  document.querySelector(".hall-notice").click();
+});
+look.observe(serving, { subtree: true, childList: true, characterData: true });
+"""
+
 
 class Phone(Person):
     """One tab of it."""
@@ -41,6 +64,16 @@ class Phone(Person):
     def tap(self):
         self.css(".hall-notice").click()
 
+    def tap_when_moved(self):
+        self.driver.execute_script(TAP_WHEN_MOVED)
+
+    def reload_in_a_move(self, text):
+        """Once it is told to go it says so, and reloads before it has gone."""
+        self.driver.execute_script(f"const [said] = arguments;{RELOAD_IN_A_MOVE}", text)
+
+    def has_reloaded(self):
+        return not self.driver.execute_script("return 'seen' in window")
+
     def told(self):
         """How a tap was judged."""
         return self.css(".hall-said").text
@@ -49,6 +82,20 @@ class Phone(Person):
         self.view("Receipt")
         words = self.all(".hall-receipt dt"), self.all(".hall-receipt dd")
         return {dt.text: dd.text for dt, dd in zip(*words, strict=True)}
+
+    def vote(self, replica):
+        self.view("Vote")
+        self.until(lambda: replica in self.ballot(), "it is asked")
+        self.driver.find_element("xpath", f"//*[@class='ballot']//button[.='{replica}']").click()
+        self.until(lambda: f"{replica} is in the log" in self.css(".hall-vote .soft").text, "it is counted")
+
+    def answer(self):
+        """What it says of itself when the roll is called."""
+        self.until(lambda: self.told().startswith("The roll is called"), "the roll is called")
+        receipt = self.receipt()
+        self.css(".hall-receipt .primary").click()
+        self.until(lambda: self.css(".hall-receipt .soft").text == "Your answer is in the log.", "it has answered")
+        return receipt
 
     def ballot(self):
         """The replicas that one may vote for, and whether that is one's vote."""

@@ -144,6 +144,10 @@ def _shut(end):
         pass  # The other side was first.
 
 
+# Of a server that has an operator.
+OPERATOR = "0123456789abcdef" * 2
+
+
 class Room:
     """A room by way of the HTTP API."""
 
@@ -167,6 +171,14 @@ class Room:
         while (status := self.post(key, name, n, text, **about)) == 429:
             time.sleep(0.02)
         assert status == 200, status
+
+    def set_topic(self, topic):
+        """As the operator."""
+        headers = {"content-type": "application/json", "x-api-key": OPERATOR}
+        body = json.dumps({"topic": topic}).encode()
+        request = urllib.request.Request(self.address.removesuffix("/messages"), body, headers, method="PATCH")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
 
     def history(self):
         """Everything in the room log, oldest first."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from phone import TOUCH, Phone
 from rolling import Replicas
-from stack import Room, Server, lan_address
+from stack import OPERATOR, Room, Server, lan_address
 from test_looks import FINDINGS, SMALL
 
 SCREENS = os.environ.get("ROLLCALL_SCREENS")
@@ -17,23 +17,9 @@ AXE = os.environ.get("AXE")
 # Where a page is by itself, and where an audience is besides.
 ROOMS = ["lobby", "the-plan", "the-van", "the-roof", "hall"]
 
-# Says something and reloads when a move opens its second connection, before the first one is closed.
-RELOAD_IN_A_MOVE = """
-const Real = WebSocket;
-window.WebSocket = class extends Real {
-  constructor(...where) {
-    super(...where);
-    document.getElementById("text").value = "sent in a move";
-    document.getElementById("composer").requestSubmit();
-    location.reload();
-  }
-};
-"""
-
-
 @pytest.fixture
 def replicas(tmp_path):
-    running = Replicas(tmp_path, lan_address(), HALL="true")
+    running = Replicas(tmp_path, lan_address(), HALL="true", API_KEY=OPERATOR)
     yield running
     running.stop()
 
@@ -60,9 +46,9 @@ def test_a_phone_is_moved_and_reloads_in_the_middle_of_a_move_as_the_same_person
     assert phone.view("Lantern").css(".hall-lantern").get_attribute("data-colour") == "1"
     phone.view("Talk")
 
-    phone.driver.execute_script(RELOAD_IN_A_MOVE)
+    phone.reload_in_a_move("sent in a move")
     replicas.turn(0, meanwhile=lambda: plan.say(plum, "Plum", 1, "while it is told to go"))
-    phone.until(lambda: not phone.driver.execute_script("return 'seen' in window"), "it has reloaded")
+    phone.until(phone.has_reloaded, "it has reloaded")
     plan.say(plum, "Plum", 2, "while it loads")
     phone.until_in_hall()
     plan.say(plum, "Plum", 3, "afterwards")
@@ -80,7 +66,7 @@ def test_a_phone_is_moved_and_reloads_in_the_middle_of_a_move_as_the_same_person
 
 
 def test_taps_votes_and_the_answer_to_the_roll_call_are_messages_in_the_hall(phone, replicas):
-    hall, stage = Room(replicas.ways[1].url, "hall"), secrets.token_hex(16)
+    hall = Room(replicas.ways[1].url, "hall")
     phone.tap()
     phone.until(lambda: phone.told() == "False alarm: you were not moved.", "it is judged")
 
@@ -91,27 +77,31 @@ def test_taps_votes_and_the_answer_to_the_roll_call_are_messages_in_the_hall(pho
     replicas.turn(0, tap_when_moved)
     phone.until(lambda: phone.told() == "Right: you were just moved!", "it is judged")
     assert phone.view("Vote").ballot() == {}
-    hall.say(stage, "Witness 1", 1, "ask r1 r2 r3")
+    hall.say(secrets.token_hex(16), "A heckler", 1, "ask 1 you all")
+    hall.set_topic("ask 1 r1 r2 r3")
     phone.until(lambda: phone.ballot() == {"r1": False, "r2": False, "r3": False}, "it is asked")
     for replica in ("r1", "r3"):
-        phone.css(f".ballot button:nth-child({replica[1]})").click()
-        phone.until(lambda: f"{replica} is in the log" in phone.css(".hall-vote .soft").text, "it is counted")
-    hall.say(stage, "Witness 1", 2, "roll call")
-    phone.until(lambda: phone.all(".hall-view.calls"), "the roll is called")
-    assert phone.receipt()["you noticed"] == "1 of 2"
-    phone.css(".hall-receipt .primary").click()
-    phone.until(lambda: phone.css(".hall-receipt .soft").text == "Your answer is in the log.", "it has answered")
-    texts = [message["text"] for message in hall.history()]
-    assert texts == ["noticed", "noticed", "ask r1 r2 r3", "vote r1", "vote r3", "roll call", "here 6 of 6, moved 1, silent 0 ms"]
+        phone.vote(replica)
     phone.driver.refresh()
     phone.until_in_hall()
     assert phone.view("Vote").ballot() == {"r1": False, "r2": False, "r3": True}
+    hall.set_topic("ask 2 r1 r2")
+    phone.until(lambda: phone.ballot() == {"r1": False, "r2": False}, "it is asked anew")
+    hall.set_topic("roll call 3")
+    assert phone.answer()["you noticed"] == "1 of 2"
+    hall.set_topic("roll call 4")
+    phone.answer()
+    texts = [message["text"] for message in hall.history()]
+    told = [f"Operator set the topic: {topic}" for topic in ("ask 1 r1 r2 r3", "ask 2 r1 r2", "roll call 3", "roll call 4")]
+    votes = ["vote r1", "vote r3"]
+    here = [f"here {n} of {n}, moved 1, silent 0 ms" for n in (8, 10)]
+    assert texts == ["noticed", "noticed", "ask 1 you all", told[0], *votes, *told[1:3], here[0], told[3], here[1]]
 
 
 def test_who_comes_later_has_another_seat_and_finds_what_was_asked(phone, browser, replicas):
-    Room(replicas.ways[1].url, "hall").say(secrets.token_hex(16), "Witness 1", 1, "ask r1 r2")
+    Room(replicas.ways[1].url, "hall").set_topic("ask 1 r1 r2")
     late = Phone(browser(TOUCH), replicas.ways[1].url).enter()
-    late.until(lambda: late.view("Vote").ballot() == {"r1": False, "r2": False}, "it reads what was asked")
+    late.until(lambda: late.view("Vote").ballot() == {"r1": False, "r2": False}, "it is told what was asked")
     seats = [it.view("Lantern").css(".seat").text for it in (phone, late)]
     assert seats == ["1", "2"]
     late.driver.refresh()
@@ -170,7 +160,7 @@ LOOKS = [("light", (390, 844), "light"), ("dark", (390, 844), "dark"), ("phone-3
 @pytest.mark.parametrize("kind", LOOKS, ids=[it[0] for it in LOOKS])
 def test_everything_in_the_hall_can_be_read_and_touched(kind, browser, tmp_path):
     name, size, colours = kind
-    server = Server(tmp_path / "server.log", HALL="true").start()
+    server = Server(tmp_path / "server.log", HALL="true", API_KEY=OPERATOR).start()
     try:
         phone = Phone(browser(TOUCH), server.url, size, colours)
         phone.open().asked()
@@ -183,7 +173,7 @@ def test_everything_in_the_hall_can_be_read_and_touched(kind, browser, tmp_path)
         look(phone, name, "talk")
         look(phone.view("Lantern"), name, "lantern")
         look(phone.view("Vote"), name, "vote-not-yet")
-        Room(server.url, "hall").say(secrets.token_hex(16), "Witness 1", 1, "ask r1 r2 r3")
+        Room(server.url, "hall").set_topic("ask 1 r1 r2 r3")
         phone.until(lambda: phone.ballot(), "it is asked")
         phone.css(".ballot button:nth-child(2)").click()
         phone.until(lambda: "is in the log" in phone.css(".hall-vote .soft").text, "it is counted")

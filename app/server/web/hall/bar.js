@@ -81,7 +81,7 @@ export class Bar {
 
   /** The roll is called: one answers on the receipt. */
   call() {
-    this.buttons[3].classList.add("calls");
+    this.buttons[3].classList.toggle("calls", this.view !== "receipt");
     this.say("The roll is called: answer on your receipt.", "good");
   }
 

@@ -4,7 +4,7 @@ import { Colours } from "./colours.js";
 import { Lantern } from "./lantern.js";
 import { Notices } from "./notice.js";
 import { Receipt } from "./receipt.js";
-import { HALL, NOTICED, read, vote } from "./said.js";
+import { asked, HALL, NOTICED, read, vote } from "./said.js";
 import { Votes } from "./votes.js";
 
 /**
@@ -58,7 +58,6 @@ export class Hall {
       entered: (room) => {
         tally.entered(room, participant.room(room).cursor);
         on.entered(room);
-        if (room === HALL) void this.#lookBack();
       },
       message: (message) => {
         tally.message(message, participant.sent(message));
@@ -82,6 +81,10 @@ export class Hall {
       refused: (room, item, detail) => {
         on.refused(room, item, detail);
         if (room === HALL) this.#say(`Not taken: ${detail}`, "bad");
+      },
+      state: (state) => {
+        on.state(state);
+        if (state.room === HALL) this.#asked(state.topic ?? "");
       },
       people: (room, roster) => {
         on.people(room, roster);
@@ -134,22 +137,22 @@ export class Hall {
     }
   }
 
-  /** @param {Message} message */
-  #heard({ text, id, kind }) {
-    const said = kind === undefined ? read(text) : null;
-    if (said?.is === "ask") this.votes.asked(said.of);
-    if (said?.is === "call" && this.bar.view !== "receipt") this.bar.call();
-    // They are no talk that one has to read.
+  /** What is said there is no talk that one has to read. @param {Message} message */
+  #heard({ id }) {
     this.page.participant.room(HALL).read = id;
     this.page.list.show();
   }
 
-  /** What was asked before we came. */
-  async #lookBack() {
-    const { cursor } = this.page.participant.room(HALL);
-    const part = cursor === null ? null : await this.page.rooms.get(HALL).past.upTo(cursor);
-    const asked = part?.messages.map(({ text }) => read(text)).findLast((said) => said?.is === "ask");
-    if (asked?.is === "ask" && this.tally.ballot.length === 0) this.votes.asked(asked.of);
+  /** @param {string} topic of the room, as it is told after each move, too */
+  #asked(topic) {
+    const question = asked(topic);
+    if (!question || !this.tally.asks(question)) return;
+    this.votes.asked();
+    if (question.is === "roll call") {
+      this.receipt.called();
+      this.bar.call();
+    }
+    this.page.saveSoon();
   }
 
   #tap() {
@@ -192,7 +195,10 @@ export class Hall {
   #taken({ text }) {
     const said = read(text);
     if (said?.is === "vote") this.votes.taken(said.for);
-    if (said?.is === "here") this.receipt.answered("sent");
+    if (said?.is === "here") {
+      this.receipt.answered("sent");
+      this.bar.say("", "");
+    }
   }
 
   /** @param {string} words @param {string} tone */

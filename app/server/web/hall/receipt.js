@@ -28,6 +28,11 @@ export class Receipt {
     this.list.replaceChildren(...lines(tally).flatMap(([words, value]) => [make("dt", "", words), make("dd", "", value)]));
   }
 
+  /** What one has answered was to another call. */
+  called() {
+    this.said.textContent = "";
+  }
+
   /** @param {"sending" | "sent"} state */
   answered(state) {
     this.said.textContent = state === "sent" ? "Your answer is in the log." : "Sending…";

@@ -1,9 +1,10 @@
 // @ts-check
 /**
- * What is said in the room `hall`: ordinary messages, which the page says for who taps. The stage reads the same:
- * `app/stage/src/hall.rs`.
+ * What is said in the room `hall`: ordinary messages, which the page says for who taps. What the hall is asked is the room's
+ * topic, which only its moderators set. The stage reads the same: `app/stage/src/hall.rs`.
  *
- * @typedef {{ is: "noticed" } | { is: "vote", for: string } | { is: "here" } | { is: "ask", of: string[] } | { is: "call" }} Said
+ * @typedef {{ is: "noticed" } | { is: "vote", for: string } | { is: "here" }} Said
+ * @typedef {{ is: "ask" | "roll call", round: number, of: string[] }} Asked each has a number of its own, also where the same is asked
  */
 
 /** Where taps and votes go. */
@@ -12,8 +13,8 @@ export const HALL = "hall";
 const MOST = 9;
 
 export const NOTICED = "noticed";
-const CALL = "roll call";
 const NAME = /^[\w.-]{1,16}$/u;
+const ASKED = /^(ask|roll call) (\d{1,9})(?: (.+))?$/u;
 
 /** @param {string} replica */
 export function vote(replica) {
@@ -23,10 +24,16 @@ export function vote(replica) {
 /** @param {string} text @returns {Said | null} null: somebody talks */
 export function read(text) {
   if (text === NOTICED) return { is: "noticed" };
-  if (text === CALL) return { is: "call" };
-  const [word, ...names] = text.split(" ");
+  const [word, ...rest] = text.split(" ");
   if (word === "here") return { is: "here" };
-  if (names.length === 0 || names.length > MOST || !names.every((name) => NAME.test(name))) return null;
-  if (word === "ask") return { is: "ask", of: names };
-  return word === "vote" && names.length === 1 ? { is: "vote", for: names[0] } : null;
+  return word === "vote" && rest.length === 1 && NAME.test(rest[0]) ? { is: "vote", for: rest[0] } : null;
+}
+
+/** @param {string} topic @returns {Asked | null} null: nothing is */
+export function asked(topic) {
+  const [, is, round, names] = ASKED.exec(topic) ?? [];
+  const of = names?.split(" ") ?? [];
+  if (is === "roll call") return of.length === 0 ? { is, round: Number(round), of } : null;
+  const isBallot = is === "ask" && of.length > 0 && of.length <= MOST && of.every((name) => NAME.test(name));
+  return isBallot ? { is, round: Number(round), of } : null;
 }

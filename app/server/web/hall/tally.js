@@ -35,6 +35,8 @@ export class Tally {
     this.own = saved.own ?? [];
     /** @type {number | null} */
     this.seat = saved.seat ?? null;
+    /** The number of what the hall was asked last. */
+    this.round = saved.round ?? 0;
     /** @type {string[]} */
     this.ballot = saved.ballot ?? [];
     this.vote = saved.vote ?? "";
@@ -78,6 +80,13 @@ export class Tally {
       this.cuts += 1;
       this.silence = Math.max(this.silence, Math.round(silence));
     }
+  }
+
+  /** @param {import("./said.js").Asked} question @returns {boolean} whether it is another question */
+  asks({ round, of }) {
+    if (round === this.round) return false;
+    Object.assign(this, { round, ballot: of, vote: "" });
+    return true;
   }
 
   /** Nothing is wrong with what came. */

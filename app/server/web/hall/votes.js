@@ -19,9 +19,8 @@ export class Votes {
     this.#show();
   }
 
-  /** @param {string[]} replicas */
-  asked(replicas) {
-    this.tally.ballot = replicas;
+  /** Something else is asked than before. */
+  asked() {
     this.#show();
   }
 

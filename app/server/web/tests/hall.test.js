@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Colours } from "../hall/colours.js";
 import { proposed } from "../hall/names.js";
 import { Notices } from "../hall/notice.js";
-import { read, vote } from "../hall/said.js";
+import { asked, read, vote } from "../hall/said.js";
 import { Tally } from "../hall/tally.js";
 import { cleanName } from "../words.js";
 import { FakeClock } from "./fake_clock.js";
@@ -78,13 +78,28 @@ test("a tap is right within a second of one's own move, before it or after", () 
   assert.deepEqual(judged, [false, true, true, false]);
 });
 
-test("what phones and the stage say in the hall is read, and talk is not", () => {
+test("what phones say in the hall is read, and talk is not", () => {
   assert.deepEqual(read(vote("r2")), { is: "vote", for: "r2" });
-  assert.deepEqual(read("ask r1 r2 r3"), { is: "ask", of: ["r1", "r2", "r3"] });
-  assert.deepEqual([read("noticed"), read("roll call"), read("here 3 of 3")], [{ is: "noticed" }, { is: "call" }, { is: "here" }]);
-  for (const text of ["vote", "vote r1 r2", "vote <b>", "ask", `ask${" r".repeat(10)}`, `ask ${"x".repeat(17)}`, "I noticed", "ask  r1"]) {
-    assert.equal(read(text), null, text);
-  }
+  assert.deepEqual([read("noticed"), read("here 3 of 3")], [{ is: "noticed" }, { is: "here" }]);
+  for (const text of ["vote", "vote r1 r2", "vote <b>", `vote ${"x".repeat(17)}`, "I noticed", "ask 1 r1", "roll call 1"]) assert.equal(read(text), null, text);
+});
+
+test("what the hall is asked is its topic, and any other topic asks nothing", () => {
+  assert.deepEqual(asked("ask 1 r1 r2 r3"), { is: "ask", round: 1, of: ["r1", "r2", "r3"] });
+  assert.deepEqual(asked("roll call 12"), { is: "roll call", round: 12, of: [] });
+  const none = ["", "Welcome", "ask r1", "ask 1", "ask 1 <b>", `ask 1${" r".repeat(10)}`, `ask 1 ${"x".repeat(17)}`, "ask 1  r1", "roll call", "roll call 1 r1"];
+  for (const topic of none) assert.equal(asked(topic), null, topic);
+});
+
+test("another question ends the vote, and the same one told again does not", () => {
+  let tally = new Tally();
+  assert.ok(tally.asks({ is: "ask", round: 1, of: ["r1", "r2"] }));
+  tally.vote = "r2";
+  tally = new Tally(JSON.parse(JSON.stringify(tally)));
+  assert.ok(!tally.asks({ is: "ask", round: 1, of: ["r1", "r2"] }));
+  assert.equal(tally.vote, "r2");
+  assert.ok(tally.asks({ is: "ask", round: 2, of: ["r1", "r2"] }));
+  assert.deepEqual([tally.ballot, tally.vote], [["r1", "r2"], ""]);
 });
 
 test("releases have the same colour for everybody, and two of them never one", () => {

@@ -89,12 +89,17 @@ function stranded(t, { streams = false, refuse = null } = {}) {
 async function fallen(t, options) {
   const it = stranded(t, options);
   it.client.start("fresh");
-  it.sockets[0].drop(1006);
-  it.clock.pass(200);
-  it.sockets[1].drop(1006);
-  it.clock.pass(400);
-  await settled();
+  await dropped(it, 0);
+  await dropped(it, 1);
   return it;
+}
+
+/** A WebSocket that does not open; then the next try. */
+async function dropped({ sockets, clock }, number) {
+  sockets[number].drop(1006);
+  await settled();
+  clock.pass(400);
+  await settled();
 }
 
 test("SHA-256 is the browser's and everybody's", () => {
@@ -182,29 +187,32 @@ test("later a WebSocket is tried again as a move; what serves goes on until it d
   sockets[2].drop(1006);
   await passing(clock, 1_000);
   assert.equal(told("interrupted").length, 0, "it failed, and nobody noticed");
+  // Whether requests come through is asked while the next one is opened.
+  sockets[3]?.drop(1006);
+  await passing(clock, 1_000);
+  const tried = sockets.length;
   await passing(clock, 121_000);
-  assert.equal(sockets.length, 4);
-  sockets[3].open();
-  sockets[3].deliver({
+  assert.equal(sockets.length, tried + 1);
+  sockets[tried].open();
+  sockets[tried].deliver({
     type: "welcome", v: 1, member: "me", replica: "r7", release: "1.1.0", heartbeat_ms: 10_000,
     limits: { text_bytes: 4096, frame_bytes: 16384, rooms: 64, pending: 4 },
   });
-  sockets[3].deliver({ type: "joined", room: "vault", head: "1-0", status: "resumed", present: 1, members: [] });
-  sockets[3].deliver({ type: "live", room: "vault", id: "1-0" });
+  sockets[tried].deliver({ type: "joined", room: "vault", head: "1-0", status: "resumed", present: 1, members: [] });
+  sockets[tried].deliver({ type: "live", room: "vault", id: "1-0" });
   assert.equal(told("serving").at(-1)[0].replica, "r7");
 });
 
-test("where nobody answers at all, WebSockets are tried again at once", async (t) => {
+test("where nobody answered at all WebSockets are not what was missing: they are the way when somebody does", async (t) => {
   const it = stranded(t);
-  it.api.refuse = () => ({ status: 0 });
+  it.api.refuse = () => ({ status: 503 });
   it.client.start("fresh");
-  it.sockets[0].drop(1006);
-  it.clock.pass(200);
+  await dropped(it, 0);
   it.sockets[1].drop(1006);
-  it.clock.pass(400);
-  await settled();
-  it.clock.pass(1_000);
+  it.api.refuse = null;
+  await passing(it.clock, 2_000);
   assert.equal(it.sockets.length, 3);
+  assert.deepEqual(it.told("serving"), []);
 });
 
 test("what is missing is told as a gap, not skipped", async () => {

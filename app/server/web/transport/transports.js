@@ -8,7 +8,7 @@ import { PlainSocket } from "./plain_socket.js";
  *   the screen; `open`: a WebSocket
  */
 
-/** So many WebSockets in a row that did not say a word, and something on the way does not let them through. */
+/** So many WebSockets in a row that did not say a word while a request did: something on the way does not let them through. */
 const TRIES = 2;
 /** How long to do without before one is tried again. */
 const AGAIN_MS = 120_000;
@@ -38,7 +38,7 @@ export class Transports {
     let heard = false;
     let over = false;
     const failed = () => {
-      if (!heard && !over) this.#wasSilent();
+      if (!heard && !over) void this.#wasSilent();
       over = true;
     };
     /** @type {Socket} */
@@ -63,7 +63,10 @@ export class Transports {
     return watched;
   }
 
-  #wasSilent() {
+  /** Unless requests do not come through either: then nobody is there, and that says nothing of WebSockets. */
+  async #wasSilent() {
+    const { ok, status } = await this.house.api.call("GET", "");
+    if (!ok && status !== 404) return;
     this.silent += 1;
     if (this.silent >= TRIES) this.isPlain = true;
   }

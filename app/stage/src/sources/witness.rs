@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rollcall_client::{Client, Config, Event, Events, Handle, Tls, protocol};
+use rollcall_client::{Client, Config, Event, Events, Tls, protocol};
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
@@ -15,8 +15,6 @@ use crate::{
 
 /// How many there are.
 const WITNESSES: usize = 2;
-/// After so many messages in the hall the question is asked again there: whoever comes then reads it in the last page.
-const ASKED_AGAIN: u32 = 30;
 /// When to come anew after a client ended.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -29,8 +27,6 @@ pub struct Place {
     pub tls: Option<Tls>,
     /// The rooms.
     pub rooms: Vec<String>,
-    /// What the first of them asks in the hall.
-    pub ask: Option<String>,
 }
 
 /// Tells what the witnesses get, for as long as somebody listens.
@@ -49,15 +45,11 @@ async fn keep_listening(place: Place, number: usize, out: mpsc::Sender<What>) {
         let rooms: Vec<_> = place.rooms.iter().map(String::as_str).collect();
         let mut config = Config::new(&place.url, &format!("Witness {}", number + 1), &rooms);
         config.tls.clone_from(&place.tls);
-        let (handle, events) = Client::start(config);
-        let witness = Witness {
-            number: number + life * WITNESSES,
-            live: HashSet::new(),
-            out: out.clone(),
-            ask: place.ask.clone().filter(|_| number == 0),
-            unread: ASKED_AGAIN,
-        };
-        if witness.listen(handle, events).await.is_err() {
+        // While its handle is there it goes on.
+        let (_handle, events) = Client::start(config);
+        let witness =
+            Witness { number: number + life * WITNESSES, live: HashSet::new(), out: out.clone() };
+        if witness.listen(events).await.is_err() {
             return;
         }
         sleep(AGAIN).await;
@@ -70,9 +62,6 @@ struct Witness {
     /// Rooms in which it is live: what comes there has just been said.
     live: HashSet<String>,
     out: mpsc::Sender<What>,
-    ask: Option<String>,
-    /// Messages in the hall since it was asked there.
-    unread: u32,
 }
 
 impl Witness {
@@ -81,11 +70,7 @@ impl Witness {
     /// # Errors
     ///
     /// If nobody listens any more.
-    async fn listen(
-        mut self,
-        handle: Handle,
-        mut events: Events,
-    ) -> Result<(), mpsc::error::SendError<What>> {
+    async fn listen(mut self, mut events: Events) -> Result<(), mpsc::error::SendError<What>> {
         while let Some(event) = events.next().await {
             match event {
                 Event::Joined { room, .. } => {
@@ -93,12 +78,12 @@ impl Witness {
                 }
                 Event::Live { room } => {
                     self.live.insert(room);
-                    self.keep_asking(&handle).await;
                 }
                 Event::Message { message, .. } => {
-                    self.unread += u32::from(message.room == hall::ROOM);
                     self.out.send(self.got(message)).await?;
-                    self.keep_asking(&handle).await;
+                }
+                Event::RoomState { room, state, .. } if room == hall::ROOM => {
+                    self.out.send(What::Asked { topic: state.topic }).await?;
                 }
                 // Something before it is missing. The client asks again, and is given both.
                 Event::Broken { room, id, got, .. } => {
@@ -125,17 +110,6 @@ impl Witness {
             }
         }
         Ok(())
-    }
-
-    async fn keep_asking(&mut self, handle: &Handle) {
-        let Some(question) = &self.ask else { return };
-        if self.unread < ASKED_AGAIN || !self.live.contains(hall::ROOM) {
-            return;
-        }
-        self.unread = 0;
-        if let Err(why) = handle.send(hall::ROOM, question.clone()).await {
-            tracing::warn!(%why, "the hall could not be asked");
-        }
     }
 
     fn got(&self, message: protocol::Message) -> What {

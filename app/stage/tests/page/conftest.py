@@ -5,6 +5,7 @@ import random
 import re
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 REPOSITORY = Path(__file__).resolve().parents[4]
+# Phones are pages of the chat.
+sys.path.append(str(REPOSITORY / "app/server/tests/browser"))
 STAGE = os.environ.get("ROLLCALL_STAGE", str(REPOSITORY / "target/debug/rollcall-stage"))
 SERVER = os.environ.get("ROLLCALL_SERVER", str(REPOSITORY / "target/debug/rollcall-server"))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -103,6 +106,13 @@ class Page:
         self.until(f"document.documentElement.dataset.at === '{at}'", "the moment is drawn")
         self.until("[...document.images].every((it) => it.complete)", "pictures are there")
         return self
+
+    def resize(self, width, height):
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        # Boxes, and then what is drawn in them.
+        drawn = self.run("return frames.drawn")
+        self.until(f"frames.drawn > {drawn + 3}", "it is drawn anew")
 
     def run(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)

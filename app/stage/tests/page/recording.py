@@ -110,7 +110,8 @@ class Recording:
     def turn(self, at, replica):
         self.now(at + 50, replica, "green", NEW, "starting")
         self.phase(at, at + 900, replica, "start")
-        self.phase(at + 900, at + 1300, replica, "smoke")
+        self.phase(at + 900, at + 1200, replica, "smoke")
+        self.phase(at + 1200, at + 1300, replica, "ready")
         self.now(at + 1250, replica, "green", NEW, "up")
         if replica == REPLICAS[0]:
             self.phase(at + 1300, at + 2800, replica, "canary", words="errors 0.0 % against 0.0 %, sends 2.1 ms against 2.0 ms")
@@ -210,7 +211,7 @@ class Recording:
         for at, batch in batches.items():
             steps = [step | ({"ago_ms": at - when} if at > when else {}) for when, step in batch]
             self.add(at, "connections", list=steps)
-        first = {"at": 0, "event": "stage", "v": 2, "room": ROOM, "join": "http://192.168.1.20:8080/#hall"}
+        first = {"at": 0, "event": "stage", "v": 3, "room": ROOM, "join": "http://192.168.1.20:8080/#hall"}
         ordered = sorted(self.events, key=lambda event: event[0])
         return [json.dumps(line) for line in [first, *({"at": at, **values} for at, values in ordered)]]
 

@@ -71,10 +71,10 @@ def test_the_roll_call_can_be_read(verdict, size, stage, recordings, browser, tm
     can_be_read(page, width, height, f"{name}-roll-call-{is_it}", 15)
 
 
-def can_be_read(page, width, height, name, least):
-    if SCREENS:
-        Path(SCREENS).mkdir(parents=True, exist_ok=True)
-        page.driver.save_screenshot(str(Path(SCREENS) / f"{name}.png"))
+def can_be_read(page, width, height, name, least, folder=SCREENS):
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.driver.save_screenshot(str(Path(folder) / f"{name}.png"))
     texts = page.run(TEXTS)
     assert len(texts) > least
     for text in texts:

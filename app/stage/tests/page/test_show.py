@@ -11,11 +11,16 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from audience import Audience
 from conftest import REPOSITORY, STAGE, free_port, until
+from test_looks import can_be_read
 
 ACTS = REPOSITORY / "app/stage/show/acts.toml"
 KEYS = {act["name"]: act["key"] for act in tomllib.loads(ACTS.read_text())["act"]}
 CLIENTS = os.environ.get("ROLLCALL_SHOW")
+PHONES = int(os.environ.get("ROLLCALL_PHONES", "10"))
+# What a speaker has before them, and what the hall sees.
+SIZES = {"1080p": (1920, 1080), "4k": (3840, 2160)}
 # Where the show is, beside other stacks.
 PLACE = os.environ.get("ROLLCALL_SHOW_PLACE", "--project rollcall-test --port 18080 --network 172.30.91 --stage-port 18070").split()
 SCREENS = Path(os.environ.get("ROLLCALL_SCREENS", REPOSITORY / "reports/screens/stage"))
@@ -24,8 +29,8 @@ UP_SECONDS = 1_800
 ACT_SECONDS = 180
 
 
-def refused(*arguments):
-    command = [REPOSITORY / "scripts/demo", "--stage", *map(str, arguments)]
+def refused(*arguments, within=()):
+    command = [*within, REPOSITORY / "scripts/demo", "--stage", *map(str, arguments)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1 and ended.stdout == ""
     return ended.stderr
@@ -36,6 +41,8 @@ def test_what_cannot_be_shown_is_said_in_one_line_before_anything_is_done(stage,
     assert refused("--stage-port", taken) == f"demo: port {taken} is taken by another program: end it, or choose another with --stage-port\n"
     assert refused("--acts", tmp_path / "none") == f"demo: cannot read the acts in {tmp_path}/none\n"
     assert refused("--roll-back").startswith("demo: --stage has the way back among its acts")
+    alone = ("unshare", "--net")
+    assert refused("--lan", within=alone) == "demo: this machine has no address for others: join a network first, or leave --lan out\n"
     acts = tmp_path / "acts.toml"
     acts.write_text(ACTS.read_text().replace('key = "r"', 'kay = "r"'))
     command = [STAGE, "--network", "172.30.90", "--acts", acts, "--port", str(free_port())]
@@ -64,7 +71,7 @@ class Show:
     def __init__(self, browser, log):
         self.log = log
         self.place = dict(zip(PLACE[::2], PLACE[1::2], strict=True))
-        command = [REPOSITORY / "scripts/demo", "--stage", "--once", "--clients", CLIENTS, *PLACE]
+        command = [REPOSITORY / "scripts/demo", "--stage", "--lan", "--once", "--clients", CLIENTS, *PLACE]
         with open(log, "wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
         self.wait_for(lambda: "The stage is yours" in self.log.read_text(), UP_SECONDS, "the stage is up")
@@ -111,11 +118,19 @@ class Show:
         # What flies has landed.
         time.sleep(1)
         self.taken += 1
-        self.screenshot(f"show-{self.taken:02}-{name}")
+        self.look(f"show-{self.taken:02}-{name}")
 
-    def screenshot(self, name):
-        SCREENS.mkdir(parents=True, exist_ok=True)
-        self.page.driver.save_screenshot(str(SCREENS / f"{name}.png"))
+    def look(self, name):
+        """All of it can be read at each size."""
+        for kind, (width, height) in SIZES.items():
+            self.page.resize(width, height)
+            can_be_read(self.page, width, height, f"{name}-{kind}", 15, SCREENS)
+
+    def audience(self, browser):
+        """They come as the stage tells them: over plain http at this machine's address in its network."""
+        join = re.search(r"The audience joins at (\S+)#hall", self.log.read_text())[1]
+        assert "//127.0.0.1" not in join
+        return Audience(browser, join.rstrip("/"), PHONES)
 
     def verdict(self):
         """What the page shows of the roll call, and what the checker wrote."""
@@ -135,8 +150,8 @@ def show(browser, tmp_path):
     shown.end()
 
 
-def moves_of_others():
-    """Moves of those who are no bots, by the stage's own recording: of its witnesses, and of who is in the hall."""
+def moves_of(those):
+    """Moves of those who are no bots, by the stage's own recording."""
     names, connections = {}, {}
     for line in (REPOSITORY / "reports/show/stage.jsonl").read_text().splitlines():
         event = json.loads(line)
@@ -146,23 +161,38 @@ def moves_of_others():
                 connections[place] = {}
                 names.setdefault(step["name"], []).append(connections[place])
             connections.get(place, {})[step["is"]] = event["at"] - step.get("ago_ms", 0)
-    others = [them for name, them in names.items() if re.match(r"Witness|Hedy", name)]
-    # The next is live a little before or after the old one closes.
-    follows = lambda it, next_one: it["closed"] - 1_000 < next_one.get("live", 0) < it["closed"] + 1_000 and next_one is not it
+    others = [them for name, them in names.items() if name in those]
+    # The next is live a little before or after the old one closes; after, if somebody reloads just then.
+    follows = lambda it, next_one: it["closed"] - 1_000 < next_one.get("live", 0) < it["closed"] + 5_000 and next_one is not it
     return sum("goaway" in it and "closed" in it and any(follows(it, one) for one in them) for them in others for it in them)
 
 
+def died():
+    """Replicas that were gone, by the stage's own recording."""
+    lines = (REPOSITORY / "reports/show/stage.jsonl").read_text().splitlines()
+    told = [json.loads(line)["replicas"] for line in lines if '"event":"replicas"' in line]
+    return {replica["name"] for replicas in told for replica in replicas for slot in replica["slots"] if slot["state"] == "down"}
+
+
 @pytest.mark.skipif(not CLIENTS, reason="a whole show takes ten minutes: ROLLCALL_SHOW says with how many bots")
-def test_a_whole_show(show):
+def test_a_whole_show(show, browser):
     show.join()
     show.act("doors", "Everybody is in, and talks")
+    hall = show.audience(browser)
     show.say("Hello from row 7")
     assert not show.claps(), "1.0.0 has no applause"
+    hall.before_a_roll()
     show.act("roll", "Rolled. Did you notice?")
+    hall.after_a_roll("1")
     until(show.claps, "1.1.0 has applause")
     show.phone.driver.find_element("css selector", "#clap").click()
     show.heard("👏")
+    hall.talk()
+    hall.vote("r3", "r1")
+    show.page.until(f"Object.values(shown().audience.votes).reduce((a, b) => a + b, 0) === {PHONES}", "all votes are counted")
     show.act("plug", "It is back, with its share of the people")
+    assert died() == {"r3"}, "the one with most votes"
+    assert show.page.run("return shown().audience.votes") == {}, "the vote is over"
     for wrong in ("bad", "slow"):
         show.act(wrong, "The canary refused it; nobody was moved there")
     show.act("redis", "Redis is back, and so is every message")
@@ -173,6 +203,7 @@ def test_a_whole_show(show):
     show.page.until("!shown().said.some((it) => it.text === 'Something rude')", "it is gone from the stage")
     show.act("back", "Back, in half the time")
     until(lambda: not show.claps(), "1.0.0 has no applause")
+    hall.after_a_roll("0")
     assert not (Path("/var/lib/rollcall") / show.place["--project"] / "bad-releases.json").read_text().count("release")
 
     figures = show.page.run("return shown().figures")
@@ -183,8 +214,12 @@ def test_a_whole_show(show):
     assert (shown["clients"], shown["absent"]) == (int(CLIENTS), 0)
     said = {name: (figures[name], shown[name], report[theirs]) for name, theirs in (("lost", "lost"), ("doubled", "duplicated"))}
     assert said == {"lost": (0, 0, 0), "doubled": (0, 0, 0)}
-    assert figures["moved"] == report["moves"] + moves_of_others(), "moves"
-    until(lambda: "roll call" in show.texts("hall"), "phones are asked, too")
+    assert figures["moved"] == report["moves"] + moves_of({"Witness 1", "Witness 2", "Hedy", *hall.names}), "moves"
+    assert hall.answer() == moves_of(hall.without_who_reloaded()), "moves, as phones see them"
+    show.page.until(f"shown().audience.answered === {PHONES}", "all phones have answered")
+    audience = show.page.run("return shown().audience")
+    assert (audience["noticed"], audience["false_alarms"]) == (1, 1)
+    show.look("show-hall-answered")
 
     show.act("doors", "Everybody is in, and talks")
     show.act("forgetful", "The canary saw nothing wrong. Shall we call the roll?")
@@ -195,6 +230,8 @@ def test_a_whole_show(show):
     assert list(report["skipped"]) == ["forgetful"]
     assert show.page.text("#verdict h3") == "Not all arrived."
     assert "forgetful passed over a message" in show.page.text("#verdict")
+    # Each has asked again for what it was not given.
+    hall.answer()
     show.act("back", "Back, in half the time")
     show.page.driver.find_element("css selector", "body").send_keys(KEYS["curtain"])
     assert show.process.wait(timeout=300) == 1, "the last roll call said no"

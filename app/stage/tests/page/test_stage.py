@@ -12,6 +12,8 @@ from conftest import SERVER, STAGE, Process, free_port, until
 from recording import MOMENTS
 
 LAST_MS = 39_900
+# The server's operator.
+KEY = "0123456789abcdef" * 2
 
 
 def figures(page):
@@ -23,7 +25,7 @@ def test_a_whole_roll_and_a_kill_are_told_right(stage, recordings, browser):
     page = browser(stage("--replay", recordings(300)).url)
     page.frozen(MOMENTS["roll"])
     assert "replica 2 of 3: drain" in page.text("#words")
-    assert page.text(".replica:nth-child(1) .steps li:nth-child(4)") == "drain 100 ✓"
+    assert page.text(".replica:nth-child(1) .steps li:nth-child(3)") == "drain 100 ✓"
     assert page.text("#releases") == "1.0.0→1.1.0"
     page.frozen(MOMENTS["killed"])
     assert page.text(".replica:nth-child(2) [data-state=down] .word") == "gone"
@@ -77,7 +79,7 @@ def test_each_fault_is_one_plain_line(tmp_path, recordings, stage):
     older.write_text('{"at":0,"event":"stage","v":1,"room":"lobby"}\n')
     taken = stage("--replay", recordings(300)).url.split(":")[2].split("/")[0]
     faults = [
-        (["--replay", older], "it is of version 1, and this program shows version 2"),
+        (["--replay", older], "it is of version 1, and this program shows version 3"),
         (["--replay", tmp_path / "none"], "cannot read the recording"),
         (["--replay", recordings(300), "--port", taken], f"cannot listen on 127.0.0.1:{taken}: try another --port"),
         ([], "name the stack that is shown by --network or --replica, or a recording by --replay"),
@@ -96,10 +98,17 @@ def server(tmp_path):
     """A replica on the in-memory log: its process, its address, and where its admin listener is."""
     port, admin = free_port(), free_port()
     environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-    environment |= {"PORT": str(port), "ADMIN_PORT": str(admin), "REPLICA": "r1", "RELEASE": "1.0.0"}
+    environment |= {"PORT": str(port), "ADMIN_PORT": str(admin), "REPLICA": "r1", "RELEASE": "1.0.0", "API_KEY": KEY}
     process = Process([SERVER], f"http://127.0.0.1:{port}/readyz", tmp_path / "server.log", environment).start()
     yield process, f"http://127.0.0.1:{port}", f"127.0.0.1:{admin}"
     process.stop()
+
+
+def ask_hall(url, topic):
+    headers = {"content-type": "application/json", "x-api-key": KEY}
+    request = urllib.request.Request(f"{url}/api/v1/rooms/hall", json.dumps({"topic": topic}).encode(), headers, method="PATCH")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
 
 
 def token(url):
@@ -157,8 +166,6 @@ def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, b
     shown = stage("--url", url, *options, "--join", url, "--wifi", wifi, "--record", recording)
     page = browser(shown.url).open()
     page.until("shown().people.dots.size === 2", "both witnesses are there")
-    asked = f"{url}/api/v1/rooms/hall/messages"
-    until(lambda: "ask r1 r2" in urllib.request.urlopen(asked, timeout=10).read().decode(), "it is asked")
     assert page.text("#address") == f"{url.removeprefix('http://')}/#hall" and page.text("#wifi figcaption") == "1. Wi-Fi The Hall"
     for who, texts in {"7": ["vote r1", "noticed"], "8": ["vote r2", "here 3 of 3, moved 0, silent 0 ms"], "9": ["vote r1", "vote r2"]}.items():
         for n, text in enumerate(texts):
@@ -169,6 +176,11 @@ def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, b
     assert page.run("return shown().said.length") == 0
     page.driver.find_element("css selector", "body").send_keys("p")
     until(lambda: (tmp_path / "voted").exists() and (tmp_path / "voted").read_text() == "r2", "its program knows")
+    ask_hall(url, "ask 1 r1 r2")
+    page.until("document.querySelector('.votes').hidden", "it is asked who dies next")
+    assert page.text("#audience") == "0 noticed · 1 false alarm · 1 answered"
+    ask_hall(url, "roll call 2")
+    page.until("document.querySelector('#audience').textContent === '0 noticed · 1 false alarm'", "the roll is called anew")
     if screens := os.environ.get("ROLLCALL_SCREENS"):
         page.driver.save_screenshot(f"{screens}/hall-counted.png")
     shown.kill()

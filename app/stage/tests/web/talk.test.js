@@ -13,3 +13,15 @@ test("what one witness brings later than the other is not said again", () => {
   for (let number = 0; number < 10; number += 1) said(number, 1);
   assert.deepEqual(model.said.map(({ text }) => text).slice(-3), ["m17", "m18", "m19"]);
 });
+
+test("the steps of a deploy are gone when another act begins, unless it goes on", () => {
+  const model = new Model();
+  const deploy = (is) => model.apply({ event: "phase", at: 1, phase: "deploy", is, what: "rolling to 1.1.0", outcome: "done" });
+  deploy("begin");
+  model.apply({ event: "phase", at: 1, replica: "r1", phase: "start", is: "begin" });
+  model.apply({ event: "act", at: 2, act: "mine", is: "begin" });
+  assert.deepEqual([...model.steps.keys()], ["r1"]);
+  deploy("end");
+  model.apply({ event: "act", at: 3, act: "redis", is: "begin" });
+  assert.deepEqual([...model.steps.keys()], []);
+});
