@@ -16,6 +16,14 @@ export function showVotes(it, replica, votes) {
   it.classList.toggle("most", count > 0 && count === Math.max(...Object.values(votes)));
 }
 
+/** What phones noticed: where it takes two lines, each part is in one. @param {HTMLElement} it @param {Parameters<typeof audienceLine>[0]} audience */
+export function showAudience(it, audience) {
+  const words = audienceLine(audience);
+  if (it.textContent === words) return;
+  it.replaceChildren();
+  for (const part of words.split(/(?<= · )/u)) it.append(Object.assign(document.createElement("span"), { textContent: part }));
+}
+
 /** What phones noticed, in a line; empty: they said nothing. @param {{ noticed: number, false_alarms: number, answered: number }} audience */
 export function audienceLine({ noticed, false_alarms: wrong, answered }) {
   const taps = noticed + wrong ? [`${number.format(noticed)} noticed`, `${number.format(wrong)} false ${wrong === 1 ? "alarm" : "alarms"}`] : [];

@@ -1,5 +1,5 @@
 // @ts-check
-import { audienceLine, showVotes } from "./audience.js";
+import { showAudience, showVotes } from "./audience.js";
 import { showVerdict } from "./verdict.js";
 import { showWifi } from "./wifi.js";
 
@@ -164,7 +164,7 @@ export class Words {
       find(id).classList.toggle("bad", value > 0 && (id === "lost" || id === "doubled"));
     }
     say(find("here"), number.format(figures.here));
-    say(find("audience"), audienceLine(audience));
+    showAudience(find("audience"), audience);
     say(/** @type {Element} */ (document.querySelector("#lost .of")), number.format(figures.messages));
     const last = line.at(-1);
     say(find("p99"), last ? `${number.format(last.ms)} ms` : "–");
