@@ -1,15 +1,12 @@
 """The stage's page in real Chromium, headless: Debian's, with its own driver."""
 
 import os
-import random
 import re
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -18,8 +15,11 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 REPOSITORY = Path(__file__).resolve().parents[4]
-# Phones are pages of the chat.
+# Phones are pages of the chat: they are driven as its own tests drive them.
 sys.path.append(str(REPOSITORY / "app/server/tests/browser"))
+
+from stack import free_port  # noqa: E402
+
 STAGE = os.environ.get("ROLLCALL_STAGE", str(REPOSITORY / "target/debug/rollcall-stage"))
 SERVER = os.environ.get("ROLLCALL_SERVER", str(REPOSITORY / "target/debug/rollcall-server"))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -37,15 +37,6 @@ FLAGS = (
     "--no-first-run",
     "--hide-scrollbars",
 )
-
-
-def free_port():
-    """Below those of outgoing connections: one of them could take it before its server does, or while that is restarted."""
-    while True:
-        port = random.randrange(20_000, 32_768)
-        with suppress(OSError), closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def until(true, what):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from audience import Audience
-from conftest import REPOSITORY, STAGE, free_port, until
+from conftest import REPOSITORY, STAGE, until
+from stack import free_port
 from test_looks import can_be_read
 
 ACTS = REPOSITORY / "app/stage/show/acts.toml"

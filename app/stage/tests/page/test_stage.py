@@ -8,8 +8,9 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import SERVER, STAGE, Process, free_port, until
+from conftest import SERVER, STAGE, Process, until
 from recording import MOMENTS
+from stack import free_port
 
 LAST_MS = 39_900
 # The server's operator.
