@@ -82,6 +82,12 @@ def containers(module, project, host=""):
     return {container["Name"].lstrip("/"): container for container in found}
 
 
+def stands(module, project):
+    """Whether there is anything of the stack here. A HAProxy that is not even stopped does not come back by itself."""
+    _, told, _ = module.run_command([*docker_command(module, ""), "ps", "--all", "--quiet", "--filter", f"label=rollcall.project={project}"])
+    return told != ""
+
+
 def everywhere(module):
     """The same of every Docker, and which of those on other machines do not answer."""
     found, away = containers(module, module.params["project"]), {}
@@ -221,7 +227,7 @@ def main():
         except DockerError as error:
             module.fail_json(msg=f"Docker does not answer: {error}")
         except HaproxyError as error:
-            if late:
+            if late or not stands(module, params["project"]):
                 module.fail_json(msg=f"{error}. Is the stack up? playbooks/site.yml starts it.")
         except KeyError as error:
             module.fail_json(msg=f"HAProxy does not know {error.args[0]}. playbooks/site.yml brings it up to date.")

@@ -10,6 +10,7 @@ from conftest import ROOT
 
 PICTURES = ROOT.parent / "app/pictures"
 STAGE = ROOT.parent / "app/stage/tests/page"
+VERSION = re.search(r"VERSION: u32 = (\d+);", (ROOT.parent / "app/stage/src/event.rs").read_text())[1]
 # Drawn by hand, and made of a recording.
 MOST_BYTES, MOST_OF_A_RECORDING = 20_000, 150_000
 # What an image may not do, or asks others for.
@@ -52,10 +53,10 @@ def test_a_roll_is_drawn_from_its_recording(tmp_path):
 def test_what_is_no_roll_is_refused_in_a_line(tmp_path):
     recording = tmp_path / "roll.jsonl"
     for text, words in (
-        ("", "is no recording of the stage, version 2"),
+        ("", f"is no recording of the stage, version {VERSION}"),
         ("{", "is no recording of the stage: "),
-        ('{"at": 0, "event": "stage", "v": 1}\n', "is no recording of the stage, version 2"),
-        ('{"at": 0, "event": "stage", "v": 2, "room": "lobby"}\n', "no roll from its beginning to a good end"),
+        ('{"at": 0, "event": "stage", "v": 1}\n', f"is no recording of the stage, version {VERSION}"),
+        (f'{{"at": 0, "event": "stage", "v": {VERSION}, "room": "lobby"}}\n', "no roll from its beginning to a good end"),
     ):
         recording.write_text(text)
         drawn = draw(recording, tmp_path / "roll.svg")

@@ -1,5 +1,6 @@
 """What an interrupted roll can leave, and which slot is then taken for the serving one."""
 
+import subprocess
 import time
 
 import pytest
@@ -98,7 +99,19 @@ def test_a_haproxy_that_is_away_for_a_moment_is_waited_for(run, monkeypatch):
         return {}
 
     monkeypatch.setattr(Runtime, "servers", servers)
-    assert run("rollcall_slots", project="rollcall-pytest", socket="/nowhere", slots={})["up"] == 0
+    stopped = ["docker", "create", "--label", "rollcall.project=rollcall-pytest-slots", "rollcall-haproxy:3.0"]
+    container = subprocess.run(stopped, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        assert run("rollcall_slots", project="rollcall-pytest-slots", socket="/nowhere", slots={})["up"] == 0
+    finally:
+        subprocess.run(["docker", "rm", container], check=True, capture_output=True)
+
+
+def test_a_stack_that_is_not_there_is_not_waited_for(run):
+    began = time.monotonic()
+    told = run("rollcall_slots", project="rollcall-pytest-none", socket="/nowhere", slots={})
+    assert told["failed"] and "Is the stack up?" in told["msg"]
+    assert time.monotonic() - began < 5
 
 
 def test_what_is_left_of_a_replica_that_was_taken_away_is_told():

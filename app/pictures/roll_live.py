@@ -9,6 +9,9 @@ from collections import defaultdict
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+# Of the events, as the stage has it.
+EVENTS = Path(__file__).resolve().parents[1] / "stage/src/event.rs"
+VERSION = int(re.search(r"VERSION: u32 = (\d+);", EVENTS.read_text(encoding="utf-8"))[1])
 MOST_BYTES = 150_000
 # So many ms before the deploy begins and after it ends.
 BEFORE, AFTER = 1500, 2500
@@ -48,8 +51,8 @@ def read(path):
         events = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         stop(f"{path} is no recording of the stage: {error}")
-    if not events or events[0].get("event") != "stage" or events[0].get("v") != 2:
-        stop(f"{path} is no recording of the stage, version 2")
+    if not events or events[0].get("event") != "stage" or events[0].get("v") != VERSION:
+        stop(f"{path} is no recording of the stage, version {VERSION}")
     return events
 
 

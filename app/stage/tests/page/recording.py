@@ -5,8 +5,13 @@
 
 import json
 import random
+import re
 import sys
+from pathlib import Path
 
+# Of the events, as the stage has it.
+EVENTS = Path(__file__).resolve().parents[2] / "src/event.rs"
+VERSION = int(re.search(r"VERSION: u32 = (\d+);", EVENTS.read_text(encoding="utf-8"))[1])
 REPLICAS = ("r1", "r2", "r3")
 OLD, NEW = "1.0.0", "1.1.0"
 ROOM = "lobby"
@@ -211,7 +216,7 @@ class Recording:
         for at, batch in batches.items():
             steps = [step | ({"ago_ms": at - when} if at > when else {}) for when, step in batch]
             self.add(at, "connections", list=steps)
-        first = {"at": 0, "event": "stage", "v": 3, "room": ROOM, "join": "http://192.168.1.20:8080/#hall"}
+        first = {"at": 0, "event": "stage", "v": VERSION, "room": ROOM, "join": "http://192.168.1.20:8080/#hall"}
         ordered = sorted(self.events, key=lambda event: event[0])
         return [json.dumps(line) for line in [first, *({"at": at, **values} for at, values in ordered)]]
 

@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 from conftest import SERVER, STAGE, Process, until
-from recording import MOMENTS
+from recording import MOMENTS, VERSION
 from stack import free_port
 
 LAST_MS = 39_900
@@ -80,7 +80,7 @@ def test_each_fault_is_one_plain_line(tmp_path, recordings, stage):
     older.write_text('{"at":0,"event":"stage","v":1,"room":"lobby"}\n')
     taken = stage("--replay", recordings(300)).url.split(":")[2].split("/")[0]
     faults = [
-        (["--replay", older], "it is of version 1, and this program shows version 3"),
+        (["--replay", older], f"it is of version 1, and this program shows version {VERSION}"),
         (["--replay", tmp_path / "none"], "cannot read the recording"),
         (["--replay", recordings(300), "--port", taken], f"cannot listen on 127.0.0.1:{taken}: try another --port"),
         ([], "name the stack that is shown by --network or --replica, or a recording by --replay"),
