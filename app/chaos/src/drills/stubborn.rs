@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 12;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A client that hears its goaway and stays.
+/// A client that says that it moves, hears its goaway and stays.
 pub async fn client(scene: &Scene) -> anyhow::Result<String> {
     let stuck = tokio::spawn(stay(enter_on(scene, FIRST).await?));
     let journal = scene.journal();
@@ -77,7 +77,7 @@ async fn enter(scene: &Scene) -> anyhow::Result<(Socket, String)> {
     let (mut socket, _) = connect_async(url).await?;
     let hello = json!({
         "type": "hello", "v": 1, "client": new_key(), "name": "Stuck", "why": "fresh",
-        "rooms": [{ "room": "stuck" }],
+        "moves": true, "rooms": [{ "room": "stuck" }],
     });
     socket.send(Message::text(hello.to_string())).await?;
     let welcome = socket.next().await.context("no welcome")??;
