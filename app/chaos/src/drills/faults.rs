@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Scene;
 use crate::cluster::{
-    Ended, Playbook,
+    Ended, Playbook, REPLICAS,
     docker::{docker, is_running},
 };
 
@@ -16,17 +16,16 @@ const AWAY: Duration = Duration::from_secs(15);
 /// The first replica is stopped and its hook told, once it is drained.
 const TURN_ENDS: Duration = Duration::from_secs(30);
 
-/// Rolls, and does `harm` when the first replica is through.
+/// Rolls, and does `harm` when the first replica, the emptiest, is through: it is told which that was.
 async fn rolled_under(
     scene: &Scene,
     roll: Playbook,
-    harm: impl Future<Output = anyhow::Result<()>>,
+    harm: impl AsyncFnOnce(String) -> anyhow::Result<()>,
 ) -> anyhow::Result<Ended> {
     let journal = scene.journal();
     let (rolled, harmed) = tokio::join!(roll.run(), async {
         // The drain's line is written when the stop has begun.
-        journal.wait_for("r1", "drain").await?;
-        harm.await
+        harm(journal.first("drain").await?).await
     });
     harmed?;
     rolled
@@ -38,7 +37,7 @@ async fn complete_or_back(
     harm: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<String> {
     let (old, new) = (scene.release().await?, scene.other_release().await?);
-    let ended = rolled_under(scene, scene.roll(new), harm).await?;
+    let ended = rolled_under(scene, scene.roll(new), async |_| harm.await).await?;
     let (release, words) = if ended.status.success() { (new, "done: ") } else { (old, "Failed. ") };
     scene.expect_serving(release).await?;
     ended.line(words)
@@ -47,9 +46,13 @@ async fn complete_or_back(
 /// Twice: a roll that needs all replicas goes back, one that can do with two completes.
 pub async fn replica_killed(scene: &Scene) -> anyhow::Result<String> {
     let kill = async |release: &str, min_ready: &str| {
-        let victim = scene.stack.newest("r3").await?.container;
         let roll = scene.roll(release).set("rollcall_min_ready", min_ready);
-        let harm = async { docker(&["kill", "--signal", "KILL", &victim]).await.map(drop) };
+        // One whose turn has not come.
+        let harm = async |first: String| {
+            let victim = REPLICAS.into_iter().rfind(|it| *it != first).context("nobody is left")?;
+            let victim = scene.stack.newest(victim).await?.container;
+            docker(&["kill", "--signal", "KILL", &victim]).await.map(drop)
+        };
         rolled_under(scene, roll, harm).await
     };
     let release = scene.other_release().await?;
@@ -110,7 +113,7 @@ pub async fn haproxy_away(scene: &Scene) -> anyhow::Result<String> {
         sleep(AWAY).await;
         docker(&["start", &haproxy]).await.map(drop)
     };
-    let ended = rolled_under(scene, roll, harm).await?;
+    let ended = rolled_under(scene, roll, async |_| harm.await).await?;
     ended.expect_failure()?;
     ensure!(journal.find("r1", "put back")?.outcome == "ok", "r1 was not put back");
     scene.expect_as_before(&before).await?;

@@ -52,16 +52,18 @@ impl Journal {
         found.with_context(|| format!("the journal has no {phase} of {replica}"))
     }
 
-    /// Waits until that step has been written.
-    pub async fn wait_for(&self, replica: &str, phase: &str) -> anyhow::Result<()> {
+    /// Waits for the first such step of any replica, which it names.
+    pub async fn first(&self, phase: &str) -> anyhow::Result<String> {
         let until = Instant::now() + Duration::from_secs(120);
-        while self.find(replica, phase).is_err() {
+        loop {
+            if let Some(step) = self.steps()?.into_iter().find(|it| it.phase == phase) {
+                return Ok(step.replica);
+            }
             if Instant::now() > until {
-                bail!("{replica} never came to its {phase}");
+                bail!("nobody ever came to a {phase}");
             }
             sleep(Duration::from_millis(50)).await;
         }
-        Ok(())
     }
 }
 
