@@ -192,8 +192,9 @@ function silence(it, ms) {
 
 /** The replica whose turn it is, and the phase that it is in. @param {Model["replicas"]} replicas @param {Model["steps"]} steps */
 function turnOf(replicas, steps) {
-  for (const [index, { name }] of replicas.entries()) {
-    for (const [phase, { is }] of steps.get(name) ?? []) {
+  // In the order in which they have their turns.
+  for (const [index, its] of [...steps.values()].entries()) {
+    for (const [phase, { is }] of its) {
       if (is === "begin") return { name: `replica ${index + 1} of ${replicas.length}`, phase };
     }
   }

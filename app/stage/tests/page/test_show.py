@@ -202,7 +202,7 @@ def test_a_whole_show(show, browser):
     show.say("Something rude")
     show.act("remove", "What the hall said last is taken away")
     show.page.until("!shown().said.some((it) => it.text === 'Something rude')", "it is gone from the stage")
-    show.act("back", "Back, in half the time")
+    show.act("back", "Back on what was there before")
     until(lambda: not show.claps(), "1.0.0 has no applause")
     hall.after_a_roll("0")
     assert not (Path("/var/lib/rollcall") / show.place["--project"] / "bad-releases.json").read_text().count("release")
@@ -233,7 +233,7 @@ def test_a_whole_show(show, browser):
     assert "forgetful passed over a message" in show.page.text("#verdict")
     # Each has asked again for what it was not given.
     hall.answer()
-    show.act("back", "Back, in half the time")
+    show.act("back", "Back on what was there before")
     show.page.driver.find_element("css selector", "body").send_keys(KEYS["curtain"])
     assert show.process.wait(timeout=300) == 1, "the last roll call said no"
     assert "the last roll call said that something was not as promised" in show.log.read_text()
