@@ -12,6 +12,7 @@ pub mod health;
 pub mod http;
 pub mod lifecycle;
 pub mod log;
+pub mod logging;
 pub mod memberships;
 pub mod metrics;
 pub mod moderation;
@@ -56,6 +57,8 @@ use crate::{
 const LOG_CHECK: Duration = Duration::from_millis(500);
 /// How often this replica looks whether it delivers.
 const HEALTH_CHECK: Duration = Duration::from_millis(100);
+/// Not to deliver yet is nothing to tell in so short a time after the start.
+const STARTING: Duration = Duration::from_secs(1);
 /// Time for what is still being written when everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -215,6 +218,11 @@ fn watch(app: &App, rings: Budget) {
     metrics.watch_budget("redis", move || log.usage().ratio());
     let rooms = app.rooms.clone();
     metrics.watch("rollcall_rooms", "Rooms that are open here.", move || rooms.count() as f64);
+    metrics.watch(
+        "rollcall_log_lines_dropped",
+        "Lines of its log that nobody read in time.",
+        || logging::dropped_lines() as f64,
+    );
     let health = app.health.clone();
     metrics.watch(
         "rollcall_feeds_read_seconds",
@@ -299,6 +307,9 @@ async fn watch_health(app: &App) {
         let diagnosis = app.health.look();
         let isolated = diagnosis.silent_for >= app.config.isolated_after;
         app.lifecycle.delivers(diagnosis.delivers, isolated);
+        if delivered.is_none() && !diagnosis.delivers && diagnosis.silent_for < STARTING {
+            continue;
+        }
         match (delivered.replace(diagnosis.delivers), diagnosis.delivers) {
             (Some(true), true) | (Some(false), false) => {}
             (_, true) => info!("the log answers and the feeds are read"),

@@ -1,12 +1,13 @@
 //! `rollcall-server`: wires the process to the replica that the library runs.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 use rollcall_server::{
     Listeners,
-    config::{Config, LogFormat},
+    config::Config,
+    logging,
     mutants::{self, Mutant},
 };
 use tokio::{
@@ -14,7 +15,6 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
 
 /// Without a setting, no more threads than this, however many cores there are: each costs memory, and a container
 /// has a limit of processes. One replica does not use as many.
@@ -24,18 +24,17 @@ const BLOCKING_THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let config = Config::parse();
-    start_logging(&config);
+    logging::start(&config);
     #[cfg(feature = "mutants")]
     if let Some(mutant) = config.mutant {
         mutants::choose(mutant, config.mutant_dose);
     }
-    match runtime(&config).and_then(|runtime| runtime.block_on(run(config))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error!("{error:#}");
-            ExitCode::FAILURE
-        }
+    let ran = runtime(&config).and_then(|runtime| runtime.block_on(run(config)));
+    if let Err(error) = &ran {
+        error!("{error:#}");
     }
+    logging::finish();
+    if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn runtime(config: &Config) -> anyhow::Result<Runtime> {
@@ -79,21 +78,7 @@ async fn first_signal(mut terminate: Signal, mut interrupt: Signal) {
             _ = interrupt.recv() => {}
         }
         warn!("stopped at once");
+        logging::finish();
         std::process::exit(1);
     });
-}
-
-fn start_logging(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    // What these tell beyond that has whole frames and requests in it, and so tokens and passwords.
-    let quiet = ["tungstenite=info", "tokio_tungstenite=info", "hyper=info"];
-    let quiet = quiet.into_iter().filter_map(|directive| directive.parse().ok());
-    let filter = quiet.fold(filter, EnvFilter::add_directive);
-    let logs = tracing_subscriber::fmt().with_env_filter(filter);
-    let json = match config.log_format {
-        LogFormat::Auto => !std::io::stdout().is_terminal(),
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-    };
-    if json { logs.json().flatten_event(true).init() } else { logs.with_target(false).init() }
 }

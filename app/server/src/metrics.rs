@@ -11,7 +11,7 @@ use prometheus::{
     core::{MetricVec, MetricVecBuilder},
 };
 
-use crate::lifecycle::Reason;
+use crate::{lifecycle::Reason, logging};
 
 /// Tells a figure when it is asked for.
 type Reading = Box<dyn Fn() -> f64 + Send>;
@@ -52,6 +52,8 @@ pub struct Metrics {
     watched: Arc<Mutex<Vec<(Gauge, Reading)>>>,
     /// Seconds Redis took for one function call.
     pub redis_seconds: Histogram,
+    /// Lines of this process's log that nobody read in time.
+    lines_dropped: IntCounter,
     /// Tasks of the runtime; they grow with connections and rooms, and must shrink with them.
     tasks: IntGauge,
     /// HTTP requests but probes and upgrades, by `status`: its class, such as `2xx`.
@@ -127,6 +129,10 @@ impl Metrics {
                 "what",
             ),
             watched: Arc::default(),
+            lines_dropped: new.counter(
+                "rollcall_log_lines_dropped_total",
+                "Lines of the process's log that were dropped because nobody read them.",
+            ),
             tasks: new.gauge("rollcall_tasks", "Tasks of the async runtime."),
             redis_seconds: new.seconds("rollcall_redis_seconds", "One function call to Redis."),
             http_requests: new.counters(
@@ -191,6 +197,8 @@ impl Metrics {
     pub fn text(&self) -> String {
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
+        self.lines_dropped
+            .inc_by(logging::dropped_lines().saturating_sub(self.lines_dropped.get()));
         for (gauge, read) in &*self.watched() {
             gauge.set(read());
         }

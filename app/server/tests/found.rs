@@ -2,11 +2,20 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
 use serde_json::json;
-use support::{PATIENCE, Redis, Replica, Socket, events::Events, http, is_leave, key};
+use support::{
+    PATIENCE, Redis, Replica, Socket, events::Events, http, is_leave, key, metric, process::Process,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 const FAST: [&str; 6] =
     ["--rate-client", "100000", "--rate-room", "100000", "--rate-address", "100000"];
@@ -305,4 +314,29 @@ async fn a_hole_inside_a_page_is_a_gap() {
     let mut events = Events::open(other.public, "vault", Some(EntryId::ZERO.to_string())).await;
     let frames = events.until(|frame| matches!(frame, ServerFrame::Live { .. })).await;
     assert_eq!(chained(&frames, ids[139]), (139, 2));
+}
+
+/// Says what is no HTTP, which makes a line in the log.
+async fn no_request(address: SocketAddr) {
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    stream.write_all(b"no request\r\n\r\n").await.expect("the server reads");
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+}
+
+/// As with a log driver whose disk is full, or a terminal that was stopped: it stood still, listening and deaf.
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_nobody() {
+    let replica = Process::launch_unread(&[("LOG_LEVEL", "debug")]).await;
+    replica.wait_ready().await;
+    let dropped = async {
+        while metric(replica.admin, "rollcall_log_lines_dropped_total").await == 0.0 {
+            for _ in 0..500 {
+                no_request(replica.public).await;
+            }
+        }
+    };
+    let busy = tokio::time::timeout(4 * PATIENCE, dropped).await;
+    busy.expect("it answers, and drops what nobody reads");
+    let (mut plum, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    plum.send_acked("vault", 1, "still here").await;
 }

@@ -79,6 +79,8 @@ export class Sending {
   #due() {
     /** @type {{ room: string, item: Item }[]} */
     const due = [];
+    // One moment for all: a wait that ended between two looks at the clock would wake nobody.
+    const now = this.clock.now();
     const carrier = this.carrier();
     if (!carrier?.welcome) return due;
     let free = carrier.welcome.limits.pending;
@@ -87,9 +89,9 @@ export class Sending {
       this.#caughtUp(room);
       if (carrier.logAway) continue;
       const { outbox } = this.participant.room(room);
-      for (let item; free > 0 && (item = outbox.take(this.clock.now())); free -= 1) due.push({ room, item });
+      for (let item; free > 0 && (item = outbox.take(now)); free -= 1) due.push({ room, item });
     }
-    this.#wake();
+    this.#wake(now);
     return due;
   }
 
@@ -101,12 +103,13 @@ export class Sending {
     for (const item of unknown) this.on().unknown(room, item);
   }
 
-  /** What was refused for now goes out when its time has come. */
-  #wake() {
+  /** What was refused for now goes out when its time has come. @param {number} now */
+  #wake(now) {
     this.cancelWake();
     const moments = Array.from(this.participant.rooms.values(), ({ outbox }) => outbox.wakeAt ?? Infinity);
-    const ms = Math.min(...moments, Infinity) - this.clock.now();
-    if (ms > 0 && ms < Infinity) this.cancelWake = this.clock.after(ms, () => this.flush());
+    // What is past and still waits, waits for something else, such as an ack, which looks here again.
+    const next = Math.min(...moments.filter((at) => at > now));
+    if (next < Infinity) this.cancelWake = this.clock.after(next - now, () => this.flush());
   }
 
   /** @param {{ room: string, item: Item }[]} due */

@@ -25,10 +25,25 @@ async function freePort() {
   }
 }
 
+/** What each test has to undo. @type {WeakMap<object, (() => unknown)[]>} */
+const undoing = new WeakMap();
+
+/** Undone is the last thing first: a program ends before the folder goes that it writes into. */
+function atEnd(t, undo) {
+  if (!undoing.has(t)) {
+    const all = [];
+    undoing.set(t, all);
+    t.after(async () => {
+      while (all.length > 0) await all.pop()();
+    });
+  }
+  undoing.get(t).push(undo);
+}
+
 /** A folder that is gone after the test. */
 export function folder(t) {
   const made = mkdtempSync(join(tmpdir(), "rollcall-client-"));
-  t.after(() => rmSync(made, { recursive: true, force: true }));
+  atEnd(t, () => rmSync(made, { recursive: true, force: true }));
   return made;
 }
 
@@ -37,7 +52,7 @@ export class Program {
   constructor(t, command, words, env = process.env) {
     this.process = spawn(command, words, { env, stdio: ["pipe", "pipe", "inherit"] });
     this.ended = once(this.process, "exit");
-    t.after(() => this.process.kill("SIGKILL"));
+    atEnd(t, () => this.kill());
     this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
   }
 

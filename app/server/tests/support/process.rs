@@ -14,6 +14,8 @@ pub struct Process {
     pub public: SocketAddr,
     pub admin: SocketAddr,
     child: Child,
+    /// What it says, which waits for nobody.
+    unread: Option<Lines<BufReader<ChildStdout>>>,
 }
 
 impl Process {
@@ -24,7 +26,7 @@ impl Process {
         process
     }
 
-    async fn wait_ready(&self) {
+    pub async fn wait_ready(&self) {
         let ready = async {
             while http(self.public, "GET", "/readyz", None).await.0 != 200 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -41,7 +43,22 @@ impl Process {
 
     /// Starts the server on free ports, and waits until it listens.
     pub async fn launch(variables: &[(&str, &str)]) -> Self {
+        Self::launch_unread(variables).await.read()
+    }
+
+    /// As [`Self::launch`], but nobody reads what it says from then on.
+    pub async fn launch_unread(variables: &[(&str, &str)]) -> Self {
         Self::launch_by(Command::new(env!("CARGO_BIN_EXE_rollcall-server")), variables).await
+    }
+
+    /// What it says later does not fill the pipe.
+    fn read(mut self) -> Self {
+        let lines = self.unread.take();
+        tokio::spawn(async move {
+            let Some(mut lines) = lines else { return };
+            while let Ok(Some(_)) = lines.next_line().await {}
+        });
+        self
     }
 
     /// As [`Self::start`], after a shell has said `first` to itself, such as `ulimit -n 128`.
@@ -49,7 +66,7 @@ impl Process {
         let mut shell = Command::new("sh");
         let server = env!("CARGO_BIN_EXE_rollcall-server");
         shell.arg("-c").arg(format!("{first} && exec {server}"));
-        let process = Self::launch_by(shell, variables).await;
+        let process = Self::launch_by(shell, variables).await.read();
         process.wait_ready().await;
         process
     }
@@ -66,9 +83,7 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let found = tokio::time::timeout(PATIENCE, addresses(&mut lines)).await;
         let [public, admin] = found.expect("the server says where it listens");
-        // What it says later must not fill the pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { public, admin, child }
+        Self { public, admin, child, unread: Some(lines) }
     }
 
     /// Sends it a signal, such as `-TERM`.

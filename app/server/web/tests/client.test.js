@@ -188,6 +188,32 @@ test("out_of_order sends again what is due, in order", () => {
   assert.deepEqual(sends(harness.socket.take()), [[3, "b"]]);
 });
 
+test("what waits is sent, though time passes while we look at the clock", () => {
+  for (let wait = 1; wait <= 8; wait += 1) {
+    const harness = talking("a");
+    harness.clock.now = () => (harness.clock.time += 1);
+    harness.socket.deliver({ type: "reject", room: "vault", detail: "", n: 2, code: "rate_limited", retry_ms: wait });
+    harness.clock.pass(100);
+    assert.deepEqual(sends(harness.socket.take()), [[2, "a"]], `after ${wait} ms`);
+  }
+});
+
+test("what waits in a room that was left keeps no other room waiting", () => {
+  const harness = new Harness({ rooms: { vault: "1-0", attic: "1-0" } });
+  harness.client.start("fresh");
+  harness.serve();
+  harness.client.send("vault", "a");
+  harness.client.send("attic", "b");
+  const reject = { type: "reject", detail: "", n: 1, code: "rate_limited" };
+  harness.socket.deliver({ ...reject, room: "vault", retry_ms: 10 });
+  harness.client.quit("vault");
+  harness.clock.pass(20);
+  harness.socket.take();
+  harness.socket.deliver({ ...reject, room: "attic", retry_ms: 10 });
+  harness.clock.pass(20);
+  assert.deepEqual(sends(harness.socket.take()), [[1, "b"]]);
+});
+
 test("bad_text is told, and what follows takes its number", () => {
   const harness = talking("bad", "c");
   const reject = { type: "reject", room: "vault", detail: "too long" };

@@ -1,0 +1,64 @@
+//! The log's lines, on standard output. A thread of their own writes them, so who reads them slowly, or not at all (a
+//! log driver whose disk is full, a terminal that was stopped), holds up nobody's chat: lines are dropped and counted.
+
+use std::{
+    io::IsTerminal,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+
+/// Lines that may wait for their reader: some MiB.
+const WAITING_LINES: usize = 8_192;
+
+static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
+
+struct Writer {
+    dropped: ErrorCounter,
+    /// Writes what waits when it is dropped, for a second at most.
+    _guard: WorkerGuard,
+}
+
+/// Lines go to standard output from now on, until [`finish`].
+///
+/// # Panics
+/// If this was done before.
+pub fn start(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What these tell beyond that has whole frames and requests in it, and so tokens and passwords.
+    let quiet = ["tungstenite=info", "tokio_tungstenite=info", "hyper=info"];
+    let quiet = quiet.into_iter().filter_map(|directive| directive.parse().ok());
+    let filter = quiet.fold(filter, EnvFilter::add_directive);
+    let (lines, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(std::io::stdout());
+    *writer() = Some(Writer { dropped: lines.error_counter(), _guard: guard });
+    let is_terminal = std::io::stdout().is_terminal();
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(lines);
+    let json = match config.log_format {
+        LogFormat::Auto => !is_terminal,
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
+    if json { logs.json().flatten_event(true).init() } else { logs.with_target(false).init() }
+}
+
+/// How many lines were dropped because nobody read them.
+pub fn dropped_lines() -> u64 {
+    writer().as_ref().map_or(0, |writer| writer.dropped.dropped_lines() as u64)
+}
+
+/// Writes what still waits; to be called once, at the process's end.
+pub fn finish() {
+    drop(writer().take());
+}
+
+fn writer() -> MutexGuard<'static, Option<Writer>> {
+    WRITER.lock().unwrap_or_else(PoisonError::into_inner)
+}
