@@ -87,9 +87,10 @@ impl Metrics {
     pub fn new() -> Self {
         let new = Maker(Registry::new());
         Self {
-            connections: from_zero(
-                new.gauges("rollcall_connections", "Open connections.", "transport"),
-                TRANSPORTS,
+            connections: new.gauges(
+                "rollcall_connections",
+                "Open connections.",
+                ("transport", TRANSPORTS),
             ),
             messages_in: new.counters(
                 "rollcall_messages_in_total",
@@ -104,11 +105,7 @@ impl Metrics {
                 "From a message's entry in the log to the end of its fan-out here.",
             ),
             sign_ins: new.counters("rollcall_sign_ins_total", "Sign-ins.", ("outcome", SIGN_INS)),
-            hellos: new.counters(
-                "rollcall_hellos_total",
-                "Connections opened, by reason.",
-                ("why", WHYS),
-            ),
+            hellos: new.counters("rollcall_hellos_total", "Hellos, by reason.", ("why", WHYS)),
             gaps: new.counters("rollcall_gaps_total", "Gaps told to clients.", ("reason", GAPS)),
             moved: new.counters(
                 "rollcall_moved_total",
@@ -129,10 +126,8 @@ impl Metrics {
                 "what",
             ),
             watched: Arc::default(),
-            lines_dropped: new.counter(
-                "rollcall_log_lines_dropped_total",
-                "Lines of the process's log that were dropped because nobody read them.",
-            ),
+            lines_dropped: new
+                .counter("rollcall_log_lines_dropped_total", "Log lines nobody read in time."),
             tasks: new.gauge("rollcall_tasks", "Tasks of the async runtime."),
             redis_seconds: new.seconds("rollcall_redis_seconds", "One function call to Redis."),
             http_requests: new.counters(
@@ -250,8 +245,10 @@ impl Maker {
         self.registered(IntGauge::new(name, help))
     }
 
-    fn gauges(&self, name: &str, help: &str, label: &str) -> IntGaugeVec {
-        self.registered(IntGaugeVec::new(Opts::new(name, help), &[label]))
+    /// `by`: a label, and what it may be.
+    fn gauges(&self, name: &str, help: &str, by: (&str, &[&str])) -> IntGaugeVec {
+        let (label, values) = by;
+        from_zero(self.registered(IntGaugeVec::new(Opts::new(name, help), &[label])), values)
     }
 
     fn ratios(&self, name: &str, help: &str, label: &str) -> GaugeVec {
