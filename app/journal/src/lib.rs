@@ -36,6 +36,8 @@ pub struct Step {
     pub seconds: Option<f64>,
     /// Clients that it moved.
     pub moved: u64,
+    /// Clients that it closed because they had not moved by the deadline.
+    pub forced: u64,
 }
 
 impl Step {

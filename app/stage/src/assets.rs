@@ -8,8 +8,8 @@ use axum::{
 use qrcode::{QrCode, render::svg};
 use rust_embed::{Embed, EmbeddedFile};
 
-/// Nothing from anywhere else.
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+/// Nothing from anywhere else. The page's own lines of script are known by a number that is good once.
+const CSP: &str = "default-src 'none'; script-src 'self' 'nonce-'; style-src 'self'; connect-src 'self'; \
                    img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[derive(Embed)]
@@ -18,6 +18,9 @@ struct Web;
 
 /// Where the page has the token by which this process knows it.
 const TOKEN: &str = r#"<meta name="token" content="">"#;
+
+/// Where its first script has the number by which the browser knows it, and where the policy has it.
+const NONCE: [&str; 2] = [r#"nonce="""#, "'nonce-'"];
 
 /// And the name of the Wi-Fi, if there is one.
 const WIFI: &str = r#"<meta name="wifi" content="">"#;
@@ -30,8 +33,14 @@ pub fn page(token: &str, wifi: Option<&str>) -> Response {
     let told = |place: &str, words: &str| place.replace(r#""""#, &format!(r#""{words}""#));
     let wifi = wifi.unwrap_or_default().replace('&', "&amp;").replace('"', "&quot;");
     let page = String::from_utf8_lossy(&data).replace(TOKEN, &told(TOKEN, token));
-    let page = page.replace(WIFI, &told(WIFI, &wifi));
-    answer("text/html; charset=utf-8", page.into_bytes())
+    let nonce = format!("{:032x}", rand::random::<u128>());
+    let page = page.replace(WIFI, &told(WIFI, &wifi)).replace(NONCE[0], &told(NONCE[0], &nonce));
+    let mut response = answer("text/html; charset=utf-8", page.into_bytes());
+    let policy = CSP.replace(NONCE[1], &format!("'nonce-{nonce}'"));
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// `/stage/web/<path>`

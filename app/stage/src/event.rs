@@ -166,6 +166,9 @@ pub struct Phase {
     /// How many clients moved in it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moved: u64,
+    /// How many had not moved by its deadline, and were closed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub forced: u64,
     /// How it went: `ok`, `failed`; for the whole `done`, `failed`, `refused`, `interrupted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,

@@ -2,28 +2,41 @@
 
 /** @typedef {{ name: string, key: string }} Act */
 
-/**
- * Asks the stage's process to do what is on a key. It acts, and tells what happens as it tells everything; `say` tells why it
- * does not.
- *
- * @param {(words: string) => void} say
- * @returns {(key: string) => void}
- */
-export function asker(say) {
-  const token = document.querySelector("meta[name=token]")?.getAttribute("content") ?? "";
-  const headers = { "x-stage-token": token };
-  /** @type {Promise<Act[]>} */
-  const known = fetch("/stage/acts", { headers }).then((answer) => (answer.ok ? answer.json() : []), () => []);
-  return async (key) => {
-    const act = (await known).find((it) => it.key === key);
-    if (!act) return;
+/** What asks the stage's process to do what is on a key. It acts, and tells what happens as it tells everything. */
+export class Asker {
+  #headers = { "x-stage-token": document.querySelector("meta[name=token]")?.getAttribute("content") ?? "" };
+  /** @type {Promise<Act[] | null>} null: it does not say */
+  #known = Promise.resolve(null);
+  #say;
+
+  /** @param {(words: string) => void} say why it does not act */
+  constructor(say) {
+    this.#say = say;
+  }
+
+  /** The stage answers: which acts has it? One that was started anew has another token, and perhaps another page. */
+  meet() {
+    this.#known = fetch("/stage/acts", { headers: this.#headers }).then((answer) => {
+      if (answer.status === 403) location.reload();
+      return answer.ok ? answer.json() : null;
+    }).catch(() => null);
+  }
+
+  /** @param {string} key */
+  async press(key) {
+    const known = await this.#known;
+    const act = known?.find((it) => it.key === key);
+    if (act) await this.#ask(act.name);
+    else if (known?.length && key.length === 1) this.#say(`No act is on ${key}: ${known.map((it) => it.key).join(" ")}`);
+  }
+
+  /** @param {string} name */
+  async #ask(name) {
     try {
-      const answer = await fetch(`/stage/acts/${encodeURIComponent(act.name)}`, { method: "POST", headers });
-      // A stage that was started anew has another token.
-      if (answer.status === 403) say("Load this page anew: the stage was started again");
-      else if (!answer.ok) say(`${act.name}: ${(await answer.text()).trim()}`);
+      const answer = await fetch(`/stage/acts/${encodeURIComponent(name)}`, { method: "POST", headers: this.#headers });
+      if (!answer.ok) this.#say(`${name}: ${(await answer.text()).trim()}`);
     } catch {
-      say(`${act.name}: the stage does not answer`);
+      this.#say(`${name}: the stage does not answer`);
     }
-  };
+  }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-import { asker } from "./asker.js";
+import { Asker } from "./asker.js";
 import { Chain } from "./chain.js";
 import { Dots } from "./dots.js";
 import { Feed } from "./feed.js";
@@ -25,7 +25,12 @@ function releaseColour(place) {
   return look(found?.release ?? "").colour;
 }
 
-const feed = new Feed(() => { model = new Model(); shown = -1; });
+const asker = new Asker(say);
+const feed = new Feed(() => {
+  model = new Model();
+  shown = -1;
+  asker.meet();
+});
 const words = new Words();
 const dots = new Dots(canvas("dots"), () => model.people, releaseColour);
 const chain = new Chain(canvas("chain"), look);
@@ -79,12 +84,11 @@ function draw() {
   else requestAnimationFrame(draw);
 }
 
-const ask = asker(say);
 addEventListener("keydown", ({ key, ctrlKey, metaKey, repeat }) => {
   if (ctrlKey || metaKey || repeat) return;
-  ask(key);
   if (key === "b") document.body.classList.toggle("black");
-  if (key === "n") document.body.classList.toggle("mute");
+  else if (key === "n") document.body.classList.toggle("mute");
+  else asker.press(key);
 });
 
 requestAnimationFrame(draw);

@@ -25,7 +25,7 @@ export class Model {
   servers = new Map();
   /** In the order in which they were first seen. @type {string[]} */
   releases = [];
-  /** Steps of the deploy, by replica. @type {Map<string, Map<string, { is: string, outcome: string, moved: number, words: string }>>} */
+  /** Steps of the deploy, by replica. @type {Map<string, Map<string, { is: string, outcome: string, moved: number, forced: number, words: string }>>} */
   steps = new Map();
   /** @type {any[]} */
   said = [];
@@ -116,7 +116,7 @@ export class Model {
   }
 
   /** @param {any} phase */
-  #phase({ at, replica, phase, is, outcome, moved, words, what }) {
+  #phase({ at, replica, phase, is, outcome, moved, forced, words, what }) {
     if (!replica) {
       const named = sentence(what ?? this.deploy.what);
       if (is === "begin") this.#unnamed = { act: "deploy", words: named, began: at, ended: Infinity };
@@ -129,7 +129,7 @@ export class Model {
     if (phase === "undo" && is === "end" && outcome === "ok") this.#undo(at, replica);
     if (phase === "start" && is === "begin") this.people.forgetDrain(replica);
     const steps = this.steps.get(replica) ?? new Map();
-    this.steps.set(replica, steps.set(phase, { is, outcome: outcome ?? "", moved: moved ?? 0, words: words ?? "" }));
+    this.steps.set(replica, steps.set(phase, { is, outcome: outcome ?? "", moved: moved ?? 0, forced: forced ?? 0, words: words ?? "" }));
   }
 
   /** @param {any} message */

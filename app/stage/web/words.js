@@ -137,12 +137,13 @@ export class Words {
     // All of these have two lines.
     const isOver = (/** @type {string} */ phase) => BEFORE_READY.has(phase) && told.get("ready")?.outcome === "ok";
     const known = [...told].filter(([phase]) => !isOver(phase)).sort(([a], [b]) => PHASES.indexOf(a) - PHASES.indexOf(b));
-    const chips = known.map(([phase, { is, outcome, moved }]) => {
+    const chips = known.map(([phase, { is, outcome, moved, forced }]) => {
       const drain = people.drains.get(replica) ?? { told: 0, moved: 0 };
       const isNow = is === "begin";
       // A page that was opened later has seen nobody go.
       const gone = moved || drain.moved;
       const counts = phase !== "drain" ? "" : isNow && drain.told ? ` ${drain.moved} / ${drain.told}` : !isNow && gone ? ` ${gone}` : "";
+      if (forced) return ["failed", `${phase} ${moved} · ${forced} forced`];
       const state = isNow ? "now" : outcome === "failed" ? "failed" : "ok";
       return [state, `${phase}${counts}${state === "ok" ? " ✓" : state === "failed" ? " ✗" : ""}`];
     });

@@ -62,6 +62,7 @@ struct Turn {
     phase: String,
     told: u64,
     left: u64,
+    forced: u64,
     failed: Option<String>,
     ended: Option<String>,
 }
@@ -280,6 +281,13 @@ impl Facts {
                 turn.failed = Some(format!("{phase} failed: {reason}"));
                 (turn.failed.clone(), None)
             }
+            ("drain", _) if step.forced > 0 => {
+                turn.forced = step.forced;
+                (Some(format!("drain: {} moved, {} forced", step.moved, step.forced)), None)
+            }
+            ("stop", _) if turn.forced > 0 => {
+                (None, Some(format!("rolled in {seconds:.1} s, {} forced", turn.forced)))
+            }
             ("stop", _) => (None, Some(format!("rolled in {seconds:.1} s"))),
             ("undo" | "put back", _) => (None, Some(format!("back again, {seconds:.1} s"))),
             _ => (None, None),
@@ -326,7 +334,7 @@ impl Facts {
 impl Turn {
     fn new() -> Self {
         let (phase, began) = (String::new(), Instant::now());
-        Self { began, phase, told: 0, left: 0, failed: None, ended: None }
+        Self { began, phase, told: 0, left: 0, forced: 0, failed: None, ended: None }
     }
 
     fn doing(&self) -> Doing {

@@ -27,6 +27,17 @@ fn goaway(replica: &str) -> Event {
 }
 
 #[test]
+fn clients_that_a_turn_forced_are_told_with_its_end() {
+    let board = Board::default();
+    board.step(&step("r1", "drain", "begun", ""));
+    board.step(&Step { moved: 17, forced: 62, ..step("r1", "drain", "ok", "") });
+    board.step(&step("r1", "stop", "ok", ""));
+    let ended = |how: &str| how.starts_with("rolled in ") && how.ends_with(" s, 62 forced");
+    let doing = board.glance().replicas[0].doing.clone();
+    assert!(matches!(doing, Doing::Ended(how) if ended(&how)));
+}
+
+#[test]
 fn a_turn_is_shown_step_by_step_as_the_journal_and_the_clients_tell_it() {
     let board = Board::default();
     let doing = || board.glance().replicas[0].doing.clone();

@@ -191,6 +191,7 @@ fn a_picture_that_is_told_again_is_the_same_picture() {
             is,
             seconds: None,
             moved: 0,
+            forced: 0,
             outcome: None,
             words: None,
             what: None,

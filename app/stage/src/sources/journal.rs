@@ -30,6 +30,7 @@ fn phase(step: Step) -> Phase {
         is: if is_begin { End::Begin } else { End::End },
         seconds: step.seconds.filter(|_| !is_begin).map(Seconds),
         moved: step.moved,
+        forced: step.forced,
         outcome: Some(step.outcome).filter(|_| !is_begin),
         words: Some(step.reason).filter(|words| !words.is_empty()),
         what: Some(step.what).filter(|_| is_whole),

@@ -37,6 +37,17 @@ def test_a_whole_roll_and_a_kill_are_told_right(stage, recordings, browser):
     assert page.run("return shown().links.list.every(({ isCut, isLost }) => !isCut && !isLost)")
 
 
+def test_a_drain_that_forced_somebody_is_no_good_one(stage, recordings, browser, tmp_path):
+    lines = [json.loads(line) for line in recordings(300).read_text().splitlines()]
+    ends = [line for line in lines if line["event"] == "phase" and (line["phase"], line["is"]) == ("drain", "end")]
+    ends[0].update(moved=38, forced=62)
+    changed = tmp_path / "forced.jsonl"
+    changed.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = browser(stage("--replay", changed).url)
+    page.frozen(MOMENTS["roll"])
+    assert page.text(".replica:nth-child(1) .steps .failed") == "drain 38 · 62 forced"
+
+
 def test_a_lost_message_a_doubled_one_and_a_replica_that_the_proxy_does_not_use_are_seen(stage, recordings, browser, tmp_path):
     lines = [json.loads(line) for line in recordings(300).read_text().splitlines()]
     said = [line for line in lines if line["event"] == "message" and line["witness"] == 1]
@@ -66,7 +77,20 @@ def test_a_page_comes_again_when_the_stage_does(stage, recordings, browser):
     process.kill()
     page.until("!document.getElementById('notice').hidden", "it says that it is told nothing")
     process.start()
-    page.until("document.getElementById('notice').hidden && shown().people.dots.size === 300", "all are there again")
+    # It is another process, whose token another page has.
+    reloaded = "performance.getEntriesByType('navigation')[0].type === 'reload'"
+    page.until(f"{reloaded} && window.shown && shown().people.dots.size === 300", "all are there again")
+    assert page.run("return document.getElementById('notice').hidden")
+
+
+def test_a_page_that_could_not_load_a_part_tries_again(stage, recordings, browser):
+    page = browser(stage("--replay", recordings(300)).url)
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/line.js"]})
+    page.open(**{"from": 20_000})
+    assert page.run("return window.shown === undefined"), "nothing is shown without it"
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    page.until("window.shown && shown().people.dots.size === 300", "it is loaded again")
 
 
 def test_only_this_machine_may_look(stage, recordings):
