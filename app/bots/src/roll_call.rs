@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use rollcall_checker::history::Phase;
 
-use crate::{promises::Held, report::Report};
+use crate::{
+    promises::Held,
+    report::{Report, Spread},
+};
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,10 +111,23 @@ fn closing(report: &Report, containers: &[String], paint: Paint) -> String {
         // Writing to a string cannot fail.
         let _infallible = writeln!(page, "    {detail}");
     }
+    if was_slow_before(&report.promises, report.delivery_before_ms) {
+        page += "  It was as slow before: something else keeps this machine busy, or fewer --clients are its measure.\n";
+    }
     for place in where_to_look(report, containers) {
         let _infallible = writeln!(page, "  {}", paint.dim(&format!("look at: {place}")));
     }
     page + "\n"
+}
+
+/// Nothing is broken but times that were no better before the command ran.
+fn was_slow_before(promises: &[Held], before: Spread) -> bool {
+    let was_slow = |promise: &Held| match promise.name {
+        "delivery_ms.p99" => before.p99 > promise.bound,
+        "delivery_ms.max" => before.p99 > promise.bound || before.max > promise.bound,
+        _ => false,
+    };
+    promises.iter().filter(|promise| !promise.held).all(was_slow)
 }
 
 /// The command's own words if it failed; else the containers.
@@ -160,6 +176,25 @@ mod tests {
             [0, 12, 123, 1234, 123_456, 1_234_567].map(grouped),
             ["0", "12", "123", "1,234", "123,456", "1,234,567"]
         );
+    }
+
+    #[test]
+    fn a_machine_that_was_slow_before_is_told_only_if_nothing_else_is_broken() {
+        let promise = |name, held| Held {
+            name,
+            figure: 200.7,
+            bound: 50.0,
+            held,
+            unit: "ms",
+            note: String::new(),
+            quiet: false,
+        };
+        let slow = [promise("delivery_ms.p99", false), promise("lost", true)];
+        let before = |p99| Spread { p99, ..Spread::default() };
+        assert!(was_slow_before(&slow, before(229.0)));
+        assert!(!was_slow_before(&slow, before(20.0)));
+        let lost = [slow[0].clone(), promise("lost", false)];
+        assert!(!was_slow_before(&lost, before(229.0)));
     }
 
     #[test]
