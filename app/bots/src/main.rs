@@ -221,19 +221,25 @@ impl RunOptions {
     }
 }
 
+/// What a person is told who interrupts a run, and one who has heard enough of a cast.
+const STOPPING: &str = "interrupted: stopping what was started";
+const SILENT: &str = "the cast is silent; the stack runs on";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(live::told).init();
     let interrupt = CancellationToken::new();
     let outcome = match Arguments::parse().verb {
-        Verb::Run(options) => until_interrupted(run::run(&options, &interrupt), &interrupt).await,
+        Verb::Run(options) => {
+            until_interrupted(run::run(&options, &interrupt), &interrupt, STOPPING).await
+        }
         Verb::Talk(StageOptions { place, cast }) => {
             let talk = talk(&place, cast.as_deref(), &interrupt);
-            until_interrupted(talk, &interrupt).await
+            until_interrupted(talk, &interrupt, SILENT).await
         }
         Verb::Cast(CastOptions { place, file }) => {
-            until_interrupted(talk(&place, Some(&file), &interrupt), &interrupt).await
+            until_interrupted(talk(&place, Some(&file), &interrupt), &interrupt, SILENT).await
         }
     };
     match outcome {
@@ -247,10 +253,11 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Drives `work`; a signal asks it to stop, a second one drops it.
+/// Drives `work`; a signal asks it to stop, which is told in `words`, a second one drops it.
 async fn until_interrupted(
     work: impl Future<Output = anyhow::Result<Outcome>>,
     interrupt: &CancellationToken,
+    words: &str,
 ) -> anyhow::Result<Outcome> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut ctrl_c = signal(SignalKind::interrupt())?;
@@ -259,7 +266,7 @@ async fn until_interrupted(
         outcome = &mut work => return outcome,
         () = any(&mut terminate, &mut ctrl_c) => {}
     }
-    live::say("\ninterrupted: stopping what was started");
+    live::say(&format!("\n{words}"));
     interrupt.cancel();
     tokio::select! {
         outcome = &mut work => outcome,

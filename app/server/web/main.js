@@ -34,6 +34,8 @@ function ask() {
   });
   input.value = session.lastName();
   find("entry").hidden = form.hidden = false;
+  // What is proposed goes when one types another.
+  input.addEventListener("focus", () => input.select());
   input.focus();
   find("join-account").addEventListener("click", () => account.open());
   form.addEventListener("submit", (/** @type {Event} */ event) => {

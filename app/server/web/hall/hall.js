@@ -215,6 +215,6 @@ export class Hall {
 
   #show() {
     this.lantern.show(this.tally.seat, this.since !== null);
-    if (this.bar.view === "receipt") this.receipt.show();
+    if (this.bar.view === "receipt") this.receipt.show(this.since !== null);
   }
 }

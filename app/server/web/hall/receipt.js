@@ -10,6 +10,8 @@ export class Receipt {
     this.element = make("main", "hall-receipt");
     this.element.hidden = true;
     this.verdict = make("p", "verdict");
+    this.away = make("p", "soft", "connecting…");
+    this.away.hidden = true;
     this.list = make("dl");
     this.button = make("button", "primary", "Answer: here!");
     this.button.type = "button";
@@ -17,12 +19,14 @@ export class Receipt {
     this.said = make("p", "soft");
     this.said.setAttribute("role", "status");
     const card = make("div", "card");
-    card.append(make("h1", "", "Your receipt"), this.verdict, this.list, this.button, this.said);
+    card.append(make("h1", "", "Your receipt"), this.verdict, this.away, this.list, this.button, this.said);
     this.element.append(card);
   }
 
-  show() {
+  /** @param {boolean} isWaiting nobody serves us */
+  show(isWaiting) {
     const { tally } = this;
+    this.away.hidden = !isWaiting;
     this.verdict.textContent = tally.isWhole ? "Nothing was lost." : "Something is missing.";
     this.verdict.classList.toggle("bad", !tally.isWhole);
     this.list.replaceChildren(...lines(tally).flatMap(([words, value]) => [make("dt", "", words), make("dd", "", value)]));
