@@ -120,7 +120,11 @@ export class Model {
     if (!replica) {
       const named = sentence(what ?? this.deploy.what);
       if (is === "begin") this.#unnamed = { act: "deploy", words: named, began: at, ended: Infinity };
-      else if (this.#unnamed.act === "deploy") this.#unnamed = { ...this.#unnamed, words: `${named}: ${outcome}`, ended: at };
+      else if (this.#unnamed.act === "deploy") {
+        // One that found everything as it was to be is nothing to show.
+        const words = outcome === "done" && this.steps.size === 0 ? "" : `${named}: ${outcome}`;
+        this.#unnamed = { ...this.#unnamed, words, ended: at };
+      }
       this.deploy = { what: what ?? this.deploy.what, outcome: outcome ?? "", isOn: is === "begin" };
       if (is === "begin") this.steps.clear();
       if (is === "begin") this.#found = new Map(this.replicas.flatMap(({ name, slots }) => slots.map((slot) => [`${name}/${slot.slot}`, slot])));

@@ -36,6 +36,7 @@ export class Words {
   /** @type {Map<string, Element>} */
   places = new Map();
   #names = "";
+  #isOpen = false;
   #talk = "";
   #shownReleases = "";
 
@@ -60,13 +61,15 @@ export class Words {
 
   /** Boxes for replicas and slots, when there are others. @param {Model} model */
   #build({ replicas, stage }) {
-    const names = JSON.stringify([replicas.map(({ name, slots }) => [name, slots.map(({ slot }) => slot)]), stage]);
+    // Nobody is asked in before there is somebody to serve them.
+    this.#isOpen ||= replicas.some(({ slots }) => slots.some(({ state }) => state === "up"));
+    const names = JSON.stringify([replicas.map(({ name, slots }) => [name, slots.map(({ slot }) => slot)]), stage, this.#isOpen]);
     if (names === this.#names) return false;
     this.#names = names;
     this.places.clear();
     find("replicas").replaceChildren(...replicas.map(({ name, slots }) => this.#column(name, slots)));
     say(find("room"), `#${stage.room}`);
-    find("join").hidden = !stage.join;
+    find("join").hidden = !stage.join || !this.#isOpen;
     if (stage.join) {
       find("qr").setAttribute("src", "/stage/join.svg");
       say(find("address"), stage.join.replace(/^https?:\/\//u, ""));

@@ -25,3 +25,15 @@ test("the steps of a deploy are gone when another act begins, unless it goes on"
   model.apply({ event: "act", at: 3, act: "redis", is: "begin" });
   assert.deepEqual([...model.steps.keys()], []);
 });
+
+test("a deploy that found all as it was to be is nothing to show", () => {
+  const model = new Model();
+  const deploy = (is, outcome) => model.apply({ event: "phase", at: 1, phase: "deploy", is, what: "rolling to 1.0.0", outcome });
+  deploy("begin");
+  assert.equal(model.scene.words, "Rolling to 1.0.0");
+  deploy("end", "done");
+  assert.equal(model.scene.words, "");
+  deploy("begin");
+  deploy("end", "refused");
+  assert.equal(model.scene.words, "Rolling to 1.0.0: refused");
+});
