@@ -37,6 +37,11 @@ pub enum What {
     Phase(Phase),
     /// An entry of a room's log, as one of the witnesses got it.
     Message(Message),
+    /// A witness is connected as this member, who is nobody of the audience.
+    Witness {
+        /// Its public ID.
+        member: String,
+    },
     /// What the hall is asked: the topic of its room, as one of the witnesses was told.
     Asked {
         /// All of it.

@@ -12,6 +12,8 @@ use crate::{
 
 /// Rooms whose chains are followed.
 const ROOMS: usize = 64;
+/// The stage has two at a time; those before them may not be gone yet.
+const WITNESSES: usize = 8;
 /// Messages that a page is told when it opens.
 const MESSAGES: usize = 120;
 /// The times of messages that the 99th percentile is of: those of so many ms, and at most so many.
@@ -55,6 +57,8 @@ pub struct Picture {
     connections: BTreeMap<Key, Connection>,
     /// Connections of each member.
     members: HashMap<String, Vec<Key>>,
+    /// The newest that are no people.
+    witnesses: VecDeque<String>,
     silent: HashMap<String, Silent>,
     /// The steps of the last deploy, in their order.
     phases: Vec<(u64, Phase)>,
@@ -80,6 +84,7 @@ impl Picture {
             }
             What::Phase(phase) => self.phase(*at, phase),
             What::Message(message) => self.message(*at, message),
+            What::Witness { member } => self.witness(member),
             What::Asked { topic } => self.hall.asked(topic),
             What::Proxy { servers } => self.servers.clone_from(servers),
             What::Act(act) => self.act(*at, act),
@@ -114,6 +119,16 @@ impl Picture {
                 self.closed(at, &key);
             }
             Is::Closed => self.closed(at, &key),
+        }
+    }
+
+    fn witness(&mut self, member: &str) {
+        if self.witnesses.iter().any(|it| it == member) {
+            return;
+        }
+        self.witnesses.push_back(member.to_owned());
+        if self.witnesses.len() > WITNESSES {
+            self.witnesses.pop_front();
         }
     }
 
@@ -219,7 +234,7 @@ impl Picture {
             audience: self.hall.count(at, replicas),
             silence_ms: self.counted.silence_ms.max(waits.map_or(0, told_apart)),
             p99_ms: rank.checked_sub(1).and_then(|rank| times.get(rank)).copied(),
-            here: self.members.len() as u64,
+            here: self.members.keys().filter(|it| !self.witnesses.contains(it)).count() as u64,
             ..self.counted.clone()
         }
     }

@@ -80,6 +80,18 @@ fn a_move_is_counted_once_and_is_no_silence() {
     assert_eq!(tale.0.figures(60_000).here, 1);
 }
 
+#[test]
+fn witnesses_are_no_people_however_often_they_come_anew() {
+    let mut tale = Tale::begin();
+    for number in 0..20 {
+        let member = format!("w{number}");
+        tale.tell(1_000 + number, What::Witness { member: member.clone() });
+        tale.steps(1_000 + number, vec![opened("r2", 10 + number, &member)]);
+        assert_eq!(tale.0.figures(2_000).here, 1, "Teal");
+        tale.steps(1_000 + number, vec![step(Is::Closed, "r2", 10 + number)]);
+    }
+}
+
 /// The two replicas tell in two streams: which of them is heard first says nothing.
 #[test]
 fn a_move_whose_ends_are_told_the_wrong_way_round_is_the_same() {

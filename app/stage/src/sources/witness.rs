@@ -73,6 +73,9 @@ impl Witness {
     async fn listen(mut self, mut events: Events) -> Result<(), mpsc::error::SendError<What>> {
         while let Some(event) = events.next().await {
             match event {
+                Event::Connected { member, .. } => {
+                    self.out.send(What::Witness { member }).await?;
+                }
                 Event::Joined { room, .. } => {
                     self.live.remove(&room);
                 }

@@ -157,6 +157,7 @@ def test_a_real_server_is_shown_killed_and_shown_again(server, stage, browser, t
     page = browser(shown.url).open()
     live = "[...shown().people.dots.values()].filter((it) => it.liveAt < Infinity && it.lostAt === Infinity).length === 2"
     page.until(f"shown().replicas[0]?.slots[0].state === 'up' && {live}", "both witnesses are there")
+    page.until("shown().figures.here === 0", "they are no people")
     for n in (1, 2, 3):
         say(url, n, f"line {n}")
     page.until("shown().links.list.filter(({ seen }) => seen[0] === 1 && seen[1] === 1).length === 3", "both have got all of it")
