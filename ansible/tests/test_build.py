@@ -139,5 +139,5 @@ def test_o20_without_a_registry_the_base_has_the_security_suite_and_no_official_
 
 def test_o20_a_base_that_was_pulled_has_our_name_too(setup, clone):
     (clone / "bin" / "docker").write_text(SLOW_DOCKER.replace(' | "pull "*', ""))
-    told = setup()
-    assert "tag debian:trixie-slim rollcall-base:trixie" in told and not any(line.startswith("import") for line in told)
+    told = setup(ROLLCALL_IMAGES="mine")
+    assert "tag debian:trixie-slim mine-base:trixie" in told and not any(line.startswith("import") for line in told)
