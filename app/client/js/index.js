@@ -1,5 +1,6 @@
 // @ts-check
 import { Client } from "../../server/web/client.js";
+import { BROKEN } from "../../server/web/close.js";
 import { newKey, Participant } from "../../server/web/participant.js";
 
 /**
@@ -27,7 +28,7 @@ export class RollcallClient {
     /** The newest one. @type {Welcome | null} */
     this.welcome = null;
     this.client = new Client({
-      participant: this.participant, clock, random: Math.random, open: () => new Socket(address),
+      participant: this.participant, clock, random: Math.random, open: () => opening(Socket, address),
       on: this.#listener(on),
     });
     this.client.start(saved ? "resume" : "fresh");
@@ -115,6 +116,20 @@ export class RollcallClient {
   #can(feature) {
     return this.welcome?.features?.includes(feature) ?? false;
   }
+}
+
+/**
+ * The WebSocket of Node 20 tells that a handshake has failed, and never that it is closed.
+ *
+ * @param {typeof WebSocket} Socket
+ * @param {URL} address
+ */
+function opening(Socket, address) {
+  const socket = new Socket(address);
+  socket.onerror = () => {
+    if (socket.readyState !== 1) socket.onclose?.(/** @type {any} */ ({ code: BROKEN }));
+  };
+  return socket;
 }
 
 /** @type {import("../../server/web/connection.js").Clock} */
