@@ -30,6 +30,27 @@ async fn a_room_is_made_by_key_and_its_name_is_read_back() {
 }
 
 #[tokio::test]
+async fn rooms_of_an_audience_are_nobodys_but_an_operators() {
+    let settings = [&QUICK[..], &["--hall"]].concat();
+    let replica = Replica::start(None, &settings).await;
+    let token = token_of(replica.public, "Eve").await;
+    let eve = format!("Bearer {token}");
+    for room in ["hall", "the-plan"] {
+        let room = json!({ "name": room });
+        let of = async |header| {
+            ask(replica.public, "POST", "/api/v1/rooms", &[header], Some(&room)).await
+        };
+        let hers = of(("authorization", &eve)).await;
+        assert_eq!((hers.status, hers.code()), (403, "forbidden"), "{hers:?}");
+        assert_eq!(of(("x-api-key", KEY)).await.status, 201);
+    }
+    let other = json!({ "name": "attic" });
+    let by_eve = [("authorization", &*eve)];
+    let made = ask(replica.public, "POST", "/api/v1/rooms", &by_eve, Some(&other)).await;
+    assert_eq!(made.status, 201, "{made:?}");
+}
+
+#[tokio::test]
 async fn a_private_room_is_entered_by_invitation_and_listed_for_nobody_else() {
     let stack = Stack::start().await;
     made(&stack, &json!({ "name": "den", "access": "private", "topic": "secrets" })).await;

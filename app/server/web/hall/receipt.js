@@ -19,7 +19,7 @@ export class Receipt {
     this.said = make("p", "soft");
     this.said.setAttribute("role", "status");
     const card = make("div", "card");
-    card.append(make("h1", "", "Your receipt"), this.verdict, this.away, this.list, this.button, this.said);
+    card.append(make("h1", "", "Your receipt"), this.verdict, this.list, this.button, this.said, this.away);
     this.element.append(card);
   }
 

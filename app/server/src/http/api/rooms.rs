@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     extract::{ConnectInfo, State},
     http::HeaderMap,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use rollcall_protocol::{Access, Member};
@@ -125,6 +126,10 @@ async fn follower(
     if has_session { Reader::arrive(app, headers).await } else { Ok((Reader::from(actor), None)) }
 }
 
+/// Whoever had these would rule what all phones are asked and may say. The page knows them by these names, too
+/// (`web/hall`).
+const OF_AN_AUDIENCE: [&str; 2] = ["hall", "the-plan"];
+
 /// Makes a room, which the asking account moderates from then on.
 #[utoipa::path(
     post,
@@ -142,6 +147,10 @@ pub async fn make(
     if is_direct(&new.name) {
         let detail = "a room of two has such a name: POST /api/v1/directs makes it";
         return Err(Failure::bad("bad_room", detail));
+    }
+    if app.config.hall && OF_AN_AUDIENCE.contains(&&*new.name) && !actor.has_power {
+        let detail = "with an audience here only an operator may have this room";
+        return Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail));
     }
     let topic = checked_topic(&new.topic)?;
     let change = actor.make(&new.name, new.access.into(), &topic, unix_ms());
