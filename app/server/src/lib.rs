@@ -61,6 +61,8 @@ const HEALTH_CHECK: Duration = Duration::from_millis(100);
 const STARTING: Duration = Duration::from_secs(1);
 /// Time for what is still being written when everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a stream of connections may take to tell how it ended.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// Connections that wait to be accepted. With a queue that is full the kernel drops what comes, and one connect that fails
 /// marks a healthy replica down: so it holds whoever comes when another replica dies. (The kernel has a limit of its own,
@@ -159,6 +161,8 @@ pub async fn run(
         if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
             warn!("some connections did not end in time");
         }
+        // Those who watch are told so; one that does not read is not waited for.
+        let _told = tokio::time::timeout(LAST_LOOK, app.register.unwatched()).await;
     };
     // A keep-alive connection that is idle must not hold up the end: the listeners end with `stopping`.
     tokio::select! {

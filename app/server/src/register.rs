@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 
 /// Watchers at a time, at most.
 const WATCHERS: usize = 4;
+/// How often it is looked whether there are any.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What may wait for one of them. One that is further behind has to look anew.
 const WAITING: usize = 20_000;
 
@@ -107,6 +110,13 @@ impl Register {
         inner.watchers.insert(number, Some(Vec::new()));
         let here = inner.here.values().cloned().collect();
         Some((here, Watcher { register: self.clone(), number }))
+    }
+
+    /// Until nobody watches.
+    pub async fn unwatched(&self) {
+        while !self.inner().watchers.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
 

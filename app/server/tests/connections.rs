@@ -6,12 +6,33 @@ use std::net::SocketAddr;
 
 use rollcall_protocol::ServerFrame;
 use serde_json::{Value, json};
-use support::{PATIENCE, Replica, Socket, http, key};
+use support::{PATIENCE, Replica, Socket, http, key, process::Process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     time::timeout,
 };
+
+/// Drains a replica to its end, and counts who is told to have been closed.
+#[tokio::test]
+async fn who_watches_is_told_the_end_of_everybody() {
+    let soon = [("DRAIN_SPREAD_MS", "0"), ("DRAIN_DEADLINE_MS", "200")];
+    let replica = Process::start(&soon).await;
+    let mut watch = Watch::open(replica.admin).await;
+    let mut sockets = Vec::new();
+    for _ in 0..12 {
+        sockets.push(Socket::join(replica.public, &key(), "vault", None).await);
+    }
+    replica.signal("-TERM").await;
+    let mut closed = 0;
+    while let Some((name, told)) = watch.next().await {
+        if name == "changes" {
+            let list = told.as_array().expect("a list");
+            closed += list.iter().filter(|change| change["is"] == "closed").count();
+        }
+    }
+    assert_eq!(closed, sockets.len());
+}
 
 /// A reader of the stream.
 struct Watch {

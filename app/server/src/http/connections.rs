@@ -100,7 +100,7 @@ impl Watching {
         watching
     }
 
-    /// The next event. None if the replica has stopped, or the reader was too slow.
+    /// The next event. None if the replica has stopped and there is nothing more to tell, or the reader was too slow.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.queue.pop_front() {
@@ -121,14 +121,13 @@ impl Watching {
             return;
         }
         self.phase = phase;
-        self.is_over = phase == "stopped";
         let (replica, release) = (&*self.app.config.replica, &*self.app.config.release);
         self.queue.push_back(event("replica", &Replica { replica, release, phase }));
     }
 
     fn tell_changes(&mut self) {
         match self.watcher.take() {
-            Some(changes) if changes.is_empty() => {}
+            Some(changes) if changes.is_empty() => self.is_over = self.phase == "stopped",
             Some(changes) => self.queue.push_back(event("changes", &told(&changes))),
             None => {
                 self.is_over = true;

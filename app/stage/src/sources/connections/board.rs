@@ -73,7 +73,7 @@ impl Board {
             }
             News::Changes(changes) => changes.into_iter().map(step).collect(),
             News::Gone => {
-                let state = after(told.state);
+                let state = after(told.state, told.connections.len());
                 let is_same = told.state == state;
                 told.state = state;
                 let lost = std::mem::take(&mut told.connections);
@@ -98,10 +98,12 @@ fn state_of(process: &Process) -> State {
     }
 }
 
-/// What a slot is whose process is gone: one that had moved everybody away was stopped, and any other was not meant to go.
-fn after(state: State) -> State {
+/// What a slot is whose process is gone with so many connections: one that had moved everybody away was stopped, and any
+/// other was not meant to go.
+fn after(state: State, connections: usize) -> State {
     match state {
         State::Up => State::Down,
+        State::Draining if connections > 0 => State::Down,
         State::Draining | State::Kept => State::Kept,
         State::Down => State::Down,
         State::Starting | State::Empty => State::Empty,
@@ -194,6 +196,15 @@ mod tests {
         let told = board.hear((0, 0), News::Complete);
         let What::Connections { list } = &told[0] else { panic!("{told:?}") };
         assert_eq!((list.len(), list[0].is, list[0].number), (1, Is::Closed, 4));
+    }
+
+    #[test]
+    fn one_that_dies_in_its_drain_was_not_meant_to_go() {
+        let mut board = board();
+        come(&mut board, 4);
+        board.hear((0, 0), process("draining"));
+        board.hear((0, 0), News::Gone);
+        assert_eq!(state(&board), State::Down);
     }
 
     #[test]

@@ -108,14 +108,14 @@ where
         return Ok(Ended::Gone);
     }
     tell(News::Anew).await.map_err(Box::new)?;
-    let mut waiting = Vec::new();
+    let mut waiting = Waiting::default();
     loop {
         match timeout(SILENT, answer.chunk()).await {
-            Ok(Ok(Some(bytes))) => waiting.extend_from_slice(&bytes),
+            Ok(Ok(Some(bytes))) => waiting.bytes.extend_from_slice(&bytes),
             Ok(Ok(None) | Err(_)) => return Ok(Ended::Gone),
             Err(_) => return Ok(Ended::Unsure),
         }
-        while let Some(event) = next_event(&mut waiting) {
+        while let Some(event) = waiting.next_event() {
             if event.starts_with("event: reload") {
                 return Ok(Ended::Unsure);
             }
@@ -123,17 +123,32 @@ where
                 tell(news).await.map_err(Box::new)?;
             }
         }
-        if waiting.len() > EVENT_BYTES {
+        if waiting.bytes.len() > EVENT_BYTES {
             return Ok(Ended::Unsure);
         }
     }
 }
 
-/// Takes an event off the front, if all of it is there.
-fn next_event(waiting: &mut Vec<u8>) -> Option<String> {
-    let end = waiting.windows(2).position(|two| two == b"\n\n")?;
-    let event = waiting.drain(..end + 2).collect::<Vec<_>>();
-    Some(String::from_utf8_lossy(&event).into_owned())
+/// What has come and was not read yet.
+#[derive(Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// No event ends before here: what comes in thousands of parts is looked through once.
+    searched: usize,
+}
+
+impl Waiting {
+    /// Takes an event off the front, if all of it is there.
+    fn next_event(&mut self) -> Option<String> {
+        let new = &self.bytes[self.searched..];
+        let Some(end) = new.windows(2).position(|two| two == b"\n\n") else {
+            self.searched = self.bytes.len().saturating_sub(1);
+            return None;
+        };
+        let event: Vec<_> = self.bytes.drain(..self.searched + end + 2).collect();
+        self.searched = 0;
+        Some(String::from_utf8_lossy(&event).into_owned())
+    }
 }
 
 fn read(event: &str) -> Option<News> {
@@ -160,12 +175,18 @@ mod tests {
 
     #[test]
     fn events_are_taken_whole_and_what_is_not_known_is_passed_over() {
-        let mut waiting = b": \n\nevent: replica\ndata: {\"replica\":\"r1\",\"release\":\"1\",\"phase\":\"ready\"}\n\nevent: ch".to_vec();
-        let mut read_next = || next_event(&mut waiting).map(|event| read(&event));
+        let bytes = b": \n\nevent: replica\ndata: {\"replica\":\"r1\",\"release\":\"1\",\"phase\":\"ready\"}\n\nevent: ch".to_vec();
+        let mut waiting = Waiting { bytes, searched: 0 };
+        let mut read_next = || waiting.next_event().map(|event| read(&event));
         assert!(matches!(read_next(), Some(None)), "a heartbeat");
         assert!(
             matches!(read_next(), Some(Some(News::Process(Process { release, .. }))) if release == "1")
         );
         assert!(read_next().is_none(), "half an event");
+        for part in ["anges\ndata: []\n", "\nevent: "] {
+            waiting.bytes.extend_from_slice(part.as_bytes());
+        }
+        assert!(matches!(waiting.next_event(), Some(event) if event.starts_with("event: changes")));
+        assert!(waiting.next_event().is_none());
     }
 }
