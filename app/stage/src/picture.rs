@@ -46,6 +46,8 @@ struct Silent {
     since: u64,
     /// It was told to go, and has done so: the next live connection is its move's end.
     is_moving: bool,
+    /// It went before its moment, of its own will: how long it stays away is its own matter.
+    is_own_will: bool,
 }
 
 /// What is true now.
@@ -142,12 +144,12 @@ impl Picture {
     fn live(&mut self, at: u64, key: &Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.live_at.get_or_insert(at);
-        if let Some(Silent { since, is_moving }) = self.silent.remove(&connection.member) {
-            self.counted.moved += u64::from(is_moving);
-            if is_moving {
-                self.hall.moved(at, &connection.member);
-            }
-            let silence = told_apart(at.saturating_sub(since));
+        let Some(silent) = self.silent.remove(&connection.member) else { return };
+        self.counted.moved += u64::from(silent.is_moving);
+        // A replica that died has hit them, too.
+        self.hall.moved(at, &connection.member);
+        if !silent.is_own_will {
+            let silence = told_apart(at.saturating_sub(silent.since));
             self.counted.silence_ms = self.counted.silence_ms.max(silence);
         }
     }
@@ -175,7 +177,9 @@ impl Picture {
             self.hall.moved(at, &closed.member);
         } else if (was_told || closed.is_cut) && !goes_on && closed.live_at.is_some() {
             let is_moving = was_told && !closed.is_cut;
-            self.silent.insert(closed.member, Silent { since: at, is_moving });
+            let is_early = closed.goes_at.is_some_and(|goes_at| at + STEP_MS < goes_at);
+            let silent = Silent { since: at, is_moving, is_own_will: is_moving && is_early };
+            self.silent.insert(closed.member, silent);
         }
     }
 
@@ -207,7 +211,11 @@ impl Picture {
                 self.times.pop_front();
             }
         }
-        self.hall.heard(at, message);
+        // Whoever is not here has no voice: a program may post under as many names as it likes.
+        let member = &message.member;
+        if self.members.contains_key(member) || self.silent.contains_key(member) {
+            self.hall.heard(at, message);
+        }
         // What phones say there is counted, and no talk.
         if message.room == hall::ROOM {
             return;
@@ -224,7 +232,6 @@ impl Picture {
         while self.times.front().is_some_and(|(told, _)| told + TIMES_MS < at) {
             self.times.pop_front();
         }
-        let waits = self.silent.values().map(|silent| at.saturating_sub(silent.since)).max();
         let mut times: Vec<_> = self.times.iter().map(|(_, took)| *took).collect();
         times.sort_unstable();
         // The smallest that 99 of 100 do not exceed.
@@ -232,7 +239,6 @@ impl Picture {
         let replicas = self.replicas.iter().map(|replica| &*replica.name);
         Figures {
             audience: self.hall.count(at, replicas),
-            silence_ms: self.counted.silence_ms.max(waits.map_or(0, told_apart)),
             p99_ms: rank.checked_sub(1).and_then(|rank| times.get(rank)).copied(),
             here: self.members.keys().filter(|it| !self.witnesses.contains(it)).count() as u64,
             ..self.counted.clone()

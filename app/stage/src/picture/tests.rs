@@ -107,7 +107,7 @@ fn a_move_whose_ends_are_told_the_wrong_way_round_is_the_same() {
 fn somebody_whose_replica_is_killed_is_silent_until_they_are_live_elsewhere() {
     let mut tale = Tale::begin();
     tale.steps(1_000, vec![step(Is::Lost, "r1", 1)]);
-    assert_eq!(tale.moves(1_400), (0, 1, 400), "while it lasts, too");
+    assert_eq!(tale.moves(1_400), (0, 1, 0), "who does not come back has left");
     tale.steps(1_800, vec![opened("r2", 7, "teal")]);
     tale.steps(1_850, vec![step(Is::Live, "r2", 7)]);
     assert_eq!(tale.moves(60_000), (0, 1, 850));
@@ -129,8 +129,20 @@ fn whoever_leaves_or_never_comes_back_is_no_silence() {
     tale.steps(9_000, vec![opened("r2", 7, "teal"), step(Is::Live, "r2", 7)]);
     assert_eq!(tale.moves(9_000), (0, 0, 0), "they left by themselves, and came again");
     tale.steps(10_000, vec![step(Is::Lost, "r2", 7)]);
-    assert_eq!(tale.moves(20_000), (0, 1, 10_000));
     assert_eq!(tale.moves(40_000), (0, 1, 0), "given up");
+}
+
+#[test]
+fn whoever_goes_before_their_moment_is_away_of_their_own_will() {
+    let mut tale = Tale::begin();
+    tale.steps(1_000, vec![goaway("r1", 1, 5_000)]);
+    tale.steps(1_200, vec![step(Is::Closed, "r1", 1)]);
+    tale.steps(25_000, vec![opened("r2", 7, "teal"), step(Is::Live, "r2", 7)]);
+    assert_eq!(tale.moves(26_000), (1, 0, 0));
+    tale.steps(30_000, vec![goaway("r2", 7, 1_000)]);
+    tale.steps(31_000, vec![step(Is::Closed, "r2", 7)]);
+    tale.steps(33_000, vec![opened("r1", 8, "teal"), step(Is::Live, "r1", 8)]);
+    assert_eq!(tale.moves(34_000), (2, 0, 2_000), "at their moment they are");
 }
 
 #[test]
@@ -228,6 +240,7 @@ fn a_picture_that_is_told_again_is_the_same_picture() {
 #[test]
 fn a_tap_is_held_against_the_move_of_who_taps() {
     let mut tale = Tale::begin();
+    tale.steps(900, vec![opened("r2", 3, "amber"), step(Is::Live, "r2", 3)]);
     tale.steps(1_000, vec![goaway("r1", 1, 500)]);
     tale.steps(1_500, vec![opened("r2", 7, "teal"), step(Is::Live, "r2", 7)]);
     tale.steps(1_600, vec![step(Is::Closed, "r1", 1)]);
@@ -241,6 +254,9 @@ fn a_tap_is_held_against_the_move_of_who_taps() {
     say(2_000, "2-0", "amber", "noticed");
     say(2_100, "3-0", "amber", "vote r2");
     say(2_100, "4-0", "teal", "vote r7");
+    for number in 10..20 {
+        say(2_200, &format!("{number}-0"), &format!("nobody {number}"), "vote r3");
+    }
     let audience = tale.0.figures(9_000).audience;
     assert_eq!((audience.noticed, audience.false_alarms), (1, 1));
     assert_eq!(audience.voted(), Some("r2"));
