@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rollcall_protocol::GapReason;
 use serde::{Deserialize, Serialize};
 
 /// The version of these events. A recording of another one is refused.
@@ -41,6 +42,20 @@ pub enum What {
     Witness {
         /// Its public ID.
         member: String,
+    },
+    /// A room's log does not go on where a witness was: `trimmed` while it was away, or `rewound`.
+    Gap {
+        /// The room.
+        room: String,
+        /// Why.
+        reason: GapReason,
+    },
+    /// The replica that serves a witness has lost the log, or has it again.
+    Log {
+        /// Which witness.
+        witness: usize,
+        /// Which of both.
+        up: bool,
     },
     /// What the hall is asked: the topic of its room, as one of the witnesses was told.
     Asked {

@@ -1,6 +1,6 @@
 //! What is true now: a fold of all events. A page that opens late is told the picture, and what it comes to is counted here.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::{
     chain::Chain,
@@ -61,6 +61,8 @@ pub struct Picture {
     members: HashMap<String, Vec<Key>>,
     /// The newest that are no people.
     witnesses: VecDeque<String>,
+    /// Those whose replica has lost the log.
+    without_log: BTreeSet<usize>,
     silent: HashMap<String, Silent>,
     /// The steps of the last deploy, in their order.
     phases: Vec<(u64, Phase)>,
@@ -91,8 +93,10 @@ impl Picture {
             What::Proxy { servers } => self.servers.clone_from(servers),
             What::Act(act) => self.act(*at, act),
             What::Verdict(verdict) => self.verdict = Some((*at, verdict.clone())),
-            // They are what this counts.
-            What::Figures(_) => {}
+            What::Log { witness, up: false } => _ = self.without_log.insert(*witness),
+            What::Log { witness, up: true } => _ = self.without_log.remove(witness),
+            // A page tells it while it happens. And figures are what this counts.
+            What::Gap { .. } | What::Figures(_) => {}
         }
     }
 
@@ -252,6 +256,8 @@ impl Picture {
         let mut told = Vec::new();
         told.extend(self.stage.clone().map(What::Stage).map(settled));
         told.push(settled(What::Replicas { replicas: self.replicas.clone() }));
+        let away = |witness: &usize| settled(What::Log { witness: *witness, up: false });
+        told.extend(self.without_log.iter().map(away));
         told.push(settled(What::Proxy { servers: self.servers.clone() }));
         let phases = self.phases.iter().map(|(at, it)| (*at, What::Phase(it.clone())));
         let messages = self.messages.iter().map(|(at, it)| (*at, What::Message(it.clone())));

@@ -39,6 +39,8 @@ export class Model {
   act = { act: "", words: "", began: 0, ended: Infinity };
   /** What happens where nobody names an act: a deploy, or a replica that is gone. */
   #unnamed = { act: "", words: "", began: 0, ended: Infinity };
+  /** Witnesses whose replica has lost the log. @type {Set<number>} */
+  #withoutLog = new Set();
   /** Of the last roll call, until another act begins. @type {any} */
   verdict = null;
   /** The slots as the deploy found them, and those that it put back: a slot itself tells only what ran there last. */
@@ -61,6 +63,8 @@ export class Model {
       case "message": this.#message(event); break;
       case "proxy": this.servers = new Map(event.servers.map((/** @type {any} */ it) => [`${it.replica}/${it.slot}`, it.status])); break;
       case "figures": this.#figures(event); break;
+      case "log": this.#log(event); break;
+      case "gap": this.#gap(event); break;
       case "act": this.#act(event); break;
       case "verdict": this.verdict = event; break;
       default: break;
@@ -151,6 +155,21 @@ export class Model {
     if (message.room === HALL) return;
     this.said.push({ ...message, hue: hueOf(message.member, message.name) });
     if (this.said.length > SAID) this.said.shift();
+  }
+
+  /** @param {any} log */
+  #log({ at, witness, up }) {
+    const wasAway = this.#withoutLog.size > 0;
+    if (up) this.#withoutLog.delete(witness);
+    else this.#withoutLog.add(witness);
+    const isAway = this.#withoutLog.size > 0;
+    if (isAway && !wasAway) this.#unnamed = { act: "log", words: "The log is away: what is said waits", began: at, ended: Infinity };
+    else if (wasAway && !isAway && this.#unnamed.act === "log") this.#unnamed = { ...this.#unnamed, words: "The log is back", ended: at };
+  }
+
+  /** What a witness missed while it was away itself is nothing to tell a hall. @param {any} gap */
+  #gap({ at, reason }) {
+    if (reason === "rewound") this.#unnamed = { act: "gap", words: "The log has lost what came last", began: at, ended: at };
   }
 
   /** @param {any} figures */

@@ -158,7 +158,7 @@ export class Words {
   }
 
   /** @param {Model} model */
-  #figures({ figures, audience, line }) {
+  #figures({ figures, audience }) {
     const shown = { lost: figures.lost, doubled: figures.doubled, moved: figures.moved, silence: figures.silence_ms };
     for (const [id, value] of Object.entries(shown)) {
       const told = /** @type {Element} */ (find(id).querySelector("dd"));
@@ -170,8 +170,8 @@ export class Words {
     say(find("here"), number.format(figures.here));
     showAudience(find("audience"), audience);
     say(/** @type {Element} */ (document.querySelector("#lost .of")), number.format(figures.messages));
-    const last = line.at(-1);
-    say(find("p99"), last ? `${number.format(last.ms)} ms` : "–");
+    // No message came lately.
+    say(find("p99"), figures.p99_ms === undefined ? "–" : `${number.format(figures.p99_ms)} ms`);
   }
 
   /** @param {Model} model */

@@ -40,18 +40,20 @@ pub async fn listen(place: Place, out: mpsc::Sender<What>) {
 }
 
 async fn keep_listening(place: Place, number: usize, out: mpsc::Sender<What>) {
-    // Each life is a witness of its own: what was said between two of them is not the second one's matter.
-    for life in 0.. {
+    let mut witness = Witness { number, live: HashSet::new() };
+    loop {
         let rooms: Vec<_> = place.rooms.iter().map(String::as_str).collect();
         let mut config = Config::new(&place.url, &format!("Witness {}", number + 1), &rooms);
         config.tls.clone_from(&place.tls);
         // While its handle is there it goes on.
         let (_handle, events) = Client::start(config);
-        let witness =
-            Witness { number: number + life * WITNESSES, live: HashSet::new(), out: out.clone() };
-        if witness.listen(events).await.is_err() {
+        let listened = witness.listen(events, &out).await;
+        // What it knew of the log ends with it.
+        let up = What::Log { witness: number, up: true };
+        if listened.is_err() || out.send(up).await.is_err() {
             return;
         }
+        witness.begin_anew();
         sleep(AGAIN).await;
     }
 }
@@ -61,58 +63,78 @@ struct Witness {
     number: usize,
     /// Rooms in which it is live: what comes there has just been said.
     live: HashSet<String>,
-    out: mpsc::Sender<What>,
 }
 
 impl Witness {
-    /// Until the client ends.
+    /// Another life is a witness of its own: what was said between the two is not the second one's matter.
+    fn begin_anew(&mut self) {
+        self.number += WITNESSES;
+    }
+
+    /// Until the client ends, or is put out of a room.
     ///
     /// # Errors
     ///
     /// If nobody listens any more.
-    async fn listen(mut self, mut events: Events) -> Result<(), mpsc::error::SendError<What>> {
+    async fn listen(
+        &mut self,
+        mut events: Events,
+        out: &mpsc::Sender<What>,
+    ) -> Result<(), mpsc::error::SendError<What>> {
         while let Some(event) = events.next().await {
-            match event {
-                Event::Connected { member, .. } => {
-                    self.out.send(What::Witness { member }).await?;
-                }
-                Event::Joined { room, .. } => {
-                    self.live.remove(&room);
-                }
-                Event::Live { room } => {
-                    self.live.insert(room);
-                }
-                Event::Message { message, .. } => {
-                    self.out.send(self.got(message)).await?;
-                }
-                Event::RoomState { room, state, .. } if room == hall::ROOM => {
-                    self.out.send(What::Asked { topic: state.topic }).await?;
-                }
-                // Something before it is missing. The client asks again, and is given both.
-                Event::Broken { room, id, got, .. } => {
-                    let (id, prev) = (id.to_string(), got.to_string());
-                    let refused = Message {
-                        room,
-                        id,
-                        prev,
-                        witness: self.number,
-                        broken: true,
-                        ..Message::default()
-                    };
-                    self.out.send(What::Message(refused)).await?;
-                }
-                // The client dropped it, and everybody else had to do so, too.
-                Event::Repeated { room, id, after } => {
-                    let (id, prev) = (id.to_string(), after.to_string());
-                    let again =
-                        Message { room, id, prev, witness: self.number, ..Message::default() };
-                    self.out.send(What::Message(again)).await?;
-                }
-                Event::Ended(Err(why)) => tracing::warn!(%why, "a witness had to go"),
-                _ => {}
+            if let Event::PutOut { room, detail, .. } = &event {
+                tracing::warn!(%room, %detail, "a witness was put out, and comes as another one");
+                return Ok(());
+            }
+            if let Some(what) = self.hear(event) {
+                out.send(what).await?;
             }
         }
         Ok(())
+    }
+
+    /// What there is to tell of it.
+    fn hear(&mut self, event: Event) -> Option<What> {
+        match event {
+            Event::Connected { member, .. } => Some(What::Witness { member }),
+            Event::Joined { room, .. } => {
+                self.live.remove(&room);
+                None
+            }
+            Event::Live { room } => {
+                self.live.insert(room);
+                None
+            }
+            Event::Message { message, .. } => Some(self.got(message)),
+            // What it was not given is not to be had by anybody: nobody has lost it between the log and them.
+            Event::Gap { room, reason, .. } => {
+                self.begin_anew();
+                Some(What::Gap { room, reason })
+            }
+            Event::Log { up, .. } => Some(What::Log { witness: self.number % WITNESSES, up }),
+            Event::RoomState { room, state, .. } if room == hall::ROOM => {
+                Some(What::Asked { topic: state.topic })
+            }
+            // Something before it is missing. The client asks again, and is given both.
+            Event::Broken { room, id, got, .. } => {
+                Some(self.odd(room, id.to_string(), got.to_string(), true))
+            }
+            // The client dropped it, and everybody else had to do so, too.
+            Event::Repeated { room, id, after } => {
+                Some(self.odd(room, id.to_string(), after.to_string(), false))
+            }
+            Event::Ended(Err(why)) => {
+                tracing::warn!(%why, "a witness had to go");
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// A message that it did not get at all, or not for the first time.
+    fn odd(&self, room: String, id: String, prev: String, broken: bool) -> What {
+        let witness = self.number;
+        What::Message(Message { room, id, prev, witness, broken, ..Message::default() })
     }
 
     fn got(&self, message: protocol::Message) -> What {
@@ -138,4 +160,21 @@ impl Witness {
 
 fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_be_given_was_not_lost_on_the_way() {
+        let mut witness = Witness { number: 1, live: HashSet::new() };
+        let (room, reason) = ("lobby".to_owned(), protocol::GapReason::Rewound);
+        let [after, resumes_at] = ["7-0", "5-0"].map(|id| id.parse().expect("an ID"));
+        let gap = Event::Gap { room: room.clone(), after, resumes_at, reason };
+        assert_eq!(witness.hear(gap), Some(What::Gap { room, reason }));
+        assert_eq!(witness.number, 1 + WITNESSES, "what comes next follows nothing");
+        let log = witness.hear(Event::Log { up: false, kept: 0 });
+        assert_eq!(log, Some(What::Log { witness: 1, up: false }));
+    }
 }

@@ -37,3 +37,19 @@ test("a deploy that found all as it was to be is nothing to show", () => {
   deploy("end", "refused");
   assert.equal(model.scene.words, "Rolling to 1.0.0: refused");
 });
+
+test("a log that is away is told until the last witness has it again", () => {
+  const model = new Model();
+  const log = (at, witness, up) => model.apply({ event: "log", at, witness, up });
+  log(1, 0, false);
+  log(2, 1, false);
+  assert.equal(model.scene.words, "The log is away: what is said waits");
+  log(3, 0, true);
+  assert.equal(model.scene.words, "The log is away: what is said waits");
+  log(4, 1, true);
+  assert.equal(model.scene.words, "The log is back");
+  model.apply({ event: "gap", at: 5, room: "lobby", reason: "trimmed" });
+  assert.equal(model.scene.words, "The log is back");
+  model.apply({ event: "gap", at: 6, room: "lobby", reason: "rewound" });
+  assert.equal(model.scene.words, "The log has lost what came last");
+});
