@@ -157,12 +157,7 @@ pub async fn run(
         drain_and_stop(&app.lifecycle, spread, deadline).await;
         stop.cancel();
         app.rooms.close().await;
-        tasks.close();
-        if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
-            warn!("some connections did not end in time");
-        }
-        // Those who watch are told so; one that does not read is not waited for.
-        let _told = tokio::time::timeout(LAST_LOOK, app.register.unwatched()).await;
+        say_last_words(&app, &tasks).await;
     };
     // A keep-alive connection that is idle must not hold up the end: the listeners end with `stopping`.
     tokio::select! {
@@ -174,6 +169,15 @@ pub async fn run(
             Ok(())
         }
     }
+}
+
+/// Connections say goodbye, and then those who watch them are told so. One that does not read is not waited for.
+async fn say_last_words(app: &App, tasks: &TaskTracker) {
+    tasks.close();
+    if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
+        warn!("some connections did not end in time");
+    }
+    let _told = tokio::time::timeout(LAST_LOOK, app.register.unwatched()).await;
 }
 
 /// What outlives a replica, or with logs in memory ends with it.

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import websocket
 from conftest import SERVER, STAGE, Process, until
 from recording import MOMENTS, VERSION
 from stack import free_port
@@ -148,6 +149,14 @@ def say(url, n, text, room="lobby", who="7"):
         assert answer.status == 200
 
 
+def sit(url, who):
+    """Somebody who is connected, as whoever wants a voice has to be."""
+    connection = websocket.create_connection(url.replace("http", "ws") + "/api/v1/ws", timeout=10)
+    hello = {"type": "hello", "v": 1, "client": "0" * 31 + who, "name": "Teal", "why": "fresh", "moves": True, "rooms": [{"room": "hall"}]}
+    connection.send(json.dumps(hello))
+    return connection
+
+
 def test_a_real_server_is_shown_killed_and_shown_again(server, stage, browser, tmp_path):
     process, url, admin = server
     bow = {"name": "bow", "key": "w", "words": "A bow", "done": "Thank you", "command": ["touch", f"{tmp_path}/bowed"]}
@@ -172,14 +181,17 @@ def test_a_real_server_is_shown_killed_and_shown_again(server, stage, browser, t
     process.kill()
     page.until("document.querySelector('[data-state=down]') && document.querySelector('#words').textContent === 'r1 is gone'", "it is gone")
     process.start()
-    page.until(f"document.querySelector('#words').textContent === 'r1 is back' && {live}", "both are back")
+    # Its log was in its memory.
+    rewound = "The log has lost what came last"
+    page.until(f"document.querySelector('#words').textContent === '{rewound}' && {live}", "both are back")
+    assert page.run("return shown().figures.lost") == 0
     page.until("shown().figures.cut === 2 && shown().figures.silence_ms > 0", "what that cost is counted")
     late = browser(shown.url).open()
     late.until(f"shown().links.list.length === 3 && {live}", "a page that opens late is told all of it")
     shown.kill()
     again = browser(stage("--replay", recording).url).frozen(json.loads(recording.read_text().splitlines()[-1])["at"])
     assert again.run("return shown().figures") == page.run("return shown().figures")
-    assert again.text("#words") == "r1 is back"
+    assert again.text("#words") == rewound
 
 
 def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, browser, tmp_path):
@@ -191,11 +203,14 @@ def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, b
     recording = tmp_path / "hall.jsonl"
     shown = stage("--url", url, *options, "--join", url, "--wifi", wifi, "--record", recording)
     page = browser(shown.url).open()
-    page.until("shown().people.dots.size === 2", "both witnesses are there")
+    seats = [sit(url, who) for who in "789"]
+    page.until("shown().people.dots.size === 5", "both witnesses are there, and three people")
     assert page.text("#address") == f"{url.removeprefix('http://')}/#hall" and page.text("#wifi figcaption") == "1. Wi-Fi The Hall"
     for who, texts in {"7": ["vote r1", "noticed"], "8": ["vote r2", "here 3 of 3, moved 0, silent 0 ms"], "9": ["vote r1", "vote r2"]}.items():
         for n, text in enumerate(texts):
             say(url, n + 1, text, "hall", who)
+    for n in range(5):
+        say(url, 1, "vote r1", "hall", "abcde"[n])
     page.until("document.querySelector('#audience').textContent === '0 noticed · 1 false alarm · 1 answered'", "they are counted")
     votes = [page.text(f".replica:nth-child({n}) .votes") for n in (1, 2)]
     assert votes == ["1 vote", "2 votes"] and page.run("return document.querySelectorAll('.votes.most').length") == 1
@@ -209,5 +224,7 @@ def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, b
     page.until("document.querySelector('#audience').textContent === '0 noticed · 1 false alarm'", "the roll is called anew")
     if screens := os.environ.get("ROLLCALL_SCREENS"):
         page.driver.save_screenshot(f"{screens}/hall-counted.png")
+    for seat in seats:
+        seat.close()
     shown.kill()
     assert "secret" not in recording.read_text()
