@@ -1,11 +1,11 @@
 //! The page's own listener, on this machine only.
 
-use std::pin::Pin;
+use std::time::Duration;
 
 use axum::{
     Json, Router,
     extract::{Path, Query, Request, State},
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{Next, from_fn},
     response::{
         IntoResponse, Redirect, Response,
@@ -13,7 +13,10 @@ use axum::{
     },
     routing::{get, post},
 };
-use futures_util::{Stream, StreamExt};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -27,6 +30,9 @@ use crate::{
 
 /// Where the page shows its token. A page from elsewhere cannot send it, since nothing here lets it.
 const TOKEN: HeaderName = HeaderName::from_static("x-stage-token");
+
+/// By then it is known whether a page still waits for its answer.
+const GIVEN_UP: Duration = Duration::from_millis(50);
 
 /// What is shown.
 #[derive(Clone)]
@@ -77,12 +83,21 @@ pub fn router(show: Show) -> Router {
 
 /// Refuses whoever came by another name than this machine's: a page from elsewhere that has its name point here.
 async fn only_here(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let mut response = if is_here(request.headers()) {
+        next.run(request).await
+    } else {
+        (StatusCode::FORBIDDEN, "the stage is for this machine only\n").into_response()
+    };
+    // No page from elsewhere shows a picture of it, either.
+    let same_origin = HeaderValue::from_static("same-origin");
+    response.headers_mut().insert("cross-origin-resource-policy", same_origin);
+    response
+}
+
+fn is_here(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
-    match name {
-        Some("127.0.0.1" | "localhost") => next.run(request).await,
-        _ => (StatusCode::FORBIDDEN, "the stage is for this machine only\n").into_response(),
-    }
+    matches!(name, Some("127.0.0.1" | "localhost"))
 }
 
 /// Refuses whoever does not show the token, or comes from another origin.
@@ -111,6 +126,9 @@ async fn begin_act(State(show): State<Show>, Path(act): Path<String>) -> Respons
     let Show::Live(hub, acts) = show else {
         return (StatusCode::CONFLICT, "a recording cannot be told what to do\n").into_response();
     };
+    // A page that has given up closes its connection, and this goes no further: what its speaker was told does not happen
+    // must not happen later, when this process is let go on.
+    tokio::time::sleep(GIVEN_UP).await;
     match acts.begin(&act, hub.voted()) {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
         Err(Refused::Unknown) => (StatusCode::NOT_FOUND, "there is no such act\n").into_response(),
@@ -129,13 +147,17 @@ struct Place {
 }
 
 async fn events(State(show): State<Show>, Query(place): Query<Place>) -> Response {
-    let told: Pin<Box<dyn Stream<Item = Told> + Send>> = match (show, place) {
+    let told: BoxStream<'static, Told> = match (show, place) {
         (Show::Replay(replay), Place { at: Some(at), .. }) => Box::pin(replay.frozen(at)),
         (Show::Live(..), Place { at: Some(_), .. } | Place { from: Some(_), .. }) => {
             let why = "only a recording can be shown from a moment on\n";
             return (StatusCode::BAD_REQUEST, why).into_response();
         }
-        (Show::Live(hub, _), Place { .. }) => Box::pin(hub.follow()),
+        (Show::Live(hub, _), Place { .. }) => match hub.place() {
+            Some(place) => Box::pin(hub.follow(place)),
+            // It comes again, as after every end.
+            None => Box::pin(stream::iter([Told::Full])),
+        },
         (Show::Replay(replay), Place { from, .. }) => Box::pin(replay.played(from.unwrap_or(0))),
     };
     Sse::new(told.map(|told| told.sse())).keep_alive(KeepAlive::new()).into_response()

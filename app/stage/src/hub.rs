@@ -8,8 +8,8 @@ use std::{
 
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::{
-    sync::{broadcast, mpsc},
-    time::Instant,
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc},
+    time::{Instant, MissedTickBehavior},
 };
 
 use crate::{
@@ -24,6 +24,10 @@ use crate::{
 const BEHIND: usize = 4_096;
 /// How often the figures are told, if they change.
 const FIGURES_EVERY: Duration = Duration::from_millis(200);
+/// How often a page is told that the stage is alive. It waits for two and a half of these.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// Pages at a time. A browser has six connections to a host: with an open stream in each, no key would be heard.
+const PAGES: usize = 4;
 
 /// The picture, and whoever looks at it. Clones share it.
 #[derive(Clone)]
@@ -33,12 +37,13 @@ struct Inner {
     began: Instant,
     join: Option<String>,
     wifi: Option<Wifi>,
+    free: Arc<Semaphore>,
     state: Mutex<Shown>,
 }
 
 struct Shown {
     picture: Picture,
-    pages: broadcast::Sender<Event>,
+    pages: broadcast::Sender<Told>,
     recorder: Option<Recorder>,
     told: Figures,
 }
@@ -54,8 +59,8 @@ impl Hub {
             told: Figures::default(),
         };
         let join = stage.join.clone();
-        let inner = Inner { began: Instant::now(), join, wifi, state: Mutex::new(shown) };
-        let hub = Self(Arc::new(inner));
+        let (began, free) = (Instant::now(), Arc::new(Semaphore::new(PAGES)));
+        let hub = Self(Arc::new(Inner { began, join, wifi, free, state: Mutex::new(shown) }));
         hub.happened(What::Stage(stage));
         hub
     }
@@ -69,6 +74,8 @@ impl Hub {
     /// Takes in what the sources tell, until the last of them ends.
     pub async fn run(&self, mut sources: mpsc::Receiver<What>) {
         let mut ticks = tokio::time::interval(FIGURES_EVERY);
+        let mut beats = tokio::time::interval(BEAT_EVERY);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 what = sources.recv() => match what {
@@ -76,12 +83,20 @@ impl Hub {
                     None => return,
                 },
                 _ = ticks.tick() => self.count(),
+                // From here, where everything is told: a page is to notice, too, if nothing is told any more.
+                _ = beats.tick() => drop(self.shown().pages.send(Told::Beat)),
             }
         }
     }
 
+    /// A place for one more page, if there is one.
+    #[must_use]
+    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.free.clone().try_acquire_owned().ok()
+    }
+
     /// All that is true now, and then whatever happens. Ends for a page that is too slow: it comes again, and is told anew.
-    pub fn follow(&self) -> impl Stream<Item = Told> + use<> {
+    pub fn follow(&self, place: OwnedSemaphorePermit) -> impl Stream<Item = Told> + use<> {
         let mut shown = self.shown();
         let at = self.at();
         let told = shown.picture.retell(at);
@@ -89,9 +104,9 @@ impl Hub {
         drop(shown);
         let now = Told::Now(Now { at, frozen: false, replay: false });
         let first = told.into_iter().map(|event| Told::Event(Box::new(event))).chain([now]);
-        let then = stream::unfold(pages, |mut pages| async move {
-            let event = pages.recv().await.ok()?;
-            Some((Told::Event(Box::new(event)), pages))
+        let then = stream::unfold((pages, place), |(mut pages, place)| async move {
+            let told = pages.recv().await.ok()?;
+            Some((told, (pages, place)))
         });
         stream::iter(first).chain(then)
     }
@@ -149,6 +164,6 @@ impl Shown {
             }
         });
         // Perhaps nobody looks.
-        let _pages = self.pages.send(event);
+        let _pages = self.pages.send(Told::Event(Box::new(event)));
     }
 }

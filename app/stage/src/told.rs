@@ -14,8 +14,12 @@ pub enum Told {
     Event(Box<Event>),
     /// What came before this is true already; what comes now happens.
     Now(Now),
+    /// The stage is alive, whether anything happens or not.
+    Beat,
     /// A recording is over.
     End,
+    /// Too many pages are open.
+    Full,
 }
 
 /// The time on the stage.
@@ -39,7 +43,10 @@ impl Told {
         Ok(match self {
             Self::Event(event) => sse::Event::default().data(json(event)),
             Self::Now(now) => sse::Event::default().event("now").data(json(now)),
+            // A comment would do for the connection, but no script sees one.
+            Self::Beat => sse::Event::default().event("beat").data("{}"),
             Self::End => sse::Event::default().event("end").data("{}"),
+            Self::Full => sse::Event::default().event("full").data("{}"),
         })
     }
 }

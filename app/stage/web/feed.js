@@ -2,6 +2,8 @@
 
 /** The page is so far behind what it is told: what comes in batches is then seen as it happened. */
 const BEHIND_MS = 250;
+/** A stage is alive if it has told something within so long: it does each second. */
+const SILENT_MS = 2_500;
 
 /** What the page is told, and what time it is on the stage. */
 export class Feed {
@@ -15,7 +17,10 @@ export class Feed {
   frozen = false;
   /** It is a recording. */
   replay = false;
-  connected = false;
+  #isConnected = false;
+  /** When it was told something last, and whether too many pages are told already. */
+  #toldAt = 0;
+  #isFull = false;
   /** Nothing more is to come. */
   isOver = false;
   /** Until it is told what is true now, everything is taken at once. */
@@ -31,11 +36,16 @@ export class Feed {
     this.#source.onopen = () => {
       this.#waiting = [];
       this.#isTold = false;
-      this.connected = true;
+      this.#isConnected = true;
       this.#restart();
     };
-    this.#source.onmessage = ({ data }) => this.#waiting.push(JSON.parse(data));
-    this.#source.onerror = () => { this.connected = false; };
+    this.#source.onmessage = ({ data }) => {
+      this.#toldAt = performance.now();
+      this.#waiting.push(JSON.parse(data));
+    };
+    this.#source.onerror = () => { this.#isConnected = false; };
+    this.#source.addEventListener("beat", () => { this.#toldAt = performance.now(); });
+    this.#source.addEventListener("full", () => { this.#isFull = true; });
     this.#source.addEventListener("now", ({ data }) => this.#told(JSON.parse(data)));
     // Left open, it would begin anew.
     this.#source.addEventListener("end", () => this.#end());
@@ -53,7 +63,18 @@ export class Feed {
     this.#now = at;
     this.#began = performance.now() - at + (frozen || replay ? 0 : BEHIND_MS);
     this.#isTold = true;
+    this.#isFull = false;
+    this.#toldAt = performance.now();
     if (frozen) this.#end();
+  }
+
+  /** Why it is told nothing, if it is not. */
+  get trouble() {
+    if (this.isOver) return "";
+    if (this.#isFull) return "Too many pages show this stage: close another one, and this one goes on";
+    // A stage that hangs keeps its connections. A recording has its silences.
+    const isSilent = this.#isTold && !this.replay && performance.now() - this.#toldAt > SILENT_MS;
+    return this.#isConnected && !isSilent ? "" : "The stage is not told anything just now: it connects again";
   }
 
   /**

@@ -75,9 +75,9 @@ function draw() {
   chain.draw(model.links, model.version, at, !reduced.matches);
   line.draw(model.line, at);
   frames.drawn += 1;
-  const isAway = !feed.connected && !feed.isOver;
-  notice.hidden = !isAway && performance.now() > saidUntil;
-  if (isAway) notice.textContent = "The stage is not told anything just now: it connects again";
+  const { trouble } = feed;
+  notice.hidden = !trouble && performance.now() > saidUntil;
+  if (trouble && performance.now() > saidUntil) notice.textContent = trouble;
   // One moment is drawn, and drawn again when boxes have found their places; then there is nothing more to do.
   still = feed.frozen ? still + 1 : 0;
   if (still > STILL) document.documentElement.dataset.at = String(at);

@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -84,6 +86,64 @@ def test_a_page_comes_again_when_the_stage_does(stage, recordings, browser):
     assert page.run("return document.getElementById('notice').hidden")
 
 
+@pytest.fixture
+def with_an_act(stage, tmp_path):
+    """A stage where nothing is, which can do one thing: its process, and the file that this makes."""
+    (tmp_path / "acts.toml").write_text(f"[[act]]\nname = 'bow'\nkey = 'w'\nwords = 'A bow'\ndone = ''\ncommand = ['touch', '{tmp_path}/bowed']\n")
+    return stage("--replica", f"r1=127.0.0.1:{free_port()}", "--acts", tmp_path / "acts.toml"), tmp_path / "bowed"
+
+
+def press(page, key):
+    page.driver.find_element("css selector", "body").send_keys(key)
+
+
+NOTICE = "document.getElementById('notice')"
+AWAY = f"{NOTICE}.checkVisibility() && {NOTICE}.textContent.startsWith('The stage is not told anything')"
+
+
+def test_a_stage_that_hangs_is_seen_and_does_nothing_late(with_an_act, browser):
+    process, bowed = with_an_act
+    page = browser(process.url).open()
+    page.until("shown().replicas.length === 1", "it is told")
+    process.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    page.until(AWAY, "it says that it is told nothing")
+    assert time.monotonic() - began < 6
+    press(page, "w")
+    page.until(f"{NOTICE}.textContent === 'bow: the stage does not answer, and does not do it'", "its speaker is told")
+    process.process.send_signal(signal.SIGCONT)
+    page.until(f"{NOTICE}.hidden", "it is told again")
+    time.sleep(1)
+    assert not bowed.exists()
+    press(page, "w")
+    until(bowed.exists, "it does what it is asked now")
+    time.sleep(3)
+    assert page.run(f"return {NOTICE}.hidden"), "nothing happens, and it is alive"
+
+
+def test_keys_are_heard_however_many_pages_are_open(with_an_act, browser):
+    process, bowed = with_an_act
+    page = browser(process.url).open()
+    page.until("shown().replicas.length === 1", "it is told")
+    first = page.driver.current_window_handle
+    for _ in range(3):
+        page.driver.switch_to.new_window("tab")
+        page.open().until("shown().replicas.length === 1", "this one, too")
+    for _ in range(2):
+        page.driver.switch_to.new_window("tab")
+        page.open().until(f"{NOTICE}.textContent.startsWith('Too many pages')", "this is one too many")
+    page.driver.switch_to.window(first)
+    press(page, "w")
+    until(bowed.exists, "a key does what is on it")
+    page.driver.close()
+    until(lambda: sum(is_told(page, handle) for handle in page.driver.window_handles) == 4, "one that waited goes on")
+
+
+def is_told(page, handle):
+    page.driver.switch_to.window(handle)
+    return page.run("return shown().replicas.length === 1")
+
+
 def test_a_page_that_could_not_load_a_part_tries_again(stage, recordings, browser):
     page = browser(stage("--replay", recordings(300)).url)
     page.driver.execute_cdp_cmd("Network.enable", {})
@@ -95,7 +155,10 @@ def test_a_page_that_could_not_load_a_part_tries_again(stage, recordings, browse
 
 
 def test_only_this_machine_may_look(stage, recordings):
-    request = urllib.request.Request(stage("--replay", recordings(300)).url, headers={"host": "rollcall.example"})
+    url = stage("--replay", recordings(300)).url
+    with urllib.request.urlopen(f"{url}/web/icon.svg", timeout=10) as answer:
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin", "nor may a page from elsewhere show its pictures"
+    request = urllib.request.Request(url, headers={"host": "rollcall.example"})
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(request, timeout=10)
 
