@@ -9,7 +9,10 @@ use tokio::{
     sync::{Mutex, mpsc},
 };
 
-use crate::event::{Act, End, What};
+use crate::{
+    event::{Act, End, What},
+    key,
+};
 
 /// Keys that the page has for itself.
 const TAKEN: [char; 2] = ['b', 'n'];
@@ -111,7 +114,7 @@ async fn perform(
     // Nobody is told if the stage has ended.
     let _told = out.send(told(End::Begin, words)).await;
     let mut program = Command::new(&command[0]);
-    program.args(&command[1..]).env(VOTED, voted).stdin(Stdio::null());
+    program.args(&command[1..]).env(VOTED, voted).env_remove(key::VARIABLE).stdin(Stdio::null());
     let ended = program.status().await;
     let words = match ended {
         Ok(status) if status.success() => done,

@@ -23,6 +23,7 @@ use crate::{
     acts::{Acts, Refused},
     assets,
     hub::Hub,
+    key::Key,
     options::Wifi,
     replay::Replay,
     told::Told,
@@ -51,10 +52,17 @@ impl Show {
             Self::Replay(_) => None,
         }
     }
+
+    /// Whether whoever looks has to know more than where it is: they can act, or read a password.
+    #[must_use]
+    pub fn needs_key(&self) -> bool {
+        let can_act = matches!(self, Self::Live(_, acts) if !acts.known().is_empty());
+        can_act || self.wifi().is_some()
+    }
 }
 
-/// Everything that the page asks for.
-pub fn router(show: Show) -> Router {
+/// Everything that the page asks for, for those who have the key if there is one.
+pub fn router(show: Show, key: Option<Key>) -> Router {
     // Only the page that this process has served can ask it to act.
     let token = format!("{:032x}", rand::random::<u128>());
     let page = token.clone();
@@ -64,9 +72,8 @@ pub fn router(show: Show) -> Router {
         .route_layer(from_fn(move |request: Request, next: Next| {
             only_page(token.clone(), request, next)
         }));
-    Router::new()
+    let routes = Router::new()
         .merge(acts)
-        .route("/", get(|| async { Redirect::temporary("/stage") }))
         .route(
             "/stage",
             get(move |State(show): State<Show>| async move {
@@ -76,7 +83,15 @@ pub fn router(show: Show) -> Router {
         .route("/stage/web/{*path}", get(assets::asset))
         .route("/stage/events", get(events))
         .route("/stage/join.svg", get(join))
-        .route("/stage/wifi.svg", get(wifi))
+        .route("/stage/wifi.svg", get(wifi));
+    let routes = match key {
+        Some(key) => {
+            routes.layer(from_fn(move |request, next| key.clone().only_with_it(request, next)))
+        }
+        None => routes,
+    };
+    routes
+        .route("/", get(|| async { Redirect::temporary("/stage") }))
         .with_state(show)
         .layer(from_fn(only_here))
 }

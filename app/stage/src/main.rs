@@ -8,6 +8,7 @@ mod event;
 mod hall;
 mod http;
 mod hub;
+mod key;
 mod options;
 mod picture;
 mod recording;
@@ -34,6 +35,7 @@ use crate::{
     event::{Stage, VERSION, What},
     http::Show,
     hub::Hub,
+    key::Key,
     options::{Options, Stack},
     recording::Recorder,
     replay::Replay,
@@ -69,7 +71,11 @@ async fn run(options: Options) -> anyhow::Result<()> {
             (Show::Live(hub.clone(), acts), Some((hub, sources)))
         }
     };
-    println!("The stage is at http://{}/stage", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    let told = || std::env::var(key::VARIABLE).ok();
+    let key = show.needs_key().then(|| Key::new(address.port(), told())).transpose()?;
+    let query = key.as_ref().map_or(String::new(), |key| format!("?{}", key.query()));
+    println!("The stage is at http://{address}/stage{query}");
     let told = async move {
         match sources {
             Some((hub, sources)) => hub.run(sources).await,
@@ -79,7 +85,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let (mut interrupted, mut ended) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
-        served = axum::serve(listener, http::router(show)) => served?,
+        served = axum::serve(listener, http::router(show, key)) => served?,
         () = told => {}
         _ = interrupted.recv() => {}
         _ = ended.recv() => {}

@@ -21,6 +21,8 @@ export class Feed {
   /** When it was told something last, and whether too many pages are told already. */
   #toldAt = 0;
   #isFull = false;
+  /** The stage does not want it: it does not come again. */
+  #isRefused = false;
   /** Nothing more is to come. */
   isOver = false;
   /** Until it is told what is true now, everything is taken at once. */
@@ -43,7 +45,10 @@ export class Feed {
       this.#toldAt = performance.now();
       this.#waiting.push(JSON.parse(data));
     };
-    this.#source.onerror = () => { this.#isConnected = false; };
+    this.#source.onerror = () => {
+      this.#isConnected = false;
+      this.#isRefused = this.#source.readyState === EventSource.CLOSED;
+    };
     this.#source.addEventListener("beat", () => { this.#toldAt = performance.now(); });
     this.#source.addEventListener("full", () => { this.#isFull = true; });
     this.#source.addEventListener("now", ({ data }) => this.#told(JSON.parse(data)));
@@ -71,6 +76,7 @@ export class Feed {
   /** Why it is told nothing, if it is not. */
   get trouble() {
     if (this.isOver) return "";
+    if (this.#isRefused) return "The stage does not tell this page anything: open the address that it printed";
     if (this.#isFull) return "Too many pages show this stage: close another one, and this one goes on";
     // A stage that hangs keeps its connections. A recording has its silences.
     const isSilent = this.#isTold && !this.replay && performance.now() - this.#toldAt > SILENT_MS;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from audience import Audience
-from conftest import REPOSITORY, STAGE, until
+from conftest import REPOSITORY, STAGE, knowing, until
 from stack import free_port
 from test_looks import can_be_read
 
@@ -55,9 +55,9 @@ def test_what_cannot_be_shown_is_said_in_one_line_before_anything_is_done(stage,
 
 def test_every_act_of_the_file_is_one_that_can_be_done(stage):
     process = stage("--network", "172.30.90", "--acts", ACTS)
-    with urllib.request.urlopen(process.url, timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(process.url, headers=knowing(process.url)), timeout=10) as answer:
         token = re.search(r'name="token" content="(\w{32})"', answer.read().decode())[1]
-    request = urllib.request.Request(f"{process.url}/acts", headers={"x-stage-token": token})
+    request = urllib.request.Request(f"{process.url}/acts", headers=knowing(process.url) | {"x-stage-token": token})
     with urllib.request.urlopen(request, timeout=10) as answer:
         known = [act["name"] for act in json.load(answer)]
     assert known == list(KEYS)

@@ -8,10 +8,11 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 import websocket
-from conftest import SERVER, STAGE, Process, until
+from conftest import SERVER, STAGE, STAGE_KEY, Process, knowing, until
 from recording import MOMENTS, VERSION
 from stack import free_port
 
@@ -182,6 +183,30 @@ def test_each_fault_is_one_plain_line(tmp_path, recordings, stage):
         assert words in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
 
 
+def refusal(url, headers=()):
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+        urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers)), timeout=10)
+    return refused.value.read().decode()
+
+
+def test_a_stage_that_can_act_is_for_whoever_has_its_key(with_an_act, stage, browser, tmp_path):
+    acting = with_an_act[0]
+    wifi = stage("--replica", f"r1=127.0.0.1:{free_port()}", "--join", "http://10.0.0.5:8080", "--wifi", "WIFI:T:WPA;S:Hall;P:a secret;;")
+    for process in (acting, wifi):
+        assert Path(process.log).read_text() == f"The stage is at {process.url}?key={STAGE_KEY}\n"
+        wrong = {"cookie": f"stage-{process.url.split(':')[2].split('/')[0]}={STAGE_KEY[:-1]}"}
+        for path in ("", f"?key={STAGE_KEY}0", "/", "/acts", "/acts/bow", "/events", "/join.svg", "/wifi.svg", "/web/main.js"):
+            for headers in ({}, wrong, {"x-stage-token": token(process.url)}):
+                assert refusal(f"{process.url}{path}", headers) == "open the address that the stage printed when it began\n", path
+    page = browser(acting.url).open()
+    page.until("shown().replicas.length === 1", "its speaker sees it")
+    assert page.run("return location.href + document.cookie") == acting.url, "neither the hall nor a script sees the key"
+    acting.kill()
+    acting.command = ["env", "ROLLCALL_STAGE_KEY=anotherkeyanotherkey", *acting.command]
+    acting.process = subprocess.Popen(acting.command, stdout=subprocess.DEVNULL)
+    page.until(f"{NOTICE}.textContent === 'The stage does not tell this page anything: open the address that it printed'", "another one refuses it")
+
+
 @pytest.fixture
 def server(tmp_path):
     """A replica on the in-memory log: its process, its address, and where its admin listener is."""
@@ -201,7 +226,7 @@ def ask_hall(url, topic):
 
 
 def token(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=knowing(url)), timeout=10) as answer:
         return re.search(r'name="token" content="(\w{32})"', answer.read().decode())[1]
 
 
@@ -238,7 +263,7 @@ def test_a_real_server_is_shown_killed_and_shown_again(server, stage, browser, t
     page.until("document.querySelector('#words').textContent === 'Thank you'", "what is on a key is done")
     assert (tmp_path / "bowed").exists()
     for headers in ({}, {"x-stage-token": "0" * 32}, {"x-stage-token": token(shown.url), "origin": "http://elsewhere.example"}):
-        request = urllib.request.Request(f"{shown.url}/acts/bow", b"", headers)
+        request = urllib.request.Request(f"{shown.url}/acts/bow", b"", knowing(shown.url) | headers)
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(request, timeout=10)
     process.kill()
