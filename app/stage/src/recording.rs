@@ -1,31 +1,42 @@
 //! Recordings: one event a line, the stage's first line saying which version.
 
 use std::{
-    fs::File,
-    io::{BufRead, BufReader, BufWriter, Write},
+    fs::{self, File},
+    io::{BufRead, BufReader, BufWriter, Read, Write},
     path::Path,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use serde::Deserialize;
 
 use crate::event::{Event, VERSION, What};
 
 /// A recording has at most so many bytes: an hour with 2,000 people is a tenth of it.
 const BYTES: u64 = 512 * 1024 * 1024;
+/// What is wrong with a line is said in at most so many characters.
+const SAID: usize = 200;
 
-/// Reads a recording.
+/// Reads a recording. A last line that is not whole is left out: the disk was full, or the stage was killed.
 ///
 /// # Errors
 ///
 /// If there is none, or it is not one of this version, each said in one line.
 pub fn read(path: &Path) -> anyhow::Result<Vec<Event>> {
     let shown = path.display();
-    let file = File::open(path).with_context(|| format!("cannot read the recording {shown}"))?;
-    let length = file.metadata().with_context(|| format!("cannot read {shown}"))?.len();
+    let cannot = || format!("cannot read the recording {shown}");
+    // A pipe would be waited for as soon as it is opened, and a device has no end.
+    let found = fs::metadata(path).with_context(cannot)?;
+    ensure!(found.is_file(), "{shown} is no recording: it is no regular file");
+    let length = found.len();
     ensure!(length <= BYTES, "{shown} has {length} bytes; a recording has at most {BYTES}");
-    parse(BufReader::new(file))
-        .with_context(|| format!("{shown} is no recording that can be shown"))
+    let file = File::open(path).with_context(cannot)?;
+    let told = parse(BufReader::new(file.take(BYTES)));
+    let (events, is_torn) =
+        told.with_context(|| format!("{shown} is no recording that can be shown"))?;
+    if is_torn {
+        eprintln!("rollcall-stage: the last line of {shown} is not whole, and is left out");
+    }
+    Ok(events)
 }
 
 /// The version alone, of whatever there is in the first line.
@@ -35,27 +46,49 @@ struct First {
     v: u32,
 }
 
-fn parse(lines: impl BufRead) -> anyhow::Result<Vec<Event>> {
+/// The events, and whether the last line was not whole.
+fn parse(mut lines: impl BufRead) -> anyhow::Result<(Vec<Event>, bool)> {
     let mut events: Vec<Event> = Vec::new();
-    for (number, line) in lines.lines().enumerate() {
-        let line = line.with_context(|| format!("line {}", number + 1))?;
+    let (mut line, mut is_torn) = (Vec::new(), false);
+    for number in 1.. {
+        line.clear();
+        if lines.read_until(b'\n', &mut line).with_context(|| format!("line {number}"))? == 0 {
+            break;
+        }
         if events.is_empty() {
             check_version(&line)?;
         }
-        let event: Event =
-            serde_json::from_str(&line).with_context(|| format!("line {}", number + 1))?;
+        let event: Event = match serde_json::from_slice(line.trim_ascii_end()) {
+            Ok(event) => event,
+            Err(_) if line.last() != Some(&b'\n') && !events.is_empty() => {
+                is_torn = true;
+                break;
+            }
+            Err(error) => return Err(anyhow!("line {number}: {}", in_one_line(&error))),
+        };
         let last = events.last().map_or(0, |last| last.at);
-        ensure!(event.at >= last, "line {}: at {} after {last}", number + 1, event.at);
+        ensure!(event.at >= last, "line {number}: at {} after {last}", event.at);
         events.push(event);
     }
     match events.first() {
-        Some(Event { what: What::Stage(_), .. }) => Ok(events),
+        Some(Event { what: What::Stage(_), .. }) => Ok((events, is_torn)),
         _ => bail!("it is empty"),
     }
 }
 
-fn check_version(line: &str) -> anyhow::Result<()> {
-    let first: Option<First> = serde_json::from_str(line).ok();
+/// What is wrong with a line, whatever is in the line: an error repeats names as they are.
+fn in_one_line(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let plain = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
+    let mut told: String = said.chars().take(SAID).map(plain).collect();
+    if said.chars().nth(SAID).is_some() {
+        told.push('…');
+    }
+    told
+}
+
+fn check_version(line: &[u8]) -> anyhow::Result<()> {
+    let first: Option<First> = serde_json::from_slice(line).ok();
     let Some(First { v, .. }) = first.filter(|first| first.event == "stage") else {
         bail!("line 1: a recording begins with the event \"stage\" and its version");
     };
@@ -119,7 +152,7 @@ mod tests {
             r#"{"at":99,"event":"act","act":"roll","is":"begin","words":"Rolling"}"#,
             r#"{"at":99,"event":"verdict","ok":true,"clients":3,"absent":0,"messages":9,"deliveries":27,"lost":0,"doubled":0,"reordered":0,"moves":3}"#,
         ];
-        let events = parse(lines.join("\n").as_bytes()).expect("a recording");
+        let (events, _) = parse(lines.join("\n").as_bytes()).expect("a recording");
         let written: Vec<_> =
             events.iter().map(|it| serde_json::to_string(it).expect("JSON")).collect();
         assert_eq!(written, lines);
@@ -130,7 +163,7 @@ mod tests {
         let path =
             std::env::temp_dir().join(format!("rollcall-stage-{}.jsonl", std::process::id()));
         let mut recorder = Recorder::create(&path).expect("a file");
-        let event = parse(FIRST.as_bytes()).expect("a recording").remove(0);
+        let event = parse(FIRST.as_bytes()).expect("a recording").0.remove(0);
         recorder.add(&event).expect("it fits");
         let length = fs::metadata(&path).expect("a file").len();
         recorder.bytes = BYTES - length;
@@ -152,9 +185,18 @@ mod tests {
                 "it is of version 1, and this program shows version 3",
             ),
             (
-                &format!("{FIRST}\n{{\"at\":1,\"event\":\"nothing\"}}"),
+                &format!("{FIRST}\n{{\"at\":1,\"event\":\"nothing\"}}\n"),
                 "line 2: unknown variant `nothing`",
             ),
+            (
+                &format!("{FIRST}\n{{\"at\":1,\"event\":\"a\\n\\u001b[2J\"}}\n"),
+                "line 2: unknown variant `a\u{fffd}\u{fffd}[2J`",
+            ),
+            (
+                &format!("{FIRST}\n{{\"at\":1,\"event\":\"{}\"}}\n", "ä".repeat(3_000_000)),
+                "line 2: unknown variant `ää",
+            ),
+            (&format!("{FIRST}\n{{\"at\":\n{FIRST}"), "line 2: EOF while parsing"),
             (&format!("{FIRST}\n{FIRST}\n\n"), "line 3"),
             (
                 &format!("{FIRST}\n{{\"at\":7,\"event\":\"replicas\",\"replicas\":[]}}\n{FIRST}"),
@@ -163,7 +205,23 @@ mod tests {
         ];
         for (text, words) in faults {
             let told = refusal(text);
-            assert!(told.starts_with(words) && !told.contains('\n'), "{text:?}: {told}");
+            let is_plain = told.chars().count() < 250 && !told.contains(char::is_control);
+            assert!(told.starts_with(words) && is_plain, "{told}");
         }
+    }
+
+    #[test]
+    fn a_last_line_that_is_not_whole_is_left_out() {
+        let whole = format!("{FIRST}\n{FIRST}");
+        let (events, is_torn) = parse(whole.as_bytes()).expect("a recording");
+        assert!(events.len() == 2 && !is_torn, "it has all but the end of its line");
+        for length in FIRST.len() + 2..whole.len() {
+            let (events, is_torn) = parse(&whole.as_bytes()[..length]).expect("a recording");
+            assert!(events.len() == 1 && is_torn, "{length}");
+        }
+        // In the middle of a letter.
+        let torn = [FIRST.as_bytes(), b"\n{\"at\":1,\"room\":\"\xc3"].concat();
+        assert!(parse(&*torn).expect("a recording").1);
+        assert!(parse(&FIRST.as_bytes()[..20]).is_err(), "there is no whole line");
     }
 }

@@ -168,7 +168,11 @@ def test_each_fault_is_one_plain_line(tmp_path, recordings, stage):
     older = tmp_path / "older.jsonl"
     older.write_text('{"at":0,"event":"stage","v":1,"room":"lobby"}\n')
     taken = stage("--replay", recordings(300)).url.split(":")[2].split("/")[0]
+    os.mkfifo(tmp_path / "pipe")
     faults = [
+        (["--replay", tmp_path / "pipe"], "pipe is no recording: it is no regular file"),
+        (["--replay", "/dev/zero"], "/dev/zero is no recording: it is no regular file"),
+        (["--replay", tmp_path], "is no recording: it is no regular file"),
         (["--replay", older], f"it is of version 1, and this program shows version {VERSION}"),
         (["--replay", tmp_path / "none"], "cannot read the recording"),
         (["--replay", recordings(300), "--port", taken], f"cannot listen on 127.0.0.1:{taken}: try another --port"),
@@ -205,6 +209,15 @@ def test_a_stage_that_can_act_is_for_whoever_has_its_key(with_an_act, stage, bro
     acting.command = ["env", "ROLLCALL_STAGE_KEY=anotherkeyanotherkey", *acting.command]
     acting.process = subprocess.Popen(acting.command, stdout=subprocess.DEVNULL)
     page.until(f"{NOTICE}.textContent === 'The stage does not tell this page anything: open the address that it printed'", "another one refuses it")
+
+
+def test_a_recording_that_a_full_disk_has_cut_is_shown_without_its_last_line(stage, recordings, browser, tmp_path):
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(recordings(300).read_bytes()[:-20])
+    process = stage("--replay", cut)
+    assert f"rollcall-stage: the last line of {cut} is not whole, and is left out\n" in Path(process.log).read_text()
+    page = browser(process.url).frozen(LAST_MS)
+    assert page.run("return shown().people.dots.size") == 300
 
 
 @pytest.fixture
