@@ -7,6 +7,10 @@ const WAITED_FOR_MS = 12_000;
 const TOLD_LATER_MS = 300;
 /** So long somebody who leaves is seen leaving. */
 export const LEAVES_MS = 500;
+/** When half of the seats have not been needed for so long, everybody sits wider again. A roll moves fewer than that. */
+const ROOMY_MS = 8_000;
+/** But a few seats cannot be larger than they are. */
+const FEW = 40;
 
 /** @typedef {{ place: string, seat: number }} Seat */
 /**
@@ -29,8 +33,10 @@ export class People {
   #members = new Map();
   /** Which seats are taken. @type {Map<string, boolean[]>} */
   #seats = new Map();
-  /** Seats that a place needs, at most, so far. */
+  /** Seats that there are in each place. */
   needed = 0;
+  /** Since when that has been twice of what is needed. */
+  #roomySince = NEVER;
   /** Those who were asked to go, and those of them who went, by replica. @type {Map<string, { told: number, moved: number }>} */
   drains = new Map();
   #count = 0;
@@ -41,6 +47,7 @@ export class People {
   apply(at, list) {
     this.expire(at);
     for (const step of list) this.#step(at - (step.ago_ms ?? 0), step);
+    this.#look(at);
     this.version += 1;
   }
 
@@ -168,9 +175,38 @@ export class People {
   /** Those who did not come back, and those who have been seen leaving, are forgotten. @param {number} at */
   expire(at) {
     for (const dot of this.dots.values()) {
-      if (dot.leftAt === NEVER && at - dot.lostAt > WAITED_FOR_MS) this.#leaves(dot, dot.lostAt + WAITED_FOR_MS);
+      if (dot.leftAt === NEVER && at - dot.lostAt > WAITED_FOR_MS) {
+        this.#leaves(dot, dot.lostAt + WAITED_FOR_MS);
+        this.#look(dot.leftAt);
+      }
       if (at - dot.leftAt > LEAVES_MS) this.#forget(dot);
     }
+    if (at - this.#roomySince > ROOMY_MS) this.#sitWider();
+  }
+
+  /** Seats that are needed, where most people are. */
+  #crowd() {
+    return Math.max(FEW, ...[...this.#seats.values()].map((seats) => seats.filter(Boolean).length));
+  }
+
+  /** Are there far more seats than people now? @param {number} at */
+  #look(at) {
+    const isRoomy = this.needed >= 2 * FEW && this.needed >= 2 * this.#crowd();
+    this.#roomySince = isRoomy ? Math.min(this.#roomySince, at) : NEVER;
+  }
+
+  /** There are as many seats as are needed, and those whose seat is gone take others. */
+  #sitWider() {
+    this.needed = this.#crowd();
+    this.#roomySince = NEVER;
+    for (const seats of this.#seats.values()) seats.splice(this.needed);
+    for (const dot of this.dots.values()) {
+      if (dot.from && dot.from.seat >= this.needed) dot.from = null;
+      if (dot.seat.seat < this.needed) continue;
+      if (dot.leftAt < NEVER) this.#forget(dot);
+      else dot.seat = this.#take(dot.seat.place);
+    }
+    this.version += 1;
   }
 
   /** @param {Dot} dot */

@@ -76,6 +76,48 @@ test("a person with two tabs is two dots, and each moves by itself", () => {
   assert.deepEqual([...people.dots.values()].map(({ seat }) => seat.place), ["r2/blue", "r2/blue"]);
 });
 
+/** A few people on two replicas before and after a crowd that comes and goes. @param {number} frame in ms */
+function burst(frame) {
+  const people = new People();
+  const draw = (from, until) => { for (let at = from; at < until; at += frame) people.expire(at); };
+  const crowd = Array.from({ length: 1_200 }, (_, nth) => nth + 100);
+  people.apply(0, [1, 2, 3].map((number) => opened("r1", number, `m${number}`)));
+  people.apply(1_000, crowd.map((number) => opened("r1", number, `c${number}`)));
+  people.apply(2_000, [opened("r1", 4, "m4"), opened("r2", 5, "m5")]);
+  people.apply(3_000, crowd.slice(0, 600).map((number) => step("closed", "r1", number)));
+  draw(3_000, 4_000);
+  people.apply(4_000, crowd.slice(600).map((number) => step("lost", "r1", number)));
+  return { people, draw };
+}
+const places = (people) => [...people.dots.values()].map(({ member, seat }) => `${member} ${seat.place} ${seat.seat}`).join();
+
+test("after a crowd has gone, those who are left sit wider, after a while and once", () => {
+  const { people, draw } = burst(16);
+  draw(4_000, 23_900);
+  assert.equal(people.needed, 1_204, "those who were lost were waited for until 16,000");
+  draw(23_900, 24_100);
+  assert.equal(people.needed, 40);
+  assert.equal(places(people), "m1 r1/blue 0,m2 r1/blue 1,m3 r1/blue 2,m4 r1/blue 3,m5 r2/blue 0");
+  people.apply(25_000, [opened("r1", 6, "m6")]);
+  assert.equal([...people.dots.values()].at(-1)?.seat.seat, 4);
+  const other = burst(1e9).people;
+  other.apply(25_000, [opened("r1", 6, "m6")]);
+  assert.equal(places(other), places(people), "the same without frames");
+  assert.equal(other.needed, people.needed);
+});
+
+test("whoever comes back in time finds the seats as they were", () => {
+  const people = new People();
+  const all = Array.from({ length: 200 }, (_, nth) => nth);
+  people.apply(0, all.map((number) => opened("r1", number, `m${number}`)));
+  for (let turn = 1; turn < 10; turn += 1) {
+    people.apply(turn * 10_000, all.map((number) => step("closed", "r1", number)));
+    people.apply(turn * 10_000 + 7_000, all.map((number) => opened("r1", number, `m${number}`)));
+    people.expire(turn * 10_000 + 9_999);
+    assert.equal(people.needed, 200);
+  }
+});
+
 test("the first free seat is taken", () => {
   const people = new People();
   people.apply(0, [1, 2, 3].map((number) => opened("r1", number, `m${number}`)));
