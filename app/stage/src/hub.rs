@@ -2,6 +2,7 @@
 //! every page.
 
 use std::{
+    iter,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,6 +19,7 @@ use crate::{
     picture::Picture,
     recording::Recorder,
     told::{Now, Told},
+    undo::Undone,
 };
 
 /// Events that a page may be behind. One that is further behind is told all anew.
@@ -42,6 +44,7 @@ struct Inner {
 }
 
 struct Shown {
+    undone: Undone,
     picture: Picture,
     pages: broadcast::Sender<Told>,
     recorder: Option<Recorder>,
@@ -53,6 +56,7 @@ impl Hub {
     #[must_use]
     pub fn new(stage: Stage, wifi: Option<Wifi>, recorder: Option<Recorder>) -> Self {
         let shown = Shown {
+            undone: Undone::default(),
             picture: Picture::default(),
             pages: broadcast::Sender::new(BEHIND),
             recorder,
@@ -137,7 +141,11 @@ impl Hub {
         if let What::Message(message) = &mut what {
             message.release = shown.picture.release_of(&message.member);
         }
-        shown.tell(Event { at: self.at(), what });
+        let then = shown.undone.apply(&mut what);
+        let at = self.at();
+        for what in iter::once(what).chain(then) {
+            shown.tell(Event { at, what });
+        }
     }
 
     fn count(&self) {

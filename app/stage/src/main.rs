@@ -15,6 +15,7 @@ mod recording;
 mod replay;
 mod sources;
 mod told;
+mod undo;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -43,10 +43,6 @@ export class Model {
   #withoutLog = new Set();
   /** Of the last roll call, until another act begins. @type {any} */
   verdict = null;
-  /** The slots as the deploy found them, and those that it put back: a slot itself tells only what ran there last. */
-  #found = new Map();
-  /** @type {Map<string, { release?: string, state: string, instead: string | undefined }>} */
-  #undone = new Map();
   deploy = { what: "", outcome: "", isOn: false };
   /** Counts changes of words. */
   version = 0;
@@ -78,9 +74,8 @@ export class Model {
     return isOn || last(this.act) > last() ? this.act : this.#unnamed;
   }
 
-  /** @param {number} at @param {Model["replicas"]} told */
-  #replicas(at, told) {
-    const replicas = told.map(({ name, slots }) => ({ name, slots: slots.map((slot) => this.#putBack(`${name}/${slot.slot}`, slot)) }));
+  /** @param {number} at @param {Model["replicas"]} replicas */
+  #replicas(at, replicas) {
     for (const { name, slots } of replicas) {
       for (const { slot, state } of slots) {
         if (state === "down" && this.#stateOf(name, slot) === "up") this.#unnamed = { act: "gone", words: `${name} is gone`, began: at, ended: Infinity };
@@ -96,22 +91,6 @@ export class Model {
         if (release) this.colours.of(release);
       }
     }
-  }
-
-  /** What was there before is there again. @param {number} at @param {string} replica */
-  #undo(at, replica) {
-    for (const { slot, release, state } of this.replicas.find(({ name }) => name === replica)?.slots ?? []) {
-      const place = `${replica}/${slot}`;
-      if (state !== "up") this.#undone.set(place, { release: undefined, state: "empty", ...this.#found.get(place), instead: release });
-    }
-    this.#replicas(at, this.replicas);
-  }
-
-  /** @param {string} place @param {Model["replicas"][0]["slots"][0]} slot */
-  #putBack(place, slot) {
-    const { instead, ...before } = this.#undone.get(place) ?? {};
-    const isOver = instead === slot.release && !["starting", "up"].includes(slot.state);
-    return isOver ? { ...slot, ...before } : slot;
   }
 
   /** @param {string} name @param {string} slot */
@@ -131,10 +110,8 @@ export class Model {
       }
       this.deploy = { what: what ?? this.deploy.what, outcome: outcome ?? "", isOn: is === "begin" };
       if (is === "begin") this.steps.clear();
-      if (is === "begin") this.#found = new Map(this.replicas.flatMap(({ name, slots }) => slots.map((slot) => [`${name}/${slot.slot}`, slot])));
       return;
     }
-    if (phase === "undo" && is === "end" && outcome === "ok") this.#undo(at, replica);
     if (phase === "start" && is === "begin") this.people.forgetDrain(replica);
     const steps = this.steps.get(replica) ?? new Map();
     this.steps.set(replica, steps.set(phase, { is, outcome: outcome ?? "", moved: moved ?? 0, forced: forced ?? 0, words: words ?? "" }));

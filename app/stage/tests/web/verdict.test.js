@@ -36,22 +36,6 @@ test("how an act ended is read, and not how the deploy in it did", () => {
   assert.equal(model.scene.words, "Rolling to 1.1.0");
 });
 
-test("a release that was undone is not shown as kept: what was there before is there again", () => {
-  const model = new Model();
-  const slots = (/** @type {string} */ release, /** @type {string} */ state) => [{ name: "r1", slots: [{ slot: "blue", release, state }, { slot: "green", release: "1.1.0", state: "up" }] }];
-  const blue = () => [model.replicas[0].slots[0].release, model.replicas[0].slots[0].state];
-  model.apply({ at: 1, event: "replicas", replicas: slots("1.0.0", "kept") });
-  model.apply({ at: 2, event: "phase", phase: "deploy", is: "begin", what: "rolling to bad" });
-  model.apply({ at: 3, event: "replicas", replicas: slots("bad", "up") });
-  model.apply({ at: 4, event: "replicas", replicas: slots("bad", "kept") });
-  model.apply({ at: 5, event: "phase", replica: "r1", phase: "undo", is: "end", outcome: "ok" });
-  assert.deepEqual(blue(), ["1.0.0", "kept"]);
-  model.apply({ at: 6, event: "replicas", replicas: slots("bad", "kept") });
-  assert.deepEqual(blue(), ["1.0.0", "kept"], "whenever the slot tells what ran there last");
-  model.apply({ at: 7, event: "replicas", replicas: slots("bad", "up") });
-  assert.deepEqual(blue(), ["bad", "up"], "unless it runs again");
-});
-
 test("a verdict stays until another act begins", () => {
   const model = new Model();
   model.apply({ at: 1, event: "act", act: "roll-call", is: "begin", words: "Calling the roll" });
