@@ -66,8 +66,15 @@ pub struct Stack {
     /// Where rollcall-bots write their report: the roll call is shown when it comes.
     #[arg(long, value_name = "FILE")]
     pub verdict: Option<PathBuf>,
-    /// The Wi-Fi that phones need first, as their cameras read it: WIFI:T:WPA;S:NAME;P:PASSWORD;;
-    #[arg(long, value_name = "WIFI", requires = "join")]
+    /// The Wi-Fi that phones need first, as their cameras read it: WIFI:T:WPA;S:NAME;P:PASSWORD;; Other users of this machine
+    /// can read a command line, and not the variable.
+    #[arg(
+        long,
+        value_name = "WIFI",
+        requires = "join",
+        env = "ROLLCALL_STAGE_WIFI",
+        hide_env_values = true
+    )]
     pub wifi: Option<Wifi>,
     /// What the page's keys do: a TOML file.
     #[arg(long, value_name = "FILE")]

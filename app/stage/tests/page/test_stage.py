@@ -193,9 +193,12 @@ def refusal(url, headers=()):
     return refused.value.read().decode()
 
 
-def test_a_stage_that_can_act_is_for_whoever_has_its_key(with_an_act, stage, browser, tmp_path):
+def test_a_stage_that_can_act_is_for_whoever_has_its_key(with_an_act, stage, browser, monkeypatch):
     acting = with_an_act[0]
-    wifi = stage("--replica", f"r1=127.0.0.1:{free_port()}", "--join", "http://10.0.0.5:8080", "--wifi", "WIFI:T:WPA;S:Hall;P:a secret;;")
+    monkeypatch.setenv("ROLLCALL_STAGE_WIFI", "WIFI:T:WPA;S:Hall;P:a secret;;")
+    wifi = stage("--replica", f"r1=127.0.0.1:{free_port()}", "--join", "http://10.0.0.5:8080")
+    monkeypatch.delenv("ROLLCALL_STAGE_WIFI")
+    assert urllib.request.urlopen(urllib.request.Request(f"{wifi.url}/wifi.svg", headers=knowing(wifi.url)), timeout=10).status == 200
     for process in (acting, wifi):
         assert Path(process.log).read_text() == f"The stage is at {process.url}?key={STAGE_KEY}\n"
         wrong = {"cookie": f"stage-{process.url.split(':')[2].split('/')[0]}={STAGE_KEY[:-1]}"}
