@@ -15,30 +15,37 @@ use crate::event::{Audience, Message};
 pub const ROOM: &str = "hall";
 /// So near to their own move a tap is right. Before it, too: the next connection is opened before the last one closes.
 const NEAR_MS: u64 = 1_000;
-/// A move is told so much later than it happens.
-const TOLD_LATER_MS: u64 = 300;
+/// A tap is no false alarm before: a move is told a little later than it happens. All taps until then are one.
+const JUDGED_MS: u64 = 2_000;
 
-/// What somebody says there.
+/// What somebody says there, and to which question.
 #[derive(Debug, PartialEq, Eq)]
 enum Said<'a> {
     Noticed,
-    Vote(&'a str),
-    Here,
+    Vote(u32, &'a str),
+    Here(u32),
+}
+
+/// When somebody was moved last.
+#[derive(Debug)]
+struct Moved {
+    at: u64,
+    /// They have tapped for it. Whoever taps ten times has noticed one move.
+    is_noticed: bool,
 }
 
 /// The audience. It knows no clock.
 #[derive(Debug, Default)]
 pub struct Hall {
-    /// The number of what was asked last.
-    round: u32,
+    /// What was asked last, and its number.
+    asked: Option<(Question, u32)>,
     /// The newest entry of each: each of the witnesses tells of it.
     heard: HashMap<String, EntryId>,
     /// One of each, the last.
     votes: HashMap<String, String>,
-    /// When they were moved last.
-    moved: HashMap<String, u64>,
-    /// Taps that are not judged yet.
-    taps: HashMap<String, u64>,
+    moved: HashMap<String, Moved>,
+    /// Taps that are not judged yet: when each tapped first, and last.
+    taps: HashMap<String, (u64, u64)>,
     /// Those who have answered since the roll was called.
     answered: HashSet<String>,
     noticed: u64,
@@ -57,22 +64,24 @@ impl Hall {
         *last = id;
         match read(text) {
             Some(Said::Noticed) => self.tapped(at.saturating_sub(took_ms.unwrap_or(0)), member),
-            Some(Said::Vote(replica)) => {
+            Some(Said::Vote(round, replica)) if self.asked == Some((Question::Vote, round)) => {
                 self.votes.insert(member.clone(), replica.to_owned());
             }
-            Some(Said::Here) => {
+            Some(Said::Here(round)) if self.asked == Some((Question::RollCall, round)) => {
                 self.answered.insert(member.clone());
             }
-            None => {}
+            // Talk; or it was said to another question, by a phone that nobody served until now.
+            _ => {}
         }
     }
 
-    /// A witness was told the topic. Votes and answers are those to what was asked last.
+    /// A witness was told the topic. Another number is another question, also a lower one.
     pub fn asked(&mut self, topic: &str) {
-        let Some((is, round)) = question(topic).filter(|(_, round)| *round > self.round) else {
+        let Some((is, round)) = question(topic) else { return };
+        if self.asked.is_some_and(|(_, last)| last == round) {
             return;
-        };
-        self.round = round;
+        }
+        self.asked = Some((is, round));
         match is {
             Question::Vote => self.votes.clear(),
             Question::RollCall => self.answered.clear(),
@@ -81,25 +90,31 @@ impl Hall {
 
     /// Somebody was moved.
     pub fn moved(&mut self, at: u64, member: &str) {
-        self.moved.insert(member.to_owned(), at);
-        if self.taps.get(member).is_some_and(|tap| tap.abs_diff(at) <= NEAR_MS) {
+        let is_noticed =
+            self.taps.get(member).is_some_and(|(_, last)| last.abs_diff(at) <= NEAR_MS);
+        if is_noticed {
             self.taps.remove(member);
             self.noticed += 1;
         }
+        self.moved.insert(member.to_owned(), Moved { at, is_noticed });
     }
 
     fn tapped(&mut self, at: u64, member: &str) {
-        if self.moved.get(member).is_some_and(|moved| moved.abs_diff(at) <= NEAR_MS) {
-            self.noticed += 1;
-        } else {
-            self.taps.entry(member.to_owned()).or_insert(at);
+        match self.moved.get_mut(member) {
+            Some(moved) if moved.at.abs_diff(at) <= NEAR_MS => {
+                self.noticed += u64::from(!moved.is_noticed);
+                moved.is_noticed = true;
+            }
+            _ => {
+                self.taps.entry(member.to_owned()).or_insert((at, at)).1 = at;
+            }
         }
     }
 
     /// What it comes to, where these replicas can be voted for.
     pub fn count<'a>(&mut self, at: u64, replicas: impl Iterator<Item = &'a str>) -> Audience {
         let waiting = self.taps.len();
-        self.taps.retain(|_, tap| *tap + NEAR_MS + TOLD_LATER_MS >= at);
+        self.taps.retain(|_, (first, _)| *first + JUDGED_MS >= at);
         self.false_alarms += (waiting - self.taps.len()) as u64;
         let mut votes: BTreeMap<String, u64> = replicas.map(|name| (name.to_owned(), 0)).collect();
         for replica in self.votes.values() {
@@ -116,8 +131,11 @@ impl Hall {
 fn read(text: &str) -> Option<Said<'_>> {
     match text.split_once(' ') {
         None if text == "noticed" => Some(Said::Noticed),
-        Some(("vote", replica)) => Some(Said::Vote(replica)),
-        Some(("here", _)) => Some(Said::Here),
+        Some(("vote", rest)) => {
+            let (round, replica) = rest.split_once(' ')?;
+            Some(Said::Vote(round.parse().ok()?, replica))
+        }
+        Some(("here", rest)) => Some(Said::Here(rest.split(' ').next()?.parse().ok()?)),
         _ => None,
     }
 }
@@ -182,20 +200,44 @@ mod tests {
         tale.0.moved(11_900, "plum");
         // It was somebody else who was moved.
         tale.say(12_000, "moss", "noticed");
-        assert_eq!(tale.count(12_300), (2, 0, vec![], 0));
-        assert_eq!(tale.count(12_302), (2, 1, vec![], 0));
-        assert_eq!(tale.count(13_301), (2, 2, vec![], 0));
+        assert_eq!(tale.count(13_001), (2, 0, vec![], 0));
+        assert_eq!(tale.count(13_002), (2, 1, vec![], 0));
+        assert_eq!(tale.count(14_001), (2, 2, vec![], 0));
+    }
+
+    #[test]
+    fn many_taps_are_one_for_each_move_and_one_false_alarm_in_two_seconds() {
+        let mut tale = Tale::default();
+        for at in (9_100..10_900).step_by(60) {
+            if at == 10_000 {
+                tale.0.moved(at, "teal");
+            }
+            tale.say(at, "teal", "noticed");
+        }
+        assert_eq!(tale.count(20_000), (1, 0, vec![], 0));
+        for at in (20_000..26_000).step_by(100) {
+            tale.say(at, "teal", "noticed");
+            tale.count(at);
+        }
+        assert_eq!(tale.count(30_000), (1, 3, vec![], 0));
+        // After taps for nothing the next move can still be noticed.
+        tale.say(40_000, "teal", "noticed");
+        tale.say(41_500, "teal", "noticed");
+        tale.0.moved(41_800, "teal");
+        assert_eq!(tale.count(50_000), (2, 3, vec![], 0));
     }
 
     #[test]
     fn each_has_one_vote_the_last_one_for_a_replica_that_there_is() {
         let mut tale = Tale::default();
-        tale.say(1, "teal", "vote r1");
-        tale.say(2, "amber", "vote r2");
-        tale.say(3, "teal", "vote r2");
-        tale.say(4, "plum", "vote r3");
-        tale.say(5, "moss", "vote r9");
-        tale.say(6, "moss", "I would vote r1");
+        tale.0.asked("ask 1 r1 r2 r3");
+        tale.say(1, "teal", "vote 1 r1");
+        tale.say(2, "amber", "vote 1 r2");
+        tale.say(3, "teal", "vote 1 r2");
+        tale.say(4, "plum", "vote 1 r3");
+        tale.say(5, "moss", "vote 1 r9");
+        tale.say(6, "moss", "I would vote 1 r1");
+        tale.say(7, "moss", "vote r1");
         let votes = |told: &[(&str, u64)]| told.iter().map(|(it, n)| ((*it).into(), *n)).collect();
         assert_eq!(tale.count(10), (0, 0, votes(&[("r2", 2), ("r3", 1)]), 0));
     }
@@ -203,43 +245,64 @@ mod tests {
     #[test]
     fn another_question_ends_the_votes_and_the_same_one_told_again_does_not() {
         let mut tale = Tale::default();
-        for (topic, left) in [
-            ("", 0),
-            ("Welcome", 1),
-            ("ask 1 r1 r2", 0),
-            ("ask 1 r1 r2", 1),
-            ("roll call 2", 1),
-            ("ask 1 r1 r2", 1),
-            ("ask 3 r1 r2", 0),
+        for (topic, left, vote) in [
+            ("", 0, "vote 0 r1"),
+            ("Welcome", 0, "vote 1 r1"),
+            ("ask 1 r1 r2", 0, "vote 1 r1"),
+            ("ask 1 r1 r2", 1, "vote 1 r2"),
+            ("roll call 2", 1, "vote 2 r1"),
+            ("ask 5 r1 r2", 0, "vote 5 r1"),
+            // Whoever asks by hand may begin anew.
+            ("ask 1 r1 r2", 0, "vote 5 r1"),
+            ("ask 1 r1 r2", 0, "vote 1 r1"),
+            ("ask 3 r1 r2", 0, "vote 3 r1"),
         ] {
             tale.0.asked(topic);
             assert_eq!(tale.count(1).2.len(), left, "{topic:?}");
-            tale.say(1, "teal", "vote r1");
+            tale.say(1, "teal", vote);
         }
+        assert_eq!(tale.count(1).2.len(), 1);
+    }
+
+    #[test]
+    fn what_is_said_to_another_question_does_not_count() {
+        let mut tale = Tale::default();
+        tale.0.asked("ask 1 r1 r2");
+        tale.0.asked("ask 2 r1 r2");
+        // Pressed while nobody served the phone.
+        tale.say(1, "teal", "vote 1 r2");
+        tale.say(2, "amber", "here 2 3 of 3, moved 1, silent 0 ms");
+        assert_eq!(tale.count(3), (0, 0, vec![], 0));
+        tale.0.asked("roll call 3");
+        tale.say(4, "amber", "here 2 3 of 3, moved 1, silent 0 ms");
+        tale.say(5, "plum", "vote 3 r1");
+        assert_eq!(tale.count(6), (0, 0, vec![], 0));
     }
 
     #[test]
     fn answers_are_those_to_the_last_roll_call() {
         let mut tale = Tale::default();
-        tale.say(1, "teal", "here 3 of 3, moved 1, silent 0 ms");
-        tale.say(2, "teal", "here 4 of 4, moved 1, silent 0 ms");
+        tale.0.asked("roll call 1");
+        tale.say(1, "teal", "here 1 3 of 3, moved 1, silent 0 ms");
+        tale.say(2, "teal", "here 1 4 of 4, moved 1, silent 0 ms");
         tale.say(3, "amber", "here");
-        tale.say(4, "amber", "here 1 of 1, moved 0, silent 0 ms");
+        tale.say(4, "amber", "here 1");
         assert_eq!(tale.count(5).3, 2);
         // It is what the topic says, and not who likes to.
-        tale.say(6, "somebody", "roll call 1");
+        tale.say(6, "somebody", "roll call 2");
         assert_eq!(tale.count(7).3, 2);
-        tale.0.asked("roll call 1");
+        tale.0.asked("roll call 2");
         assert_eq!(tale.count(8).3, 0);
-        tale.say(9, "teal", "here 5 of 5, moved 1, silent 0 ms");
-        tale.0.asked("roll call 1");
+        tale.say(9, "teal", "here 2 5 of 5, moved 1, silent 0 ms");
+        tale.0.asked("roll call 2");
         assert_eq!(tale.count(10).3, 1);
     }
 
     #[test]
     fn what_is_said_elsewhere_or_changed_afterwards_is_no_vote() {
         let mut hall = Hall::default();
-        let vote = Message { id: "1-0".into(), text: "vote r1".into(), ..Message::default() };
+        hall.asked("ask 1 r1");
+        let vote = Message { id: "1-0".into(), text: "vote 1 r1".into(), ..Message::default() };
         hall.heard(1, &Message { room: "lobby".into(), ..vote.clone() });
         hall.heard(1, &Message { room: ROOM.into(), kind: Some("edit".into()), ..vote });
         assert_eq!(hall.count(2, ["r1"].into_iter()), Audience::default());

@@ -78,6 +78,10 @@ class Phone(Person):
         """How a tap was judged."""
         return self.css(".hall-said").text
 
+    def asked_now(self):
+        """What it tells of a question wherever one does not answer it."""
+        return self.driver.execute_script("return document.querySelector('.hall-asks').textContent")
+
     def receipt(self):
         self.view("Receipt")
         words = self.all(".hall-receipt dt"), self.all(".hall-receipt dd")
@@ -91,10 +95,12 @@ class Phone(Person):
 
     def answer(self):
         """What it says of itself when the roll is called."""
-        self.until(lambda: self.told().startswith("The roll is called"), "the roll is called")
+        said = ".hall-receipt [role=status]"
+        can = f"return !document.querySelector('.hall-receipt .primary').hidden && !document.querySelector('{said}').textContent"
+        self.until(lambda: self.driver.execute_script(can), "the roll is called")
         receipt = self.receipt()
         self.css(".hall-receipt .primary").click()
-        self.until(lambda: self.css(".hall-receipt .soft").text == "Your answer is in the log.", "it has answered")
+        self.until(lambda: self.css(said).text == "Your answer is in the log.", "it has answered")
         return receipt
 
     def ballot(self):

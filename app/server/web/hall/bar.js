@@ -3,6 +3,9 @@ import { make } from "../element.js";
 
 /** @typedef {"talk" | "lantern" | "vote" | "receipt"} View */
 
+/** What is said of a question wherever one does not answer it. @type {{ vote: string, receipt: string }} */
+const CALLS = { vote: "Which is to die next? Vote.", receipt: "The roll is called: answer on your receipt." };
+
 /** @type {[View, string, string][]} view, words, lines on a ground of 24 × 24 */
 const VIEWS = [
   ["talk", "Talk", "M4 5h16v11H9l-5 4V5Z"],
@@ -25,6 +28,10 @@ export class Bar {
     this.view = "talk";
     this.said = make("p", "hall-said");
     this.said.setAttribute("role", "status");
+    /** Something is asked: it is in a row of its own, where it is over nothing. */
+    this.asks = make("div", "hall-asks");
+    this.asks.setAttribute("role", "status");
+    this.asks.hidden = true;
     this.buttons = VIEWS.map(([view, words, lines]) => this.#button(view, words, lines));
     this.notice = make("button", "hall-notice", "I noticed!");
     this.notice.addEventListener("click", on.tap);
@@ -33,7 +40,7 @@ export class Bar {
     this.element.append(this.said, ...this.buttons.slice(0, 2), this.notice, ...this.buttons.slice(2));
     for (const button of [...this.buttons, this.notice]) button.type = "button";
     this.element.hidden = true;
-    document.body.append(...VIEWS.slice(1).map(([view]) => views[view]), this.element);
+    document.body.append(this.asks, ...VIEWS.slice(1).map(([view]) => views[view]), this.element);
   }
 
   /** @param {View} view @param {string} words @param {string} lines */
@@ -74,15 +81,20 @@ export class Bar {
       if (other === view) this.buttons[index].setAttribute("aria-current", "page");
       else this.buttons[index].removeAttribute("aria-current");
     }
-    if (view === "receipt") this.buttons[3].classList.remove("calls");
     document.body.dataset.view = view;
     this.on.shown(view);
   }
 
-  /** The roll is called: one answers on the receipt. */
-  call() {
-    this.buttons[3].classList.toggle("calls", this.view !== "receipt");
-    this.say("The roll is called: answer on your receipt.", "good");
+  /** @param {"vote" | "receipt" | null} place where one answers what one has not seen yet; null: there is no such question */
+  call(place) {
+    for (const [index, [view]] of VIEWS.entries()) this.buttons[index].classList.toggle("asked", view === place);
+    this.asks.hidden = place === null;
+    this.asks.replaceChildren();
+    if (place === null) return;
+    const button = make("button", "", CALLS[place]);
+    button.type = "button";
+    button.addEventListener("click", () => this.show(place));
+    this.asks.append(button);
   }
 
   /** @param {string} words @param {string} tone */

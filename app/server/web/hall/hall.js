@@ -4,7 +4,7 @@ import { Colours } from "./colours.js";
 import { Lantern } from "./lantern.js";
 import { Notices } from "./notice.js";
 import { Receipt } from "./receipt.js";
-import { asked, HALL, NOTICED, read, vote } from "./said.js";
+import { asked, HALL, here, NOTICED, read, vote } from "./said.js";
 import { Votes } from "./votes.js";
 
 /**
@@ -16,7 +16,7 @@ import { Votes } from "./votes.js";
 /** Where people talk. */
 const TALK = "the-plan";
 const FEATURE = "hall";
-/** So long it is said how a tap was judged. */
+/** So long it is said how a tap was judged, or that something was not taken. */
 const SAID_MS = 3_000;
 
 /** The page of somebody in the audience: it is the chat, and there is more to see and to press. */
@@ -40,6 +40,7 @@ export class Hall {
     this.bar = new Bar({ talk: chat, lantern: this.lantern.element, vote: this.votes.element, receipt: this.receipt.element }, {
       tap: () => this.#tap(), shown: (view) => this.#shown(view),
     });
+    this.#ask();
     this.#listen();
     // Once the page has begun, and gone to where its address says.
     queueMicrotask(() => {
@@ -93,6 +94,7 @@ export class Hall {
       },
       interrupted: () => {
         this.since ??= clock.now();
+        this.notices.away();
         on.interrupted();
         this.#show();
       },
@@ -147,17 +149,23 @@ export class Hall {
   #asked(topic) {
     const question = asked(topic);
     if (!question || !this.tally.asks(question)) return;
-    this.votes.asked();
-    if (question.is === "roll call") {
-      this.receipt.called();
-      this.bar.call();
-    }
+    this.#ask();
     this.page.saveSoon();
+  }
+
+  /** What is asked now is told in every view, until one has looked at it. */
+  #ask() {
+    const { place } = this.tally;
+    this.votes.asked();
+    this.receipt.asked(place === "receipt");
+    if (place === this.bar.view) this.tally.isNew = false;
+    this.bar.call(this.tally.isNew ? place : null);
   }
 
   #tap() {
     if (this.notices.isJudging || !this.#put(NOTICED)) return;
-    this.#say("Noted…", "");
+    this.cancel();
+    this.bar.say("Noted…", "");
     this.notices.tapped();
   }
 
@@ -166,22 +174,21 @@ export class Hall {
     if (isRight) this.tally.right += 1;
     else this.tally.wrong += 1;
     this.#say(isRight ? "Right: you were just moved!" : "False alarm: you were not moved.", isRight ? "good" : "warn");
-    this.cancel();
-    this.cancel = this.page.clock.after(SAID_MS, () => this.bar.say("", ""));
     this.#show();
     this.page.saveSoon();
   }
 
   /** @param {string} replica */
   #vote(replica) {
-    if (!this.#put(vote(replica))) return;
+    const { round } = this.tally;
+    if (round === null || !this.#put(vote(round, replica))) return;
     this.votes.voted(replica);
     this.page.saveSoon();
   }
 
   #answer() {
-    const { got, missing, moves, silence } = this.tally;
-    if (this.#put(`here ${got} of ${got + missing}, moved ${moves}, silent ${silence} ms`)) this.receipt.answered("sending");
+    const { round } = this.tally;
+    if (round !== null && this.#put(here(round, this.tally))) this.receipt.answered("sending");
   }
 
   /** @param {string} text @returns {boolean} whether it is on its way */
@@ -194,22 +201,25 @@ export class Hall {
   /** One of ours is in the log. @param {{ text: string }} item */
   #taken({ text }) {
     const said = read(text);
-    if (said?.is === "vote") this.votes.taken(said.for);
-    if (said?.is === "here") {
-      this.receipt.answered("sent");
-      this.bar.say("", "");
-    }
+    if (said?.is === "vote") this.votes.taken(said.round, said.for);
+    if (said?.is === "here" && said.round === this.tally.round) this.receipt.answered("sent");
   }
 
-  /** @param {string} words @param {string} tone */
+  /** For a moment. @param {string} words @param {string} tone */
   #say(words, tone) {
     this.cancel();
     this.bar.say(words, tone);
+    this.cancel = this.page.clock.after(SAID_MS, () => this.bar.say("", ""));
   }
 
   /** @param {string} view */
   #shown(view) {
     this.lantern.light(view === "lantern");
+    if (view === this.tally.place) {
+      this.tally.isNew = false;
+      this.bar.call(null);
+      this.page.saveSoon();
+    }
     this.#show();
   }
 

@@ -13,30 +13,36 @@ export class Notices {
     this.clock = clock;
     this.judged = judged;
     this.movedAt = -Infinity;
-    /** Of the tap that is not judged yet. @type {(() => void) | null} */
-    this.cancel = null;
+    /** Nobody serves us. */
+    this.isAway = false;
+    /** A tap waits for its verdict: there is one at a time. */
+    this.isJudging = false;
+    this.cancel = () => {};
+  }
+
+  /** Nobody serves us any more: what is tapped is told later, and is judged only then. */
+  away() {
+    this.isAway = true;
+    this.cancel();
   }
 
   /** Somebody else serves us now. */
   moved() {
+    this.isAway = false;
     this.movedAt = this.clock.now();
-    if (this.cancel) this.#judge(true);
-  }
-
-  /** A tap waits for its verdict: there is one at a time. */
-  get isJudging() {
-    return this.cancel !== null;
+    if (this.isJudging) this.#judge(true);
   }
 
   tapped() {
-    this.cancel = this.clock.after(NEAR_MS, () => this.#judge(false));
+    this.isJudging = true;
     if (this.clock.now() - this.movedAt <= NEAR_MS) this.#judge(true);
+    else if (!this.isAway) this.cancel = this.clock.after(NEAR_MS, () => this.#judge(false));
   }
 
   /** @param {boolean} isRight */
   #judge(isRight) {
-    this.cancel?.();
-    this.cancel = null;
+    this.cancel();
+    this.isJudging = false;
     this.judged(isRight);
   }
 }

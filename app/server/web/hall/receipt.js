@@ -16,6 +16,7 @@ export class Receipt {
     this.button = make("button", "primary", "Answer: here!");
     this.button.type = "button";
     this.button.addEventListener("click", answer);
+    this.button.hidden = true;
     this.said = make("p", "soft");
     this.said.setAttribute("role", "status");
     const card = make("div", "card");
@@ -32,8 +33,9 @@ export class Receipt {
     this.list.replaceChildren(...lines(tally).flatMap(([words, value]) => [make("dt", "", words), make("dd", "", value)]));
   }
 
-  /** What one has answered was to another call. */
-  called() {
+  /** What one has answered was to another question. @param {boolean} isCall */
+  asked(isCall) {
+    this.button.hidden = !isCall;
     this.said.textContent = "";
   }
 

@@ -35,11 +35,13 @@ export class Tally {
     this.own = saved.own ?? [];
     /** @type {number | null} */
     this.seat = saved.seat ?? null;
-    /** The number of what the hall was asked last. */
-    this.round = saved.round ?? 0;
-    /** @type {string[]} */
+    /** The number of what the hall was asked last. @type {number | null} */
+    this.round = saved.round ?? null;
+    /** None if the roll is called. @type {string[]} */
     this.ballot = saved.ballot ?? [];
     this.vote = saved.vote ?? "";
+    /** One has not looked yet at what is asked. */
+    this.isNew = saved.isNew ?? false;
   }
 
   /** All that came. */
@@ -85,8 +87,14 @@ export class Tally {
   /** @param {import("./said.js").Asked} question @returns {boolean} whether it is another question */
   asks({ round, of }) {
     if (round === this.round) return false;
-    Object.assign(this, { round, ballot: of, vote: "" });
+    Object.assign(this, { round, ballot: of, vote: "", isNew: true });
     return true;
+  }
+
+  /** @type {"vote" | "receipt" | null} where one answers what is asked */
+  get place() {
+    if (this.round === null) return null;
+    return this.ballot.length > 0 ? "vote" : "receipt";
   }
 
   /** Nothing is wrong with what came. */

@@ -31,9 +31,9 @@ export class Votes {
     this.said.textContent = "Sending…";
   }
 
-  /** @param {string} replica */
-  taken(replica) {
-    if (replica === this.tally.vote) this.said.textContent = `Your vote for ${replica} is in the log. The last one counts.`;
+  /** @param {number} round @param {string} replica */
+  taken(round, replica) {
+    if (round === this.tally.round && replica === this.tally.vote) this.said.textContent = `Your vote for ${replica} is in the log. The last one counts.`;
   }
 
   #show() {

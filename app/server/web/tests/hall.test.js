@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Colours } from "../hall/colours.js";
 import { proposed } from "../hall/names.js";
 import { Notices } from "../hall/notice.js";
-import { asked, read, vote } from "../hall/said.js";
+import { asked, here, read, vote } from "../hall/said.js";
 import { Tally } from "../hall/tally.js";
 import { cleanName } from "../words.js";
 import { FakeClock } from "./fake_clock.js";
@@ -78,10 +78,38 @@ test("a tap is right within a second of one's own move, before it or after", () 
   assert.deepEqual(judged, [false, true, true, false]);
 });
 
+test("a tap that nobody was there to hear is judged when the phone is served again", () => {
+  const clock = new FakeClock();
+  /** @type {boolean[]} */
+  const judged = [];
+  const notices = new Notices(clock, (isRight) => judged.push(isRight));
+  notices.away();
+  clock.pass(5_000);
+  notices.tapped();
+  clock.pass(5_000);
+  assert.ok(notices.isJudging);
+  notices.moved();
+  assert.deepEqual(judged, [true]);
+  clock.pass(1_001);
+  // The second one was on its way when the connection was lost.
+  notices.tapped();
+  clock.pass(500);
+  notices.away();
+  clock.pass(5_000);
+  notices.moved();
+  assert.deepEqual(judged, [true, true]);
+  clock.pass(1_001);
+  notices.tapped();
+  clock.pass(1_001);
+  assert.deepEqual(judged, [true, true, false]);
+});
+
 test("what phones say in the hall is read, and talk is not", () => {
-  assert.deepEqual(read(vote("r2")), { is: "vote", for: "r2" });
-  assert.deepEqual([read("noticed"), read("here 3 of 3")], [{ is: "noticed" }, { is: "here" }]);
-  for (const text of ["vote", "vote r1 r2", "vote <b>", `vote ${"x".repeat(17)}`, "I noticed", "ask 1 r1", "roll call 1"]) assert.equal(read(text), null, text);
+  assert.deepEqual(read(vote(2, "r2")), { is: "vote", round: 2, for: "r2" });
+  const answer = here(3, { got: 1204, missing: 0, moves: 2, silence: 0 });
+  assert.equal(answer, "here 3 1204 of 1204, moved 2, silent 0 ms");
+  assert.deepEqual([read("noticed"), read(answer)], [{ is: "noticed" }, { is: "here", round: 3 }]);
+  for (const text of ["vote", "vote r2", "vote 2", "here", "here I am", "vote 1 r1 r2", "vote 1 <b>", `vote 1 ${"x".repeat(17)}`, "I noticed", "ask 1 r1", "roll call 1"]) assert.equal(read(text), null, text);
 });
 
 test("what the hall is asked is its topic, and any other topic asks nothing", () => {
@@ -98,8 +126,22 @@ test("another question ends the vote, and the same one told again does not", () 
   tally = new Tally(JSON.parse(JSON.stringify(tally)));
   assert.ok(!tally.asks({ is: "ask", round: 1, of: ["r1", "r2"] }));
   assert.equal(tally.vote, "r2");
-  assert.ok(tally.asks({ is: "ask", round: 2, of: ["r1", "r2"] }));
-  assert.deepEqual([tally.ballot, tally.vote], [["r1", "r2"], ""]);
+  for (const round of [2, 0]) {
+    assert.ok(tally.asks({ is: "ask", round, of: ["r1", "r2"] }));
+    assert.deepEqual([tally.ballot, tally.vote], [["r1", "r2"], ""]);
+    tally.vote = "r1";
+  }
+});
+
+test("one answers a vote in one place and a roll call in another, and is told of it until one has looked", () => {
+  let tally = new Tally();
+  assert.deepEqual([tally.place, tally.isNew], [null, false]);
+  tally.asks({ is: "ask", round: 0, of: ["r1"] });
+  tally = new Tally(JSON.parse(JSON.stringify(tally)));
+  assert.deepEqual([tally.place, tally.isNew], ["vote", true]);
+  tally.isNew = false;
+  tally.asks({ is: "roll call", round: 1, of: [] });
+  assert.deepEqual([tally.place, tally.isNew], ["receipt", true]);
 });
 
 test("releases have the same colour for everybody, and two of them never one", () => {

@@ -244,6 +244,7 @@ fn a_tap_is_held_against_the_move_of_who_taps() {
     tale.steps(1_000, vec![goaway("r1", 1, 500)]);
     tale.steps(1_500, vec![opened("r2", 7, "teal"), step(Is::Live, "r2", 7)]);
     tale.steps(1_600, vec![step(Is::Closed, "r1", 1)]);
+    tale.tell(1_700, What::Asked { topic: "ask 1 r1 r2".to_owned() });
     let mut say = |at: u64, id: &str, member: &str, text: &str| {
         let told = |it: &str| it.to_owned();
         let (room, id, member, text) = (told(hall::ROOM), told(id), told(member), told(text));
@@ -252,10 +253,10 @@ fn a_tap_is_held_against_the_move_of_who_taps() {
     };
     say(2_000, "1-0", "teal", "noticed");
     say(2_000, "2-0", "amber", "noticed");
-    say(2_100, "3-0", "amber", "vote r2");
-    say(2_100, "4-0", "teal", "vote r7");
+    say(2_100, "3-0", "amber", "vote 1 r2");
+    say(2_100, "4-0", "teal", "vote 1 r7");
     for number in 10..20 {
-        say(2_200, &format!("{number}-0"), &format!("nobody {number}"), "vote r3");
+        say(2_200, &format!("{number}-0"), &format!("nobody {number}"), "vote 1 r3");
     }
     let audience = tale.0.figures(9_000).audience;
     assert_eq!((audience.noticed, audience.false_alarms), (1, 1));

@@ -310,18 +310,23 @@ def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, b
     seats = [sit(url, who) for who in "789"]
     page.until("shown().people.dots.size === 5", "both witnesses are there, and three people")
     assert page.text("#address") == f"{url.removeprefix('http://')}/#hall" and page.text("#wifi figcaption") == "1. Wi-Fi The Hall"
-    for who, texts in {"7": ["vote r1", "noticed"], "8": ["vote r2", "here 3 of 3, moved 0, silent 0 ms"], "9": ["vote r1", "vote r2"]}.items():
+    ask_hall(url, "ask 1 r1 r2")
+    for who, texts in {"7": ["vote 1 r1", "noticed"], "8": ["vote 1 r2", "vote 0 r1"], "9": ["vote 1 r1", "vote 1 r2"]}.items():
         for n, text in enumerate(texts):
             say(url, n + 1, text, "hall", who)
     for n in range(5):
-        say(url, 1, "vote r1", "hall", "abcde"[n])
+        say(url, 1, "vote 1 r1", "hall", "abcde"[n])
+    page.until("Object.values(shown().audience.votes).length === 2", "they have voted")
+    ask_hall(url, "roll call 2")
+    for who, text in (("7", "here 1 3 of 3, moved 0, silent 0 ms"), ("8", "here 2 3 of 3, moved 0, silent 0 ms")):
+        say(url, 3, text, "hall", who)
     page.until("document.querySelector('#audience').textContent === '0 noticed · 1 false alarm · 1 answered'", "they are counted")
     votes = [page.text(f".replica:nth-child({n}) .votes") for n in (1, 2)]
     assert votes == ["1 vote", "2 votes"] and page.run("return document.querySelectorAll('.votes.most').length") == 1
     assert page.run("return shown().said.length") == 0
     page.driver.find_element("css selector", "body").send_keys("p")
     until(lambda: (tmp_path / "voted").exists() and (tmp_path / "voted").read_text() == "r2", "its program knows")
-    ask_hall(url, "ask 1 r1 r2")
+    ask_hall(url, "ask 3 r1 r2")
     page.until("document.querySelector('.votes').hidden", "it is asked who dies next")
     assert page.text("#audience") == "0 noticed · 1 false alarm · 1 answered"
     ask_hall(url, "roll call 2")
