@@ -1,6 +1,11 @@
 //! The audience: listens in several rooms, and says something now and then.
 
-use std::time::Duration;
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    path::Path,
+    time::Duration,
+};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
@@ -49,6 +54,12 @@ pub struct Seat {
     pub rooms: Vec<String>,
 }
 
+/// Adds these people's public IDs to a file, one a line.
+pub fn make_known<'a>(file: &Path, ids: impl Iterator<Item = &'a str>) -> io::Result<()> {
+    let lines: String = ids.flat_map(|id| [id, "\n"]).collect();
+    OpenOptions::new().create(true).append(true).open(file)?.write_all(lines.as_bytes())
+}
+
 /// Lets random people say random things, `rate` per second in all, until the phase says to be
 /// quiet. Returns how much was said.
 pub async fn chatter(
@@ -92,6 +103,15 @@ mod tests {
             chosen.into_iter().for_each(|room| *count.entry(room).or_insert(0) += 1);
         }
         assert!(count.values().all(|n| *n == 100), "{count:?}");
+    }
+
+    #[test]
+    fn those_who_are_known_stay_known_when_others_come() {
+        let file = std::env::temp_dir().join(format!("rollcall-guests-{}", std::process::id()));
+        make_known(&file, ["a", "b"].into_iter()).expect("written");
+        make_known(&file, ["c"].into_iter()).expect("written");
+        assert_eq!(std::fs::read_to_string(&file).expect("read"), "a\nb\nc\n");
+        std::fs::remove_file(&file).expect("removed");
     }
 
     #[test]

@@ -147,6 +147,9 @@ struct RunOptions {
     /// Who in the audience says what: the same seed, the same remarks. Random if absent.
     #[arg(long)]
     seed: Option<u64>,
+    /// Where the audience's public IDs are added, one a line, before it says anything: names can be anybody's.
+    #[arg(long, value_name = "FILE")]
+    guests: Option<PathBuf>,
     /// What to do to the stack, with its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,

@@ -150,7 +150,7 @@ async fn gather(
         stage.gather_at_page(&rooms[0], of_page.collect(), &options.page_key).await?;
     }
     let size = options.clients.saturating_sub(cast.characters().len());
-    stage.gather_audience(size, rooms, options.rate).await?;
+    stage.gather_audience(size, rooms, options.rate, options.guests.as_deref()).await?;
     stage.gather_cast(cast, options.stage.place.accounts()?.as_ref()).await?;
     Ok(())
 }

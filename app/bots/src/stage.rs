@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -110,12 +110,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Brings in `size` listeners, who say `rate` things per second between them.
+    /// Brings in `size` listeners, who say `rate` things per second between them. Their public IDs are added to `known`.
     pub async fn gather_audience(
         &mut self,
         size: usize,
         rooms: &[String],
         rate: f64,
+        known: Option<&Path>,
     ) -> anyhow::Result<()> {
         let name = |index| format!("Guest {index}");
         let ticket = |index| Ticket {
@@ -123,6 +124,10 @@ impl Stage {
             heard: None,
         };
         let voices = self.gather((0..size).map(ticket).collect()).await?;
+        if let Some(file) = known {
+            audience::make_known(file, voices.values().map(|voice| &*voice.sender))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
         // In the order of their names, so that the seed decides who speaks.
         let seat = |index| {
             let voice = voices.get(&name(index))?.clone();

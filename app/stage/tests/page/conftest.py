@@ -28,6 +28,8 @@ CHROMEDRIVER = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
 # A stage that can act shows itself only to those who know this; the demo has it from here, too.
 STAGE_KEY = os.environ.setdefault("ROLLCALL_STAGE_KEY", "0123456789abcdef")
 PATIENCE_SECONDS = 60
+# Of servers that tests start: whoever has it is an operator.
+KEY = "0123456789abcdef" * 2
 
 FLAGS = (
     "--headless",
@@ -186,3 +188,14 @@ def stage(tmp_path):
     yield start
     for process in running:
         process.stop()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A replica on the in-memory log: its process, its address, and where its admin listener is."""
+    port, admin = free_port(), free_port()
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    environment |= {"PORT": str(port), "ADMIN_PORT": str(admin), "REPLICA": "r1", "RELEASE": "1.0.0", "API_KEY": KEY}
+    process = Process([SERVER], f"http://127.0.0.1:{port}/readyz", tmp_path / "server.log", environment).start()
+    yield process, f"http://127.0.0.1:{port}", f"127.0.0.1:{admin}"
+    process.stop()

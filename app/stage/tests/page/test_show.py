@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from audience import Audience
-from conftest import REPOSITORY, STAGE, knowing, until
+from conftest import KEY, REPOSITORY, STAGE, knowing, until
 from stack import free_port
 from test_looks import can_be_read
 
@@ -64,6 +64,47 @@ def test_every_act_of_the_file_is_one_that_can_be_done(stage):
     for name in known:
         ended = subprocess.run([ACTS.parent / "act", name], check=False, capture_output=True, text=True, timeout=60, env={"PATH": os.environ["PATH"]})
         assert ended.stderr == f"{name}: ./scripts/demo --stage runs this; without it SHOW_FOLDER says nothing\n"
+
+
+def test_x_takes_away_what_the_hall_said_whatever_name_it_was_said_by(server, tmp_path):
+    _, url, _ = server
+    (tmp_path / "api-key").write_text(KEY)
+    place = {"FOLDER": tmp_path, "STATE": tmp_path, "PROJECT": "none", "NETWORK": "none", "URL": url, "BOTS": "none", "CLIENTS": "1", "SETTINGS": ""}
+    environment = {"PATH": os.environ["PATH"], **{f"SHOW_{name}": str(value) for name, value in place.items()}}
+
+    def presses():
+        ended = subprocess.run([ACTS.parent / "act", "remove"], check=False, capture_output=True, text=True, timeout=60, env=environment)
+        return ended.returncode, ended.stderr
+
+    def asked(path, body, method="POST", **headers):
+        request = urllib.request.Request(f"{url}/api/v1/{path}", json.dumps(body).encode(), {"content-type": "application/json", **headers}, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def messages():
+        with urllib.request.urlopen(f"{url}/api/v1/rooms/the-plan/messages", timeout=10) as answer:
+            return json.load(answer)["data"]["messages"]
+
+    def say(name, text, n=1):
+        client = name.encode().hex().ljust(32, "0")
+        asked("rooms/the-plan/messages", {"client": client, "name": name, "n": n, "text": text})
+
+    # A guest of ours, a bot of the cast, and what an operator does.
+    say("Guest 1", "The pigeon did it.")
+    (tmp_path / "guests").write_text(f"{messages()[-1]['member']}\n")
+    token = asked("bots", {"name": "Teal"}, **{"x-api-key": KEY})["token"]
+    asked("rooms/the-plan/messages", {"client": "b" * 32, "n": 1, "text": "Second gear."}, authorization=f"Bearer {token}")
+    asked("rooms/the-plan", {"frozen": True}, "PATCH", **{"x-api-key": KEY})
+    asked("rooms/the-plan", {"frozen": False}, "PATCH", **{"x-api-key": KEY})
+    hecklers = ["Guest 7", "Probe", "Witness 3", "Hedy"]
+    for name in hecklers:
+        say(name, "Something rude")
+    say("Guest 1", "Still here!", 2)
+    for left in (3, 2, 1, 0):
+        assert presses() == (0, "")
+        assert [it["name"].removesuffix(" (guest)") for it in messages() if it.get("text") == "Something rude"] == hecklers[:left]
+    assert presses() == (1, "remove: the hall has said nothing that is left\n")
+    assert {"The pigeon did it.", "Second gear.", "Still here!"} < {it.get("text") for it in messages()}
 
 
 class Show:

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import pytest
 import websocket
-from conftest import SERVER, STAGE, STAGE_KEY, Process, knowing, until
+from conftest import KEY, STAGE, STAGE_KEY, knowing, until
 from recording import MOMENTS, VERSION
 from stack import free_port
 
 LAST_MS = 39_900
-# The server's operator.
-KEY = "0123456789abcdef" * 2
 
 
 def figures(page):
@@ -221,17 +219,6 @@ def test_a_recording_that_a_full_disk_has_cut_is_shown_without_its_last_line(sta
     assert f"rollcall-stage: the last line of {cut} is not whole, and is left out\n" in Path(process.log).read_text()
     page = browser(process.url).frozen(LAST_MS)
     assert page.run("return shown().people.dots.size") == 300
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A replica on the in-memory log: its process, its address, and where its admin listener is."""
-    port, admin = free_port(), free_port()
-    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-    environment |= {"PORT": str(port), "ADMIN_PORT": str(admin), "REPLICA": "r1", "RELEASE": "1.0.0", "API_KEY": KEY}
-    process = Process([SERVER], f"http://127.0.0.1:{port}/readyz", tmp_path / "server.log", environment).start()
-    yield process, f"http://127.0.0.1:{port}", f"127.0.0.1:{admin}"
-    process.stop()
 
 
 def ask_hall(url, topic):
