@@ -3,7 +3,7 @@
 //! What they are asked is the room's topic, which only moderators set.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     str::FromStr,
 };
 
@@ -17,6 +17,9 @@ pub const ROOM: &str = "hall";
 const NEAR_MS: u64 = 1_000;
 /// A tap is no false alarm before: a move is told a little later than it happens. All taps until then are one.
 const JUDGED_MS: u64 = 2_000;
+
+/// That somebody has come may be told so much later than what they say.
+const TOLD_LATER_MS: u64 = 1_000;
 
 /// What somebody says there, and to which question.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub struct Hall {
     taps: HashMap<String, (u64, u64)>,
     /// Those who have answered since the roll was called.
     answered: HashSet<String>,
+    /// What was said a moment ago by those who are not here, as far as was told.
+    early: VecDeque<(u64, Message)>,
     noticed: u64,
     false_alarms: u64,
 }
@@ -72,6 +77,28 @@ impl Hall {
             }
             // Talk; or it was said to another question, by a phone that nobody served until now.
             _ => {}
+        }
+    }
+
+    /// A witness got a message of somebody who is not here. A phone that is served again says what it had to at once.
+    pub fn heard_early(&mut self, at: u64, message: &Message) {
+        if message.room != ROOM {
+            return;
+        }
+        while self.early.front().is_some_and(|(heard, _)| heard + TOLD_LATER_MS < at) {
+            self.early.pop_front();
+        }
+        self.early.push_back((at, message.clone()));
+    }
+
+    /// Somebody is here now.
+    pub fn came(&mut self, at: u64, member: &str) {
+        let is_theirs = |(_, it): &(u64, Message)| it.member == member;
+        let (theirs, others): (Vec<_>, _) =
+            std::mem::take(&mut self.early).into_iter().partition(is_theirs);
+        self.early = others.into();
+        for (heard, message) in theirs.iter().filter(|it| it.0 + TOLD_LATER_MS >= at) {
+            self.heard(*heard, message);
         }
     }
 
@@ -296,6 +323,27 @@ mod tests {
         tale.say(9, "teal", "here 2 5 of 5, moved 1, silent 0 ms");
         tale.0.asked("roll call 2");
         assert_eq!(tale.count(10).3, 1);
+    }
+
+    #[test]
+    fn what_is_said_by_somebody_who_is_told_to_be_here_a_moment_later_counts() {
+        let mut hall = Hall::default();
+        hall.asked("ask 1 r1");
+        let vote = |member: &str| Message {
+            room: ROOM.to_owned(),
+            id: "1-0".into(),
+            member: member.to_owned(),
+            text: "vote 1 r1".into(),
+            ..Message::default()
+        };
+        for (at, member) in [(1_000, "late"), (1_900, "teal"), (1_900, "nobody"), (1_950, "teal")] {
+            hall.heard_early(at, &vote(member));
+        }
+        assert_eq!(hall.count(2_000, ["r1"].into_iter()).votes.len(), 0);
+        for member in ["late", "teal", "teal"] {
+            hall.came(2_001, member);
+        }
+        assert_eq!(hall.count(2_100, ["r1"].into_iter()).votes["r1"], 1);
     }
 
     #[test]

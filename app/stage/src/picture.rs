@@ -112,7 +112,10 @@ impl Picture {
     fn step(&mut self, at: u64, step: &Step) {
         let key = (step.replica.clone(), step.slot.clone(), step.number);
         match step.is {
-            Is::Opened => self.opened(key, step),
+            Is::Opened => {
+                self.opened(key, step);
+                self.hall.came(at, &step.member);
+            }
             Is::Live => self.live(at, &key),
             Is::Goaway => {
                 if let Some(connection) = self.connections.get_mut(&key) {
@@ -219,6 +222,8 @@ impl Picture {
         let member = &message.member;
         if self.members.contains_key(member) || self.silent.contains_key(member) {
             self.hall.heard(at, message);
+        } else {
+            self.hall.heard_early(at, message);
         }
         // What phones say there is counted, and no talk.
         if message.room == hall::ROOM {

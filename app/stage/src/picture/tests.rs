@@ -258,9 +258,12 @@ fn a_tap_is_held_against_the_move_of_who_taps() {
     for number in 10..20 {
         say(2_200, &format!("{number}-0"), &format!("nobody {number}"), "vote 1 r3");
     }
+    // Somebody who comes back has something to say at once, and that they are here is told a little later.
+    say(2_300, "30-0", "plum", "vote 1 r2");
+    tale.steps(2_400, vec![opened("r2", 8, "plum")]);
     let audience = tale.0.figures(9_000).audience;
     assert_eq!((audience.noticed, audience.false_alarms), (1, 1));
-    assert_eq!(audience.voted(), Some("r2"));
+    assert_eq!((audience.voted(), audience.votes["r2"]), (Some("r2"), 2));
     let retold = tale.0.retell(9_000);
     assert!(!retold.iter().any(|event| matches!(event.what, What::Message(_))), "it is no talk");
 }
