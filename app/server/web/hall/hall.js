@@ -163,7 +163,7 @@ export class Hall {
   }
 
   #tap() {
-    if (this.notices.isJudging || !this.#put(NOTICED)) return;
+    if (!this.notices.takesTaps || !this.#put(NOTICED)) return;
     this.cancel();
     this.bar.say("Noted…", "");
     this.notices.tapped();

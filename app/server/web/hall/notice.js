@@ -13,9 +13,11 @@ export class Notices {
     this.clock = clock;
     this.judged = judged;
     this.movedAt = -Infinity;
+    /** That move was noticed. */
+    this.isNoticed = false;
     /** Nobody serves us. */
     this.isAway = false;
-    /** A tap waits for its verdict: there is one at a time. */
+    /** A tap waits for its verdict. */
     this.isJudging = false;
     this.cancel = () => {};
   }
@@ -30,12 +32,22 @@ export class Notices {
   moved() {
     this.isAway = false;
     this.movedAt = this.clock.now();
+    this.isNoticed = false;
     if (this.isJudging) this.#judge(true);
+  }
+
+  /** Whether a tap says anything: one waits for its verdict at a time, and a move is noticed once. */
+  get takesTaps() {
+    return !this.isJudging && !(this.isNoticed && this.#isNear);
+  }
+
+  get #isNear() {
+    return this.clock.now() - this.movedAt <= NEAR_MS;
   }
 
   tapped() {
     this.isJudging = true;
-    if (this.clock.now() - this.movedAt <= NEAR_MS) this.#judge(true);
+    if (this.#isNear) this.#judge(true);
     else if (!this.isAway) this.cancel = this.clock.after(NEAR_MS, () => this.#judge(false));
   }
 
@@ -43,6 +55,7 @@ export class Notices {
   #judge(isRight) {
     this.cancel();
     this.isJudging = false;
+    this.isNoticed ||= isRight;
     this.judged(isRight);
   }
 }
