@@ -215,7 +215,8 @@ def moves_of(those, names):
 
 
 def taken_back(those, names):
-    """Moves of bots that were taken back, since their replica had the log again: the checker counts the way there."""
+    """Moves of bots that were taken back, since their replica had the log again: if a bot was welcomed before, the checker
+    counts its way there."""
     end = lambda it: it.get("closed", it.get("lost", float("inf")))
     stayed = lambda it, one: one["opened"] < it["opened"] and end(one) > it["closed"] + 1_000
     bots = [them for name, them in names.items() if name not in those]
@@ -271,7 +272,8 @@ def test_a_whole_show(show, browser):
     said = {name: (figures[name], shown[name], report[theirs]) for name, theirs in (("lost", "lost"), ("doubled", "duplicated"))}
     assert said == {"lost": (0, 0, 0), "doubled": (0, 0, 0)}
     others, told = {"Witness 1", "Witness 2", "Hedy", *hall.names}, connections()
-    assert figures["moved"] + taken_back(others, told) == report["moves"] + moves_of(others, told), "moves"
+    more = report["moves"] + moves_of(others, told) - figures["moved"]
+    assert 0 <= more <= taken_back(others, told), "moves"
     assert hall.answer() == moves_of(hall.without_who_reloaded(), told), "moves, as phones see them"
     show.page.until(f"shown().audience.answered === {PHONES}", "all phones have answered")
     audience = show.page.run("return shown().audience")
