@@ -85,12 +85,13 @@ function stranded(t, { streams = false, refuse = null } = {}) {
   return { clock, api, client, sockets, told, transports, participant };
 }
 
-/** Two WebSockets that do not open; the third try is another way. */
+/** Three WebSockets that do not open, of which the first may have found nobody; the fourth try is another way. */
 async function fallen(t, options) {
   const it = stranded(t, options);
   it.client.start("fresh");
   await dropped(it, 0);
   await dropped(it, 1);
+  await dropped(it, 2);
   return it;
 }
 
@@ -135,7 +136,7 @@ test("whom the browser's cookie knows is that person by plain requests, too, and
 
 test("where upgrades fail, plain requests serve, and keep the same promises", async (t) => {
   const { api, client, clock, told, sockets, participant } = await fallen(t);
-  assert.equal(sockets.length, 2);
+  assert.equal(sockets.length, 3);
   assert.equal(told("serving")[0][0].replica, "r1");
   assert.equal(participant.member, sha256(KEY).slice(0, 16));
   client.send("vault", "a");
@@ -182,13 +183,13 @@ test("too fast is too fast on this way, too", async (t) => {
 test("later a WebSocket is tried again as a move; what serves goes on until it does", async (t) => {
   const { clock, told, sockets } = await fallen(t);
   await passing(clock, 120_000);
-  assert.equal(sockets.length, 3, "one is opened");
+  assert.equal(sockets.length, 4, "one is opened");
   assert.equal(told("interrupted").length, 0);
-  sockets[2].drop(1006);
+  sockets[3].drop(1006);
   await passing(clock, 1_000);
   assert.equal(told("interrupted").length, 0, "it failed, and nobody noticed");
   // Whether requests come through is asked while the next one is opened.
-  sockets[3]?.drop(1006);
+  sockets[4]?.drop(1006);
   await passing(clock, 1_000);
   const tried = sockets.length;
   await passing(clock, 121_000);
@@ -213,6 +214,16 @@ test("where nobody answered at all WebSockets are not what was missing: they are
   await passing(it.clock, 2_000);
   assert.equal(it.sockets.length, 3);
   assert.deepEqual(it.told("serving"), []);
+});
+
+test("a server that is started twice within a second lets WebSockets through", async (t) => {
+  const it = stranded(t);
+  it.client.start("fresh");
+  // It was away when each was opened, and is there again by the time that it is asked.
+  await dropped(it, 0);
+  await dropped(it, 1);
+  assert.equal(it.transports.isPlain, false);
+  assert.equal(it.sockets.length, 3, "and the next try is one, too");
 });
 
 test("what is missing is told as a gap, not skipped", async () => {

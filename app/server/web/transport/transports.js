@@ -22,6 +22,8 @@ export class Transports {
   constructor(house) {
     this.house = house;
     this.silent = 0;
+    /** Since when requests have come through, as far as was asked. @type {number | null} */
+    this.answersSince = null;
     this.streams = true;
     this.isPlain = false;
     this.cancelAgain = () => {};
@@ -35,10 +37,11 @@ export class Transports {
   /** A WebSocket that is watched: whether it ever says anything. */
   #webSocket() {
     const socket = (this.house.open ?? openSocket)();
+    const openedAt = this.house.clock.now();
     let heard = false;
     let over = false;
     const failed = () => {
-      if (!heard && !over) void this.#wasSilent();
+      if (!heard && !over) void this.#wasSilent(openedAt);
       over = true;
     };
     /** @type {Socket} */
@@ -63,10 +66,18 @@ export class Transports {
     return watched;
   }
 
-  /** Unless requests do not come through either: then nobody is there, and that says nothing of WebSockets. */
-  async #wasSilent() {
+  /**
+   * Unless requests do not come through either, or did not when it was opened: then nobody was there, and that says
+   * nothing of WebSockets. A server that is started again within a second is there by the time that it is asked.
+   *
+   * @param {number} openedAt
+   */
+  async #wasSilent(openedAt) {
     const { ok, status } = await this.house.api.call("GET", "");
-    if (!ok && status !== 404) return;
+    const answers = ok || status === 404;
+    const didAnswer = this.answersSince !== null && this.answersSince <= openedAt;
+    this.answersSince = answers ? (this.answersSince ?? this.house.clock.now()) : null;
+    if (!answers || !didAnswer) return;
     this.silent += 1;
     if (this.silent >= TRIES) this.isPlain = true;
   }
@@ -77,7 +88,10 @@ export class Transports {
       streams: () => this.streams,
       buffered: () => (this.streams = false),
       worked: () => this.#later(socket),
-      failed: () => this.#webSocketAgain(),
+      failed: () => {
+        this.answersSince = null;
+        this.#webSocketAgain();
+      },
     });
     return socket;
   }
