@@ -113,6 +113,7 @@ export class Connection {
   #welcomed(welcome) {
     this.welcome = welcome;
     this.cancelWatch();
+    this.cancelPing();
     this.#watch(PATIENCE * welcome.heartbeat_ms);
     this.#beat(welcome.heartbeat_ms);
   }

@@ -33,13 +33,14 @@ class Plain {
   }
 
   who = {};
+  about = { replica: "r1", release: "1.1.0", features: ["edit"] };
 
   async call(method, path, body, { signal } = {}) {
     this.asked.push(`${method} ${path}`);
     const refusal = this.refuse?.(method, path, body);
     if (refusal) return { ok: false, status: 0, data: null, code: "", detail: "", retryMs: null, ...refusal };
     const data = (value) => ({ ok: true, status: 200, data: value, code: "", detail: "", retryMs: null });
-    if (path === "") return data({ replica: "r1", release: "1.1.0", features: ["edit"] });
+    if (path === "") return data(this.about);
     if (method === "POST") return data(this.append(body));
     if (!path.includes("/messages")) return { ok: false, status: 404, data: null, code: "not_found", detail: "" };
     const query = new URLSearchParams(path.split("?")[1]);
@@ -214,6 +215,18 @@ test("where nobody answered at all WebSockets are not what was missing: they are
   await passing(it.clock, 2_000);
   assert.equal(it.sockets.length, 3);
   assert.deepEqual(it.told("serving"), []);
+});
+
+test("another release behind the same requests is told, and is no interruption", async (t) => {
+  const { api, clock, told } = await fallen(t);
+  await passing(clock, 8_000);
+  assert.equal(told("serving").length, 1);
+  api.about = { replica: "r2", release: "1.2.0", features: ["edit", "applause"] };
+  await passing(clock, 8_000);
+  const [welcome] = told("serving").at(-1);
+  assert.deepEqual([welcome.release, welcome.features, welcome.member], ["1.2.0", ["edit", "applause"], sha256(KEY).slice(0, 16)]);
+  assert.equal(told("serving").length, 2);
+  assert.equal(told("interrupted").length, 0);
 });
 
 test("a server that is started twice within a second lets WebSockets through", async (t) => {

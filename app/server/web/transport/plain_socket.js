@@ -34,6 +34,8 @@ export class PlainSocket {
     this.key = this.name = "";
     this.gone = new AbortController();
     this.hasWorked = false;
+    /** What was told last of who serves. @type {any} */
+    this.welcome = null;
     this.cancelSweep = () => {};
     this.listener = new Listener(this);
     queueMicrotask(() => this.onopen?.());
@@ -117,14 +119,14 @@ export class PlainSocket {
     const session = await this.house.api.call("GET", "sessions/current");
     if (session.code === "bad_token") return this.#voidToken(session.detail);
     if (!session.ok && session.status !== 401 && session.status !== 404) return this.end(BROKEN);
-    const { replica = "a replica", release = "", features = [] } = about.data ?? {};
     const { account, member } = session.ok ? session.data : {};
     const sender = sha256(client).slice(0, 16);
-    this.tell({
-      type: "welcome", v: VERSION, member: member ?? sender, sender, replica, release,
-      heartbeat_ms: HEARTBEAT_MS, limits: { ...USUAL_LIMITS, pending: 1 }, features,
+    this.welcome = {
+      type: "welcome", v: VERSION, member: member ?? sender, sender, ...whoServes(about.data),
+      heartbeat_ms: HEARTBEAT_MS, limits: { ...USUAL_LIMITS, pending: 1 },
       ...(account ? { name: account.name, account } : {}),
-    });
+    };
+    this.tell(this.welcome);
     await Promise.all(rooms.map((/** @type {any} */ it) => this.#enter(it.room, it.after ?? null)));
     if (this.isClosed) return;
     this.hasWorked = true;
@@ -182,6 +184,14 @@ export class PlainSocket {
     if (ok && data?.access) this.tell({ you: { moderates: false }, ...data, type: "room", room });
   }
 
+  /** A roll goes by without a word here: no connection ends. The release is told again if it is another one. */
+  async #lookWhoServes() {
+    const { ok, data } = await this.house.api.call("GET", "");
+    if (!ok || this.isClosed || data.release === this.welcome?.release) return;
+    this.welcome = { ...this.welcome, ...whoServes(data) };
+    this.tell(this.welcome);
+  }
+
   /** Rooms that nobody listens to, and who is in the one on the screen. */
   #sweep() {
     this.cancelSweep = this.house.clock.after(SWEEP_MS, async () => {
@@ -191,7 +201,14 @@ export class PlainSocket {
       const { ok, data } = await this.house.api.call("GET", roomPath(current, "/members"));
       if (ok) this.tell({ type: "members", room: current, ...data });
       await this.#state(current);
+      await this.#lookWhoServes();
       if (!this.isClosed) this.#sweep();
     });
   }
+}
+
+/** @param {any} about what the server says of itself, if it does */
+function whoServes(about) {
+  const { replica = "a replica", release = "", features = [] } = about ?? {};
+  return { replica, release, features };
 }
