@@ -8,7 +8,8 @@ import { compare, isId } from "../id.js";
  *   gone(room: import("../room.js").Room): void, isFull(): boolean, show(): void }} House
  */
 
-const EVERY_MS = 30_000;
+/** So long it may take until one sees that somebody has written to one alone. */
+const EVERY_MS = 15_000;
 const LEFT = { ok: true, detail: "" };
 
 /** The rooms of an account: those that its other devices entered, and those it was asked into. */
