@@ -50,6 +50,7 @@ use crate::{
     metrics::Metrics,
     people::People,
     presence::{MemoryPresence, Presence, RedisPresence, Store},
+    register::Register,
     supervise::Supervisor,
 };
 
@@ -157,7 +158,7 @@ pub async fn run(
         drain_and_stop(&app.lifecycle, spread, deadline).await;
         stop.cancel();
         app.rooms.close().await;
-        say_last_words(&app, &tasks).await;
+        say_last_words(&app.register, &tasks).await;
     };
     // A keep-alive connection that is idle must not hold up the end: the listeners end with `stopping`.
     tokio::select! {
@@ -172,12 +173,12 @@ pub async fn run(
 }
 
 /// Connections say goodbye, and then those who watch them are told so. One that does not read is not waited for.
-async fn say_last_words(app: &App, tasks: &TaskTracker) {
+async fn say_last_words(register: &Register, tasks: &TaskTracker) {
     tasks.close();
     if tokio::time::timeout(LAST_WORDS, tasks.wait()).await.is_err() {
         warn!("some connections did not end in time");
     }
-    let _told = tokio::time::timeout(LAST_LOOK, app.register.unwatched()).await;
+    let _told = tokio::time::timeout(LAST_LOOK, register.unwatched()).await;
 }
 
 /// What outlives a replica, or with logs in memory ends with it.
@@ -226,11 +227,6 @@ fn watch(app: &App, rings: Budget) {
     metrics.watch_budget("redis", move || log.usage().ratio());
     let rooms = app.rooms.clone();
     metrics.watch("rollcall_rooms", "Rooms that are open here.", move || rooms.count() as f64);
-    metrics.watch(
-        "rollcall_log_lines_dropped",
-        "Lines of its log that nobody read in time.",
-        || logging::dropped_lines() as f64,
-    );
     let health = app.health.clone();
     metrics.watch(
         "rollcall_feeds_read_seconds",
@@ -348,4 +344,22 @@ async fn drain_and_stop(lifecycle: &Lifecycle, spread: Duration, deadline: Durat
         Err(_) => warn!(left = lifecycle.status().connections, "drain deadline passed"),
     }
     lifecycle.stop();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_watches_and_does_not_read_is_not_waited_for() {
+        let register = Register::default();
+        let watching = register.watch().expect("a place");
+        let began = tokio::time::Instant::now();
+        say_last_words(&register, &TaskTracker::new()).await;
+        let waited = began.elapsed();
+        assert!((LAST_LOOK..2 * LAST_LOOK).contains(&waited), "{waited:?}");
+        drop(watching);
+        say_last_words(&register, &TaskTracker::new()).await;
+        assert_eq!(began.elapsed(), waited, "there is nobody to wait for");
+    }
 }

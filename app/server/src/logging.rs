@@ -3,7 +3,9 @@
 
 use std::{
     io::IsTerminal,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::Duration,
 };
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -13,12 +15,14 @@ use crate::config::{Config, LogFormat};
 
 /// Lines that may wait for their reader: some MiB.
 const WAITING_LINES: usize = 8_192;
+/// How long a reader may take for them at the process's end.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 static WRITER: Mutex<Option<Writer>> = Mutex::new(None);
 
 struct Writer {
     dropped: ErrorCounter,
-    /// Writes what waits when it is dropped, for a second at most.
+    /// Writes what waits when it is dropped. If nobody reads it says so itself, to the same reader, and waits for ever.
     _guard: WorkerGuard,
 }
 
@@ -39,8 +43,9 @@ pub fn start(config: &Config) {
         .finish(std::io::stdout());
     *writer() = Some(Writer { dropped: lines.error_counter(), _guard: guard });
     let is_terminal = std::io::stdout().is_terminal();
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(lines);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
+    // Where there is a terminal it minds NO_COLOR by itself.
+    let logs = if is_terminal { logs } else { logs.with_ansi(false) };
     let json = match config.log_format {
         LogFormat::Auto => !is_terminal,
         LogFormat::Json => true,
@@ -54,9 +59,16 @@ pub fn dropped_lines() -> u64 {
     writer().as_ref().map_or(0, |writer| writer.dropped.dropped_lines() as u64)
 }
 
-/// Writes what still waits; to be called once, at the process's end.
+/// Writes what still waits, if somebody reads it; to be called once, at the process's end.
 pub fn finish() {
-    drop(writer().take());
+    let writer = writer().take();
+    let (written, done) = mpsc::channel();
+    thread::spawn(move || {
+        drop(writer);
+        // Nobody waits any more if it took too long.
+        let _late = written.send(());
+    });
+    let _done = done.recv_timeout(LAST_LINES);
 }
 
 fn writer() -> MutexGuard<'static, Option<Writer>> {

@@ -215,5 +215,6 @@ pub fn say_more(json: &mut Vec<u8>) {
 async fn die() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     error!("dies on purpose");
+    crate::logging::finish();
     std::process::exit(70);
 }

@@ -326,7 +326,7 @@ async fn no_request(address: SocketAddr) {
 /// As with a log driver whose disk is full, or a terminal that was stopped: it stood still, listening and deaf.
 #[tokio::test]
 async fn a_log_that_nobody_reads_holds_up_nobody() {
-    let replica = Process::launch_unread(&[("LOG_LEVEL", "debug")]).await;
+    let mut replica = Process::launch_unread(&[("LOG_LEVEL", "debug")]).await;
     replica.wait_ready().await;
     let dropped = async {
         while metric(replica.admin, "rollcall_log_lines_dropped_total").await == 0.0 {
@@ -339,4 +339,14 @@ async fn a_log_that_nobody_reads_holds_up_nobody() {
     busy.expect("it answers, and drops what nobody reads");
     let (mut plum, _) = Socket::join(replica.public, &key(), "vault", None).await;
     plum.send_acked("vault", 1, "still here").await;
+    drop(plum);
+    replica.signal("-TERM").await;
+    assert_eq!(replica.exit_code().await, Some(0), "it waits for no reader at its end, either");
+}
+
+#[tokio::test]
+async fn a_start_warns_of_nothing() {
+    let mut replica = Process::launch_unread(&[]).await;
+    let said = replica.said_until("the log answers").await;
+    assert!(said.iter().all(|line| !line.contains("WARN")), "{said:?}");
 }

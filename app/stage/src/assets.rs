@@ -8,6 +8,8 @@ use axum::{
 use qrcode::{QrCode, render::svg};
 use rust_embed::{Embed, EmbeddedFile};
 
+use crate::key;
+
 /// Nothing from anywhere else. The page's own lines of script are known by a number that is good once.
 const CSP: &str = "default-src 'none'; script-src 'self' 'nonce-'; style-src 'self'; connect-src 'self'; \
                    img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -33,7 +35,7 @@ pub fn page(token: &str, wifi: Option<&str>) -> Response {
     let told = |place: &str, words: &str| place.replace(r#""""#, &format!(r#""{words}""#));
     let wifi = wifi.unwrap_or_default().replace('&', "&amp;").replace('"', "&quot;");
     let page = String::from_utf8_lossy(&data).replace(TOKEN, &told(TOKEN, token));
-    let nonce = format!("{:032x}", rand::random::<u128>());
+    let nonce = key::secret();
     let page = page.replace(WIFI, &told(WIFI, &wifi)).replace(NONCE[0], &told(NONCE[0], &nonce));
     let mut response = answer("text/html; charset=utf-8", page.into_bytes());
     let policy = CSP.replace(NONCE[1], &format!("'nonce-{nonce}'"));

@@ -23,7 +23,7 @@ use crate::{
     acts::{Acts, Refused},
     assets,
     hub::Hub,
-    key::Key,
+    key::{self, Key},
     options::Wifi,
     replay::Replay,
     told::Told,
@@ -64,7 +64,7 @@ impl Show {
 /// Everything that the page asks for, for those who have the key if there is one.
 pub fn router(show: Show, key: Option<Key>) -> Router {
     // Only the page that this process has served can ask it to act.
-    let token = format!("{:032x}", rand::random::<u128>());
+    let token = key::secret();
     let page = token.clone();
     let acts = Router::new()
         .route("/stage/acts", get(known_acts))

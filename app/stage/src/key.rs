@@ -13,6 +13,12 @@ use axum::{
 pub const VARIABLE: &str = "ROLLCALL_STAGE_KEY";
 const SHORTEST: usize = 16;
 
+/// What nobody guesses, in letters and digits.
+#[must_use]
+pub fn secret() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
 /// What the stage's address has, and then a cookie.
 #[derive(Debug, Clone)]
 pub struct Key {
@@ -27,7 +33,7 @@ impl Key {
     ///
     /// If it is no good key.
     pub fn new(port: u16, told: Option<String>) -> anyhow::Result<Self> {
-        let secret = told.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+        let secret = told.unwrap_or_else(secret);
         let is_plain = secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
         ensure!(
             is_plain && secret.len() >= SHORTEST,

@@ -92,14 +92,12 @@ pub async fn haproxy_reloaded(scene: &Scene) -> anyhow::Result<String> {
     complete_or_back(scene, async { docker(&reload).await.map(drop) }).await
 }
 
-/// Between two turns, and too long for the second: that fails, and the first replica goes back when HAProxy
-/// is there again.
+/// After the first turn, and too long for the second: that fails, and the first replica goes back when HAProxy is there
+/// again.
 pub async fn haproxy_away(scene: &Scene) -> anyhow::Result<String> {
     let (before, journal) = (scene.containers().await?, scene.journal());
     let (haproxy, release) = (scene.stack.container("haproxy"), scene.other_release().await?);
-    let kill = format!(
-        "[ \"$ROLLCALL_REPLICA $ROLLCALL_RELEASE\" != \"r1 {release}\" ] || docker kill {haproxy}"
-    );
+    let kill = format!("[ \"$ROLLCALL_RELEASE\" != {release} ] || docker kill {haproxy}");
     let hooks = scene.hooks(&[("post-replica", &kill)])?;
     let roll = scene.roll(release).set("hooks", &hooks.to_string_lossy());
     let killed = async {
@@ -115,7 +113,8 @@ pub async fn haproxy_away(scene: &Scene) -> anyhow::Result<String> {
     };
     let ended = rolled_under(scene, roll, async |_| harm.await).await?;
     ended.expect_failure()?;
-    ensure!(journal.find("r1", "put back")?.outcome == "ok", "r1 was not put back");
+    let first = journal.first("drain").await?;
+    ensure!(journal.find(&first, "put back")?.outcome == "ok", "{first} was not put back");
     scene.expect_as_before(&before).await?;
     ended.line("Failed. ")
 }

@@ -51,6 +51,19 @@ impl Process {
         Self::launch_by(Command::new(env!("CARGO_BIN_EXE_rollcall-server")), variables).await
     }
 
+    /// What it has said up to a line with these words, without the line that says where it listens.
+    pub async fn said_until(&mut self, words: &str) -> Vec<String> {
+        let lines = self.unread.as_mut().expect("lines that nobody has read");
+        let mut said = Vec::new();
+        loop {
+            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+            said.push(line.expect("in time").expect("UTF-8").expect("a server that runs on"));
+            if said.last().is_some_and(|line| line.contains(words)) {
+                return said;
+            }
+        }
+    }
+
     /// What it says later does not fill the pipe.
     fn read(mut self) -> Self {
         let lines = self.unread.take();

@@ -240,3 +240,17 @@ pub async fn members(
     let (present, members) = app.rooms.members(&room).await.map_err(JoinError::from)?;
     Ok(Data(Members { present, members }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::OF_AN_AUDIENCE;
+
+    #[test]
+    fn rooms_of_an_audience_are_those_of_its_page() {
+        let page =
+            [include_str!("../../../web/hall/said.js"), include_str!("../../../web/hall/hall.js")];
+        for (page, (name, room)) in page.iter().zip(["HALL", "TALK"].iter().zip(OF_AN_AUDIENCE)) {
+            assert!(page.contains(&format!("const {name} = \"{room}\";")), "{name} is {room}");
+        }
+    }
+}
