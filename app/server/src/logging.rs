@@ -11,8 +11,6 @@ use std::{
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat};
-
 /// Lines that may wait for their reader: some MiB.
 const WAITING_LINES: usize = 8_192;
 /// How long a reader may take for them at the process's end.
@@ -26,12 +24,13 @@ struct Writer {
     _guard: WorkerGuard,
 }
 
-/// Lines go to standard output from now on, until [`finish`].
+/// Lines of this `level` go to standard output from now on, until [`finish`]: as JSON, or as people read them; if it is
+/// not said which, as whoever reads them likes it.
 ///
 /// # Panics
 /// If this was done before.
-pub fn start(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+pub fn start(level: &str, json: Option<bool>) {
+    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     // What these tell beyond that has whole frames and requests in it, and so tokens and passwords.
     let quiet = ["tungstenite=info", "tokio_tungstenite=info", "hyper=info"];
     let quiet = quiet.into_iter().filter_map(|directive| directive.parse().ok());
@@ -46,12 +45,11 @@ pub fn start(config: &Config) {
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
     // Where there is a terminal it minds NO_COLOR by itself.
     let logs = if is_terminal { logs } else { logs.with_ansi(false) };
-    let json = match config.log_format {
-        LogFormat::Auto => !is_terminal,
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-    };
-    if json { logs.json().flatten_event(true).init() } else { logs.with_target(false).init() }
+    if json.unwrap_or(!is_terminal) {
+        logs.json().flatten_event(true).init()
+    } else {
+        logs.with_target(false).init()
+    }
 }
 
 /// How many lines were dropped because nobody read them.

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use rollcall_server::{
     Listeners,
-    config::Config,
+    config::{Config, LogFormat},
     logging,
     mutants::{self, Mutant},
 };
@@ -24,7 +24,12 @@ const BLOCKING_THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let config = Config::parse();
-    logging::start(&config);
+    let json = match config.log_format {
+        LogFormat::Auto => None,
+        LogFormat::Json => Some(true),
+        LogFormat::Text => Some(false),
+    };
+    logging::start(&config.log_level, json);
     #[cfg(feature = "mutants")]
     if let Some(mutant) = config.mutant {
         mutants::choose(mutant, config.mutant_dose);
