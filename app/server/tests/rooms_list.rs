@@ -20,6 +20,10 @@ use tokio::{
 /// The last chunk of an answer.
 const ENDED: &str = "\r\n0\r\n\r\n";
 
+/// What a list that can be followed begins with: its whole line, since who has to come back later is told 1 to 2 s at random,
+/// and "retry: 2000" begins as this does.
+const FOLLOWED: &str = "retry: 200\n";
+
 /// The list as an event stream.
 struct Followed {
     stream: TcpStream,
@@ -78,7 +82,7 @@ async fn the_list_is_followed_on_another_replica() {
     let stack = Stack::start().await;
     made(&stack, &json!({ "name": "den", "access": "private" })).await;
     let mut list = Followed::open(stack.two.public, &[]).await;
-    list.until("retry: 200").await;
+    list.until(FOLLOWED).await;
     made(&stack, &json!({ "name": "hall", "topic": "Doors" })).await;
     let told = list.until("\"name\":\"hall\"").await;
     assert!(told.contains("event: room") && !told.contains("den"), "{told}");
@@ -205,11 +209,11 @@ async fn the_list_ends_for_who_signs_out_or_is_banned_or_is_no_moderator_any_mor
     let mut lists = Vec::new();
     for token in [&stack.ada, &stack.bob, &eve] {
         let mut list = Followed::open(stack.two.public, &[("authorization", &bearer(token))]).await;
-        list.until("retry: 200").await;
+        list.until(FOLLOWED).await;
         lists.push(list);
     }
     let mut key_holders = Followed::open(stack.two.public, &by_key).await;
-    key_holders.until("retry: 200").await;
+    key_holders.until(FOLLOWED).await;
     let left = with(&stack.one, &stack.ada, "DELETE /sessions/current", None).await;
     assert_eq!(left.status, 204);
     operator("PUT", &format!("/bans/{bobs}"), json!({})).await;
@@ -230,5 +234,5 @@ async fn a_list_that_cannot_be_followed_now_says_when_to_come_back() {
     assert_eq!(ask(stack.two.admin, "DELETE", "/accepting", &by_key, None).await.status, 200);
     let mut list = Followed::open(stack.two.public, &[]).await;
     let told = list.until("\n: ").await;
-    assert!(told.starts_with("HTTP/1.1 200") && !told.contains("retry: 200"), "{told}");
+    assert!(told.starts_with("HTTP/1.1 200") && !told.contains(FOLLOWED), "{told}");
 }
