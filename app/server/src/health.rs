@@ -22,6 +22,15 @@ struct Signs {
     log_answered: Option<Instant>,
     feeds_read: Option<Instant>,
     began: Instant,
+    /// Time was left out since the last sign.
+    is_forgiven: bool,
+}
+
+impl Signs {
+    fn seen(&mut self) -> Option<Instant> {
+        self.is_forgiven = false;
+        Some(Instant::now())
+    }
 }
 
 /// What [`Health::look`] found.
@@ -43,6 +52,7 @@ impl Health {
             log_answered: None,
             feeds_read: None,
             began: Instant::now(),
+            is_forgiven: false,
         })))
     }
 
@@ -52,12 +62,28 @@ impl Health {
 
     /// The log was asked, and answered.
     pub fn log_answered(&self) {
-        self.signs().log_answered = Some(Instant::now());
+        let mut signs = self.signs();
+        signs.log_answered = signs.seen();
     }
 
     /// The feeds were read, and what they had has reached the rooms.
     pub fn feeds_read(&self) {
-        self.signs().feeds_read = Some(Instant::now());
+        let mut signs = self.signs();
+        signs.feeds_read = signs.seen();
+    }
+
+    /// This process got no time for so long, as on a machine that hung: what came meanwhile it has yet to hear, so that
+    /// time does not count. Once until there is a sign: one that gets no time again and again does not deliver.
+    pub fn stood_still(&self, lasted: Duration) {
+        let mut signs = self.signs();
+        if std::mem::replace(&mut signs.is_forgiven, true) {
+            return;
+        }
+        let now = Instant::now();
+        let later = |at: Instant| (at + lasted).min(now);
+        signs.log_answered = signs.log_answered.map(later);
+        signs.feeds_read = signs.feeds_read.map(later);
+        signs.began = later(signs.began);
     }
 
     /// How it stands now.
@@ -105,6 +131,27 @@ mod tests {
         assert_eq!(diagnosis.silent_for, Duration::from_millis(2_500));
         health.feeds_read();
         assert!(health.look().delivers);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_this_process_did_not_have_does_not_count_but_once() {
+        let health = Health::new();
+        health.log_answered();
+        health.feeds_read();
+        let pause = Duration::from_secs(20);
+        tokio::time::sleep(pause).await;
+        health.log_answered();
+        health.stood_still(pause);
+        assert!(health.look().delivers);
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+        assert!(!health.look().delivers, "no sign is from later than now");
+        health.feeds_read();
+        health.log_answered();
+        for delivers in [true, false] {
+            tokio::time::sleep(pause).await;
+            health.stood_still(pause);
+            assert_eq!(health.look().delivers, delivers);
+        }
     }
 
     /// A planned change of Redis: all replicas were unready for a moment, and HAProxy had nobody to send newcomers to.

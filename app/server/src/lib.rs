@@ -31,7 +31,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use anyhow::{Context, bail};
 use tokio::{
     net::{TcpListener, TcpSocket},
-    time::MissedTickBehavior,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
@@ -58,6 +58,8 @@ use crate::{
 const LOG_CHECK: Duration = Duration::from_millis(500);
 /// How often this replica looks whether it delivers.
 const HEALTH_CHECK: Duration = Duration::from_millis(100);
+/// A look that comes so late tells of this process, which got no time, and not of the log.
+const STOOD_STILL: Duration = Duration::from_millis(500);
 /// Not to deliver yet is nothing to tell in so short a time after the start.
 const STARTING: Duration = Duration::from_secs(1);
 /// Time for what is still being written when everything else has ended.
@@ -306,8 +308,14 @@ async fn ask_log(app: &App) {
 async fn watch_health(app: &App) {
     let mut delivered = None;
     let mut ticks = tokio::time::interval(HEALTH_CHECK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looked = Instant::now();
     loop {
         ticks.tick().await;
+        let ago = std::mem::replace(&mut looked, Instant::now()).elapsed();
+        if ago > STOOD_STILL {
+            app.health.stood_still(ago);
+        }
         let diagnosis = app.health.look();
         let isolated = diagnosis.silent_for >= app.config.isolated_after;
         app.lifecycle.delivers(diagnosis.delivers, isolated);
@@ -337,7 +345,7 @@ async fn drain_and_stop(lifecycle: &Lifecycle, spread: Duration, deadline: Durat
     lifecycle.last_drain(spread, deadline);
     let end = match lifecycle.standing().borrow().phase {
         Phase::Draining(drain) => drain.deadline,
-        _ => tokio::time::Instant::now(),
+        _ => Instant::now(),
     };
     match tokio::time::timeout_at(end + LAST_WORDS, lifecycle.no_connections()).await {
         Ok(()) => info!("drained"),
@@ -354,7 +362,7 @@ mod tests {
     async fn who_watches_and_does_not_read_is_not_waited_for() {
         let register = Register::default();
         let watching = register.watch().expect("a place");
-        let began = tokio::time::Instant::now();
+        let began = Instant::now();
         say_last_words(&register, &TaskTracker::new()).await;
         let waited = began.elapsed();
         assert!((LAST_LOOK..2 * LAST_LOOK).contains(&waited), "{waited:?}");

@@ -262,7 +262,7 @@ async fn numbers_and_ids_at_the_edge_are_answered() {
 /// Its lease was renewed for as long as it might still answer the close.
 #[tokio::test]
 async fn who_is_silent_is_gone_before_the_connection_is() {
-    let settings = ["--heartbeat-ms", "400", "--lease-ms", "400"];
+    let settings = ["--heartbeat-ms", "1000", "--lease-ms", "400"];
     let replica = Replica::start(None, &settings).await;
     let (mut witness, _) = Socket::join(replica.public, &key(), "vault", None).await;
     let (_silent, _) = Socket::join(replica.public, &key(), "vault", None).await;
@@ -349,4 +349,21 @@ async fn a_start_warns_of_nothing() {
     let mut replica = Process::launch_unread(&[]).await;
     let said = replica.said_until("the log answers").await;
     assert!(said.iter().all(|line| !line.contains("WARN")), "{said:?}");
+}
+
+/// Having heard nothing for as long as it stood still itself, it told everybody that the log was away.
+#[tokio::test]
+async fn a_process_that_stood_still_tells_nobody_that_the_log_is_away() {
+    let redis = Redis::start().await;
+    let replica = Process::start(&[("REDIS_URL", &redis.url())]).await;
+    let (mut teal, _) = Socket::join(replica.public, &key(), "vault", None).await;
+    for n in 1..=5 {
+        replica.signal("-STOP").await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        replica.signal("-CONT").await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let told = teal.fence(n).await;
+        let is_status = |frame: &ServerFrame| matches!(frame, ServerFrame::Status { .. });
+        assert!(!told.iter().any(is_status), "{told:?}");
+    }
 }
