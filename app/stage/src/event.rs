@@ -271,9 +271,21 @@ pub struct Figures {
     pub p99_ms: Option<u64>,
     /// People who are here.
     pub here: u64,
+    /// What the last drain of each replica comes to, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub drains: BTreeMap<String, Drain>,
     /// What the audience made of it.
     #[serde(default, skip_serializing_if = "Audience::is_silent")]
     pub audience: Audience,
+}
+
+/// What a drain comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// Connections that were told to go.
+    pub told: u64,
+    /// And those of them that have moved.
+    pub moved: u64,
 }
 
 /// What the audience says by its phones.

@@ -44,8 +44,8 @@ struct Connection {
 #[derive(Debug)]
 struct Silent {
     since: u64,
-    /// It was told to go, and has done so: the next live connection is its move's end.
-    is_moving: bool,
+    /// It was told to go by this replica, and has done so: the next live connection is its move's end.
+    moves_from: Option<String>,
     /// It went before its moment, of its own will: how long it stays away is its own matter.
     is_own_will: bool,
 }
@@ -117,11 +117,7 @@ impl Picture {
                 self.hall.came(at, &step.member);
             }
             Is::Live => self.live(at, &key),
-            Is::Goaway => {
-                if let Some(connection) = self.connections.get_mut(&key) {
-                    connection.goes_at = Some(at + step.in_ms.unwrap_or(0));
-                }
-            }
+            Is::Goaway => self.told_to_go(at + step.in_ms.unwrap_or(0), &key),
             Is::Forced => self.cut(&key),
             Is::Lost => {
                 self.cut(&key);
@@ -152,13 +148,27 @@ impl Picture {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.live_at.get_or_insert(at);
         let Some(silent) = self.silent.remove(&connection.member) else { return };
-        self.counted.moved += u64::from(silent.is_moving);
         // A replica that died has hit them, too.
         self.hall.moved(at, &connection.member);
         if !silent.is_own_will {
             let silence = told_apart(at.saturating_sub(silent.since));
             self.counted.silence_ms = self.counted.silence_ms.max(silence);
         }
+        if let Some(replica) = silent.moves_from {
+            self.moved_from(&replica);
+        }
+    }
+
+    fn told_to_go(&mut self, goes_at: u64, key: &Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.goes_at.replace(goes_at).is_none() {
+            self.counted.drains.entry(key.0.clone()).or_default().told += 1;
+        }
+    }
+
+    fn moved_from(&mut self, replica: &str) {
+        self.counted.moved += 1;
+        self.counted.drains.entry(replica.to_owned()).or_default().moved += 1;
     }
 
     fn cut(&mut self, key: &Key) {
@@ -180,12 +190,13 @@ impl Picture {
         }
         let was_told = closed.goes_at.is_some();
         if was_told && goes_on && !closed.is_cut {
-            self.counted.moved += 1;
+            self.moved_from(&key.0);
             self.hall.moved(at, &closed.member);
         } else if (was_told || closed.is_cut) && !goes_on && closed.live_at.is_some() {
             let is_moving = was_told && !closed.is_cut;
             let is_early = closed.goes_at.is_some_and(|goes_at| at + STEP_MS < goes_at);
-            let silent = Silent { since: at, is_moving, is_own_will: is_moving && is_early };
+            let moves_from = is_moving.then(|| key.0.clone());
+            let silent = Silent { since: at, moves_from, is_own_will: is_moving && is_early };
             self.silent.insert(closed.member, silent);
         }
     }
@@ -193,6 +204,10 @@ impl Picture {
     fn phase(&mut self, at: u64, phase: &Phase) {
         if phase.replica.is_empty() && phase.is == End::Begin {
             self.phases.clear();
+        }
+        // A new turn begins.
+        if phase.phase == "start" && phase.is == End::Begin {
+            self.counted.drains.remove(&phase.replica);
         }
         self.phases.push((at, phase.clone()));
     }

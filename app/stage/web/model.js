@@ -31,6 +31,7 @@ export class Model {
   said = [];
   /** Room → the newest message: what a witness brings later than the other is older. @type {Map<string, string>} */
   #newest = new Map();
+  /** @type {{ messages: number, lost: number, doubled: number, moved: number, cut: number, silence_ms: number, here: number, p99_ms?: number, drains?: Record<string, { told: number, moved: number }> }} */
   figures = { messages: 0, lost: 0, doubled: 0, moved: 0, cut: 0, silence_ms: 0, here: 0 };
   /** What the audience says by its phones. @type {{ votes: Record<string, number>, noticed: number, false_alarms: number, answered: number }} */
   audience = SILENT;
@@ -112,7 +113,6 @@ export class Model {
       if (is === "begin") this.steps.clear();
       return;
     }
-    if (phase === "start" && is === "begin") this.people.forgetDrain(replica);
     const steps = this.steps.get(replica) ?? new Map();
     this.steps.set(replica, steps.set(phase, { is, outcome: outcome ?? "", moved: moved ?? 0, forced: forced ?? 0, words: words ?? "" }));
   }

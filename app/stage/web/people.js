@@ -37,8 +37,6 @@ export class People {
   needed = 0;
   /** Since when that has been twice of what is needed. */
   #roomySince = NEVER;
-  /** Those who were asked to go, and those of them who went, by replica. @type {Map<string, { told: number, moved: number }>} */
-  drains = new Map();
   #count = 0;
   /** Counts changes of who sits where. */
   version = 0;
@@ -49,11 +47,6 @@ export class People {
     for (const step of list) this.#step(at - (step.ago_ms ?? 0), step);
     this.#look(at);
     this.version += 1;
-  }
-
-  /** @param {string} replica a new turn begins */
-  forgetDrain(replica) {
-    this.drains.delete(replica);
   }
 
   /** @param {string} member @param {number} at */
@@ -82,7 +75,6 @@ export class People {
     if (is === "live" && isHere) dot.liveAt = Math.min(dot.liveAt, at);
     if (is === "goaway" && isHere) {
       dot.goesAt = at + (wait ?? 0);
-      this.#drain(replica).told += 1;
       this.#joinTwin(dot, at);
     }
     if (is === "forced" || is === "lost") this.#lost(dot, key, at);
@@ -101,17 +93,9 @@ export class People {
     if (!twin) return;
     const { key, seat, movedAt, liveAt } = twin;
     this.#forget(twin);
-    this.#drain(dot.seat.place.split("/")[0]).moved += 1;
     this.#free(dot.seat);
     Object.assign(dot, { from: dot.seat, seat, key, movedAt, liveAt, goesAt: NEVER });
     this.#connections.set(key, dot);
-  }
-
-  /** @param {string} replica */
-  #drain(replica) {
-    const drain = this.drains.get(replica) ?? { told: 0, moved: 0 };
-    this.drains.set(replica, drain);
-    return drain;
   }
 
   /** @param {Dot} dot @param {string} key @param {number} at */
@@ -142,7 +126,6 @@ export class People {
 
   /** @param {Dot} dot @param {number} at @param {string} key @param {string} place */
   #moves(dot, at, key, place) {
-    if (dot.goesAt < NEVER) this.#drain(dot.seat.place.split("/")[0]).moved += 1;
     this.#free(dot.seat);
     Object.assign(dot, { from: dot.seat, seat: this.#take(place), key, movedAt: at, liveAt: NEVER, goesAt: NEVER, lostAt: NEVER });
     this.#connections.set(key, dot);

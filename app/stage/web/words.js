@@ -135,15 +135,14 @@ export class Words {
   }
 
   /** @param {Element} list @param {string} replica @param {Model} model */
-  #steps(list, replica, { steps, people, deploy }) {
+  #steps(list, replica, { steps, figures, deploy }) {
     const told = steps.get(replica) ?? new Map();
     // All of these have two lines.
     const isOver = (/** @type {string} */ phase) => BEFORE_READY.has(phase) && told.get("ready")?.outcome === "ok";
     const known = [...told].filter(([phase]) => !isOver(phase)).sort(([a], [b]) => PHASES.indexOf(a) - PHASES.indexOf(b));
     const chips = known.map(([phase, { is, outcome, moved, forced }]) => {
-      const drain = people.drains.get(replica) ?? { told: 0, moved: 0 };
+      const drain = figures.drains?.[replica] ?? { told: 0, moved: 0 };
       const isNow = is === "begin";
-      // A page that was opened later has seen nobody go.
       const gone = moved || drain.moved;
       const counts = phase !== "drain" ? "" : isNow && drain.told ? ` ${drain.moved} / ${drain.told}` : !isNow && gone ? ` ${gone}` : "";
       if (forced) return ["failed", `${phase} ${moved} · ${forced} forced`];

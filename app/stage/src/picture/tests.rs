@@ -1,7 +1,7 @@
 //! What the figures come to, and what a page is told that opens late.
 
 use super::*;
-use crate::event::{Act, Slot, State, VERSION, Verdict};
+use crate::event::{Act, Drain, Slot, State, VERSION, Verdict};
 
 fn step(is: Is, replica: &str, number: u64) -> Step {
     let (slot, member, name) = ("blue".to_owned(), String::new(), String::new());
@@ -23,6 +23,12 @@ fn goaway(replica: &str, number: u64, in_ms: u64) -> Step {
 fn replica(name: &str, release: &str, state: State) -> Replica {
     let slot = Slot { slot: "blue".to_owned(), release: Some(release.to_owned()), state };
     Replica { name: name.to_owned(), slots: vec![slot] }
+}
+
+fn phase(phase: &str, replica: &str, is: End) -> What {
+    let (phase, replica) = (phase.to_owned(), replica.to_owned());
+    let (seconds, outcome, words, what) = Default::default();
+    What::Phase(Phase { replica, phase, is, seconds, moved: 0, forced: 0, outcome, words, what })
 }
 
 /// A picture that is told what happens.
@@ -78,6 +84,28 @@ fn a_move_is_counted_once_and_is_no_silence() {
     tale.steps(1_600, vec![step(Is::Closed, "r1", 1)]);
     assert_eq!(tale.moves(60_000), (1, 0, 0));
     assert_eq!(tale.0.figures(60_000).here, 1);
+}
+
+#[test]
+fn a_drain_counts_those_who_were_told_to_go_and_those_of_them_who_went() {
+    let mut tale = Tale::begin();
+    let drain = |tale: &mut Tale, at| tale.0.figures(at).drains.get("r1").copied();
+    for (number, member) in [(2, "amber"), (3, "plum"), (4, "moss")] {
+        tale.steps(200, vec![opened("r1", number, member), step(Is::Live, "r1", number)]);
+    }
+    tale.steps(1_000, (1..=4).map(|number| goaway("r1", number, 500)).collect());
+    // One that is told again, since another drain found it here, is not two.
+    tale.steps(1_100, vec![goaway("r1", 1, 400)]);
+    tale.steps(1_500, vec![opened("r2", 7, "teal"), step(Is::Live, "r2", 7)]);
+    assert_eq!(drain(&mut tale, 1_500), Some(Drain { told: 4, moved: 0 }));
+    tale.steps(1_600, vec![step(Is::Closed, "r1", 1), step(Is::Closed, "r1", 2)]);
+    tale.steps(1_700, vec![opened("r2", 8, "amber"), step(Is::Live, "r2", 8)]);
+    tale.steps(3_000, vec![step(Is::Forced, "r1", 3), step(Is::Closed, "r1", 3)]);
+    tale.steps(3_100, vec![opened("r2", 9, "plum"), step(Is::Live, "r2", 9)]);
+    tale.steps(3_200, vec![step(Is::Lost, "r1", 4)]);
+    assert_eq!(drain(&mut tale, 4_000), Some(Drain { told: 4, moved: 2 }), "two had to be cut");
+    tale.tell(5_000, phase("start", "r1", End::Begin));
+    assert_eq!(drain(&mut tale, 5_000), None, "another turn");
 }
 
 #[test]
@@ -207,22 +235,8 @@ fn a_picture_that_is_told_again_is_the_same_picture() {
     let mut tale = Tale::begin();
     tale.steps(1_000, vec![goaway("r1", 1, 5_000), opened("r2", 1, "plum")]);
     tale.message(1_200, 0, "1-1", "0-9");
-    let begins = |phase: &str, replica: &str, is| {
-        let (phase, replica) = (phase.to_owned(), replica.to_owned());
-        What::Phase(Phase {
-            replica,
-            phase,
-            is,
-            seconds: None,
-            moved: 0,
-            forced: 0,
-            outcome: None,
-            words: None,
-            what: None,
-        })
-    };
-    tale.tell(900, begins("deploy", "", End::Begin));
-    tale.tell(1_300, begins("drain", "r1", End::Begin));
+    tale.tell(900, phase("deploy", "", End::Begin));
+    tale.tell(1_300, phase("drain", "r1", End::Begin));
     let told = tale.0.retell(2_000);
     assert!(told.is_sorted_by_key(|event| event.at), "in the order of time");
     let mut again = Tale(Picture::default());

@@ -186,7 +186,7 @@ class Recording:
         """The figures, as often as they change."""
         steps = sorted(self.steps, key=lambda step: step[0])
         gone, moved, cut, silence, here, told = {}, 0, 0, 0, 0, 0
-        whose, told_to_go = {}, set()
+        whose, told_to_go, drains = {}, set(), {}
         for at in range(200, until, 200):
             while steps and steps[0][0] <= at:
                 when, step = steps.pop(0)
@@ -196,8 +196,10 @@ class Recording:
                     here += step["member"] not in gone and not told_to_go
                 elif step["is"] == "goaway":
                     told_to_go.add(key)
-                elif step["is"] == "closed":
-                    moved += key in told_to_go
+                    drains.setdefault(step["replica"], {"told": 0, "moved": 0})["told"] += 1
+                elif step["is"] == "closed" and key in told_to_go:
+                    moved += 1
+                    drains[step["replica"]]["moved"] += 1
                 elif step["is"] == "lost":
                     gone[whose[key]] = when
                     cut += 1
@@ -206,6 +208,7 @@ class Recording:
             waiting = max((at - round(when) for when in gone.values()), default=0)
             said = [values for when, values in self.events if values["event"] == "message" and when <= at and values["witness"] == 0]
             self.figures |= {"messages": len(said), "moved": moved, "cut": cut, "silence_ms": max(silence, waiting), "here": here}
+            self.figures["drains"] = {replica: dict(drain) for replica, drain in drains.items()}
             wave = 9 + round(3 * self.random.random()) + (14 if gone else 0)
             self.add(at, "figures", **self.figures | {"p99_ms": wave})
 
