@@ -236,7 +236,7 @@ impl From<JoinError> for Failure {
 }
 
 /// What a `reject` frame's code is among statuses.
-fn status_of(code: RejectCode) -> StatusCode {
+pub(super) fn status_of(code: RejectCode) -> StatusCode {
     match code {
         RejectCode::OutOfOrder | RejectCode::NumberTaken => StatusCode::CONFLICT,
         RejectCode::BadText => StatusCode::BAD_REQUEST,
@@ -255,7 +255,7 @@ fn status_of(code: RejectCode) -> StatusCode {
 }
 
 /// A code as it stands on the wire.
-fn name_of(code: impl Serialize) -> String {
+pub(super) fn name_of(code: impl Serialize) -> String {
     let name = serde_json::to_value(code).ok();
     name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_else(|| "other".to_owned())
 }

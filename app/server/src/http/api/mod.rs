@@ -3,7 +3,8 @@
 //! How to add a resource, say `http/api/rooms.rs`:
 //!
 //! 1. a handler takes what it needs by [`extract`] (`RoomPath`, `Segments`, `Params`, `Body`: each refuses with a
-//!    [`Failure`](envelope::Failure)) and returns `Result<Data<T>, Failure>`, or `Result<Created<T>, Failure>`;
+//!    [`Failure`](envelope::Failure)) and returns `Result<Data<T>, Failure>`, or `Result<Created<T>, Failure>`. A new
+//!    code of a failure goes into the table of `app/protocol/README.md`, too;
 //! 2. it says what it is in `#[utoipa::path(get, path = "/api/v1/rooms/{room}", params(RoomParam, …), responses((status =
 //!    200, body = Envelope<T>), Refused))]`; `T` derives `ToSchema`, queries derive `IntoParams`, and bodies `ToSchema`.
 //!    Types of the wire have `ToSchema` from `rollcall-protocol`. What no pattern can say has a `format` that
@@ -18,6 +19,8 @@ pub mod auth;
 mod bans;
 mod bots;
 mod changes;
+#[cfg(test)]
+mod codes;
 pub mod envelope;
 pub mod extract;
 mod membership;

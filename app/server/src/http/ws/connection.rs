@@ -115,6 +115,8 @@ struct Connection {
     opened: Instant,
     /// When the client last said anything.
     heard: Instant,
+    /// At the last look it was not read.
+    was_unread: bool,
     /// When it last told a room that it is typing.
     typed: Option<Instant>,
     close: Option<(CloseCode, &'static str)>,
@@ -146,6 +148,7 @@ impl Connection {
             send_times: SendTimes::default(),
             opened: Instant::now(),
             heard: Instant::now(),
+            was_unread: false,
             typed: None,
             close: None,
             closing_until: None,

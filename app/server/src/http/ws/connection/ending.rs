@@ -121,8 +121,9 @@ impl Connection {
         if self.voice.outlet.is_closed() && self.closing_until.is_none() {
             return false;
         }
-        if !self.may_read() {
-            // A client that is not read cannot be heard, and is not silent for that.
+        // A client that is not read cannot be heard, and is not silent for that; nor when it is read again, before it was.
+        let is_unread = !self.may_read();
+        if std::mem::replace(&mut self.was_unread, is_unread) || is_unread {
             self.heard = now;
         }
         if self.session.me().is_some() && now - self.heard > self.app.config.heartbeat * 5 / 2 {
