@@ -57,3 +57,10 @@ def test_its_roles_and_their_defaults_serve_a_playbook_of_somebody_elses(elsewhe
 def test_its_playbooks_run(elsewhere):
     code, words = elsewhere("ansible-playbook", "-i", "hosts.yml", "rollcall.stack.status", "-e", f"rollcall_project={PROJECT}")
     assert code != 0 and f"no HAProxy runs at /var/lib/rollcall/{PROJECT}/run/haproxy.sock" in words
+
+
+def test_each_of_its_playbooks_is_found_by_name(elsewhere):
+    """One with a hyphen was not: Ansible takes such a name for a file's."""
+    names = [f"rollcall.stack.{path.stem.replace('-', '_')}" for path in sorted((ROOT / "playbooks").glob("*.yml"))]
+    code, words = elsewhere("ansible-playbook", "-i", "hosts.yml", "--syntax-check", *names)
+    assert code == 0 and "rollcall.stack.rolling_update" in names, words

@@ -41,6 +41,15 @@ def test_an_operators_hooks_outlive_the_stack(tmp_path):
     assert not (tmp_path / "it").exists()
 
 
+def test_copies_of_the_room_logs_outlive_the_stack(tmp_path, volume):
+    """Preflight says: copy them, take the stack down, put the copy into another Redis. The copy was gone then."""
+    copy = tmp_path / "it" / "backups" / "20261129-120000.tar.gz"
+    copy.parent.mkdir(parents=True)
+    copy.touch()
+    code, words = teardown(tmp_path, "keep_logs=false", "yes=true")
+    assert code == 0 and not volume() and copy.exists() and str(copy.parent) in words
+
+
 def test_no_secret_outlives_the_stack(tmp_path, volume):
     """The key of operators' programs did, in a volume that was said to be of what people had said."""
     secrets = f"{PROJECT}-secrets"
