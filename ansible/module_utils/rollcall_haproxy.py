@@ -18,6 +18,8 @@ EXACT = {"ready": "UP", "drain": "DRAIN", "maint": "MAINT"}
 
 PATIENCE_SECONDS = 2
 POLL_SECONDS = 0.05
+# For the end of a check that is under way.
+CHECK_LOOKS = 10
 # How long the other of a pair may take to be reached.
 AWAY_SECONDS = 1
 # A machine that is busy or a Redis that restarts takes a server down once; one that goes again and again crashes and is
@@ -272,8 +274,18 @@ class Server:
         """Close whatever HAProxy still has with it."""
         self.runtime.tell(f"shutdown sessions server {self.backend}/{self.name}")
 
+    def _checked(self, row):
+        """The server once no check is under way: until that ends HAProxy tells nothing of the one before."""
+        for _ in range(CHECK_LOOKS):
+            if not row["check_status"].startswith("*"):
+                break
+            time.sleep(POLL_SECONDS)
+            row = self.row()
+        return row
+
     def _late(self, row, state, hold):
         wanted = EXACT[state] + (f" for {hold:g} s" if hold else "")
+        row = self._checked(row)
         check = " ".join(filter(None, [row["check_status"], row["check_code"], row["last_chk"]])) or "none yet"
         return (
             f"{self.backend}/{self.name} was not {wanted} within {self.timeout:g} s: "

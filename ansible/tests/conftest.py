@@ -27,6 +27,7 @@ defaults
     timeout connect 1s
     timeout client 10s
     timeout server 10s
+    timeout check 2s
     load-server-state-from-file global
 frontend public
     bind 127.0.0.1:{front}
@@ -63,10 +64,15 @@ def run(capsys):
     return run
 
 
+# Nobody listens on one before its server does, so it could be drawn again.
+given = set()
+
+
 def free_port():
     """Below those of outgoing connections: one of them could take it before its server does, or while that is restarted."""
     while True:
-        port = random.randrange(20_000, 32_768)
+        port = random.choice([it for it in range(20_000, 32_768) if it not in given])
+        given.add(port)
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port

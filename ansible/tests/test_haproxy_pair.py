@@ -61,7 +61,7 @@ def test_one_that_is_away_holds_nothing_up(haproxy):
     pair = Runtime(f"{haproxy.socket},127.0.0.1:{free_port()}")
     assert pair.server("replicas", "r1-blue")["status"] == "UP"
     pair.set_state("replicas", "r1-blue", "drain")
-    assert admin(haproxy, "r1-blue") == "drain" and time.monotonic() - began < 1
+    assert admin(haproxy, "r1-blue") == "drain" and time.monotonic() - began < 2
     with pytest.raises(HaproxyError, match="no HAProxy runs"):
         Runtime(f"127.0.0.1:{free_port()}").ask("show info")
 
@@ -104,7 +104,7 @@ def switch(first, second, **params):
 def test_the_address_moves_and_what_is_left_of_the_help_is_taken_away():
     first, second = Machine("10.0.0.1", holds=True, connections=[5, 2]), Machine("10.0.0.2", holds=False)
     first.other = second
-    moves = switch(first, second)
+    moves = switch(first, second, timeout=5)
     moves.look()
     moves.run()
     assert first.asked == [("tidy",), ("keep",), ("leave",), ("hush",), ("reload",), ("tidy",)]

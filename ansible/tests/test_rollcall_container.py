@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from conftest import wait_until
 
 LABELS = ["--label", "rollcall.project=rollcall-pytest", "--label", "rollcall.deploy=this"]
 NAME = "rollcall-pytest-slot"
@@ -13,7 +14,9 @@ def docker(*arguments):
 
 
 def fill(command="sleep 60", name=NAME):
+    """Fills the slot, and returns once the command's first word has been said, if it says one."""
     docker("run", "--detach", "--init", "--stop-signal", "TERM", "--name", name, *LABELS, "--entrypoint", "sh", "rollcall-haproxy:3.0", "-c", command)
+    wait_until(lambda: "echo" not in command or docker("logs", name))
     return docker("inspect", "--format", "{{.Id}}", name)
 
 
@@ -64,7 +67,7 @@ def test_setting_aside_twice_keeps_the_older(run):
 
 
 def test_a_container_that_ignores_sigterm_is_killed_and_told(run):
-    fill("trap '' TERM; while :; do sleep 1; done")
+    fill("trap '' TERM; echo deaf; while :; do sleep 1; done")
     result = run("rollcall_container", name=NAME, state="stopped", timeout=1)
     assert result["changed"] and "was killed" in result["note"]
     assert not run("rollcall_container", name=NAME, state="stopped")["changed"]
@@ -72,7 +75,7 @@ def test_a_container_that_ignores_sigterm_is_killed_and_told(run):
 
 
 def test_a_frozen_container_starts_anew(run):
-    before = fill("trap 'exit 0' TERM; while :; do sleep 0.1; done")
+    before = fill("trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done")
     first = docker("inspect", "--format", "{{.State.StartedAt}}", NAME)
     docker("pause", NAME)
     result = run("rollcall_container", name=NAME, state="restarted", timeout=5)
@@ -82,6 +85,6 @@ def test_a_frozen_container_starts_anew(run):
 
 
 def test_a_container_that_hangs_is_killed_told_and_starts_anew(run):
-    fill("trap '' TERM; while :; do sleep 1; done")
+    fill("trap '' TERM; echo deaf; while :; do sleep 1; done")
     assert "was killed" in run("rollcall_container", name=NAME, state="restarted", timeout=1)["note"]
     assert docker("inspect", "--format", "{{.State.Status}}", NAME) == "running"

@@ -131,9 +131,10 @@ def test_a_request_that_is_on_its_way_gets_its_answer(haproxy, run, blue):
 
 
 def test_a_drain_that_lasts_as_long_as_haproxys_patience_is_no_failure(haproxy, run, blue):
-    state = replica(haproxy.blue, left=1)
-    ends = time.monotonic() + 1.5
-    haproxy.blue.answers["GET", "/drain"] = lambda: state | {"connections": int(time.monotonic() < ends)}
+    state, begun = replica(haproxy.blue, left=1), []
+    begin = haproxy.blue.answers["POST", "/drain"]
+    haproxy.blue.answers["POST", "/drain"] = lambda: begun.append(time.monotonic()) or begin()
+    haproxy.blue.answers["GET", "/drain"] = lambda: state | {"connections": int(not begun or time.monotonic() < begun[0] + 1.5)}
     result = run("rollcall_drain", **blue, timeout=1)
     assert "failed" not in result, result["msg"]
     assert result["seconds"] >= 1.5 and haproxy.status("r1-blue") == "MAINT"

@@ -111,7 +111,7 @@ def test_a_stack_that_is_not_there_is_not_waited_for(run):
     began = time.monotonic()
     told = run("rollcall_slots", project="rollcall-pytest-none", socket="/nowhere", slots={})
     assert told["failed"] and "Is the stack up?" in told["msg"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9, "whoever is waited for is waited for 10 s"
 
 
 def test_what_is_left_of_a_replica_that_was_taken_away_is_told():

@@ -81,7 +81,7 @@ def test_waits_until_nobody_asks_the_old_primary(stores, run):
     run("rollcall_store", state="following", address=TWO, other=ONE, port=PORT)
     asks = one.open()
     asks.ask("PING")
-    threading.Timer(0.5, asks.__exit__).start()
+    threading.Timer(2.0, asks.__exit__).start()
     over = run("rollcall_store", state="leading", address=TWO, other=ONE, port=PORT)
     assert over["moved_ms"] >= 400
 

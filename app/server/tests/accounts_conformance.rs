@@ -96,13 +96,13 @@ async fn with_more_sessions_than_there_may_be_the_oldest_ends() {
 async fn sessions_end_unless_they_are_used() {
     let redis = Redis::start().await;
     for store in [in_memory(), in_redis(&redis, 0.75)] {
-        let short = Accounts::new(store, Duration::from_secs(3));
+        let short = Accounts::new(store, Duration::from_secs(6));
         created(&short, "Ada").await.expect("an account");
         let (used, unused) = (signed_in(&short, "Ada").await, signed_in(&short, "Ada").await);
-        let past_half = Duration::from_millis(1600);
+        let past_half = Duration::from_millis(3200);
         tokio::time::sleep(past_half).await;
         let person = short.person(&used).await.expect("it goes on");
-        assert_eq!(person.left_ms, Some(3000), "renewed after half of its time");
+        assert_eq!(person.left_ms, Some(6000), "renewed after half of its time");
         tokio::time::sleep(past_half).await;
         short.person(&used).await.expect("it goes on");
         assert_eq!(short.person(&unused).await, Err(NotIdentified::BadToken));

@@ -168,7 +168,7 @@ async fn who_talks_too_fast_is_read_more_slowly_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_silent_peer_is_given_up() {
-    let replica = Replica::start(None, &["--heartbeat-ms", "100"]).await;
+    let replica = Replica::start(None, &["--heartbeat-ms", "400"]).await;
     let (mut silent, _) = Socket::join(replica.public, &key(), "vault", None).await;
     let (mut alive, _) = Socket::join(replica.public, &key(), "vault", None).await;
     let beats = async {

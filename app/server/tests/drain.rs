@@ -14,8 +14,10 @@ fn is_goaway(frame: &ServerFrame) -> bool {
 #[tokio::test]
 async fn a_drain_spreads_the_moves_and_keeps_delivering() {
     let redis = Redis::start().await;
+    // They stay past their moments, to see what comes until then.
+    let patient = ["--goaway-grace-ms", "20000"];
     let (old, new) =
-        tokio::join!(Replica::start(Some(&redis), &[]), Replica::start(Some(&redis), &[]));
+        tokio::join!(Replica::start(Some(&redis), &patient), Replica::start(Some(&redis), &[]));
     let mut sockets = Vec::new();
     for _ in 0..4 {
         sockets.push(Socket::join(old.public, &key(), "vault", None).await.0);

@@ -15,7 +15,7 @@ use support::{Replica, Socket, http, key, process::Process};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::Instant,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_tungstenite::tungstenite;
 
@@ -62,6 +62,8 @@ async fn flood(address: SocketAddr) {
 async fn speak(mut socket: Socket) -> usize {
     let mut refused = 0;
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    // After a pause of the machine it is one at a time, too.
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for n in 1..=5 {
         seconds.tick().await;
         socket.send("vault", n, "hello").await;
@@ -153,7 +155,7 @@ async fn s29_a_window_that_obeys_is_sent_three_times_at_most() {
 /// Fault S2: POST obeyed neither a client's rate nor, with fresh keys, one of their address that a hall does not need.
 #[tokio::test]
 async fn s2_post_obeys_client_and_address() {
-    let replica = Replica::start(None, &["--rate-client", "1", "--rate-posts", "2"]).await;
+    let replica = Replica::start(None, &["--rate-client", "1", "--rate-posts", "1"]).await;
     let status = async |key: &str, n: u64, room: &str| {
         let path = format!("/api/v1/rooms/{room}/messages");
         http(replica.public, "POST", &path, Some(&post(key, n, "x"))).await.0

@@ -11,7 +11,7 @@ use support::{
     stage::{ROOM, Stage},
 };
 
-const LEASE: Duration = Duration::from_millis(1000);
+const LEASE: Duration = Duration::from_millis(1500);
 
 /// A replica of the release before: as it called its functions.
 #[derive(Clone)]

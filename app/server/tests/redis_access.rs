@@ -32,7 +32,8 @@ fn certify(folder: &Path) {
 
 /// Redis with TLS besides its own port; the address with TLS, and the folder with the CA.
 async fn start_with_tls() -> (Redis, String) {
-    let (mut redis, tls) = (Redis::reserve().await, Redis::reserve().await.port);
+    let mut redis = Redis::reserve().await;
+    let tls = redis.hold_port();
     certify(redis.folder());
     let file = |name: &str| redis.folder().join(name).display().to_string();
     let (own, key, ca, port) = (file("own.pem"), file("own.key"), file("ca.pem"), tls.to_string());

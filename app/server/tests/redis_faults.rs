@@ -128,7 +128,8 @@ async fn a_lost_tail_is_told_in_a_quiet_room() {
     let mut others = (0..).map(|number| format!("room {number}"));
     let other = others.find(|room| feed_key(room) == feed_key("quiet")).expect("one in 16");
     // Where this replica does not find it yet.
-    let port = std::mem::replace(&mut redis.port, Redis::reserve().await.port);
+    let elsewhere = redis.hold_port();
+    let port = std::mem::replace(&mut redis.port, elsewhere);
     redis.launch().await;
     let elsewhere = Replica::start(Some(&redis), &QUICK).await;
     let (mut teal, _) = Socket::join(elsewhere.public, &key(), &other, None).await;
@@ -212,7 +213,8 @@ async fn a_clock_that_was_set_back_gives_no_lost_id_out_again() {
     let lost = teal.send_acked("vault", 2, "lost").await;
     redis.lose_tail(written);
     // Before this replica's feeds find it again, elsewhere somebody takes the place of what was lost.
-    let port = std::mem::replace(&mut redis.port, Redis::reserve().await.port);
+    let elsewhere = redis.hold_port();
+    let port = std::mem::replace(&mut redis.port, elsewhere);
     redis.launch().await;
     let elsewhere = Replica::start(Some(&redis), &QUICK).await;
     let path = "/api/v1/rooms/vault/messages";
@@ -284,7 +286,7 @@ fn numbered(count: u32) -> Vec<String> {
 /// One after the other, they would take three leases to renew.
 #[tokio::test]
 async fn many_rooms_on_a_slow_redis_keep_their_members() {
-    const LEASE: [&str; 2] = ["--lease-ms", "2000"];
+    const LEASE: [&str; 4] = ["--lease-ms", "2000", "--redis-timeout-ms", "10000"];
     let (redis, rooms) = (Redis::start().await, numbered(32));
     let url = redis.slow_url(64 * 1024, Duration::from_millis(200)).await;
     let (near, far) =
@@ -314,9 +316,10 @@ async fn a_room_that_fails_keeps_no_other_from_its_leases() {
 async fn a_backlog_larger_than_the_link_is_caught_up() {
     let redis = Redis::start().await;
     // About 1 MB a second, of which a read that waits for 1.3 s gets no 2 MB.
+    let slow = ["--redis-timeout-ms", "800"];
     let url = redis.slow_url(16 * 1024, Duration::from_millis(16)).await;
     let (near, far) =
-        tokio::join!(Replica::start(Some(&redis), &QUICK), Replica::launch(Some(&url), &QUICK));
+        tokio::join!(Replica::start(Some(&redis), &QUICK), Replica::launch(Some(&url), &slow));
     far.wait_ready().await;
     let (mut plum, _) = Socket::join(far.public, &key(), "vault", None).await;
     let (mut teal, _) = Socket::join(near.public, &key(), "vault", None).await;

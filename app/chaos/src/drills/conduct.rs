@@ -15,6 +15,10 @@ use crate::cluster::docker::docker;
 /// Into whatever is done, when HAProxy is killed to see that the audience notices.
 const SPOILED_AFTER: Duration = Duration::from_secs(2);
 
+/// So long an audience is asked at least, whatever is done takes less: among the messages of a few seconds one that took a
+/// moment longer is more than one in a hundred.
+const ASKED_FOR: Duration = Duration::from_secs(15);
+
 /// What is done, and what must hold meanwhile.
 pub(super) struct Trial {
     pub name: &'static str,
@@ -102,12 +106,14 @@ impl Trial {
         let began = Instant::now();
         let audience = Audience::gather(scene, self.name, self.promise).await?;
         let watch = Watch::start(scene.haproxy_socket());
+        let gathered = Instant::now();
         let (done, spoiled) = tokio::join!((self.run)(scene), spoil(scene));
         let done = match done {
             // However a deploy ends, it gives back what it held.
             Ok(line) => scene.expect_no_leftovers().await.map(|()| line),
             failed => failed,
         };
+        sleep(ASKED_FOR.saturating_sub(gathered.elapsed())).await;
         let min_ready = watch.stop().await;
         let report = audience.dismiss().await?;
         let mut failures = report.broken(self.promise);

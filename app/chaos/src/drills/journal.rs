@@ -46,6 +46,12 @@ impl Journal {
         Ok(steps)
     }
 
+    /// The replica that came first in the order of turns: the one with fewest connections, and who that is is chance.
+    pub fn first_turn(&self) -> anyhow::Result<String> {
+        let first = self.steps()?.into_iter().map(|it| it.replica).find(|it| !it.is_empty());
+        first.context("no replica had a turn")
+    }
+
     /// The first step that is so.
     pub fn find(&self, replica: &str, phase: &str) -> anyhow::Result<Step> {
         let found = self.steps()?.into_iter().find(|it| it.replica == replica && it.phase == phase);

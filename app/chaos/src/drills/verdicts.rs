@@ -49,24 +49,26 @@ async fn dies_watched(scene: &Scene, roll: Playbook, phases: &[&str]) -> anyhow:
     let steps = journal.steps()?;
     let failed = steps.iter().find(|it| it.outcome == "failed" && !it.replica.is_empty());
     let failed = failed.context("no step of a replica has failed")?;
-    let watched = failed.replica == "r1" && phases.contains(&failed.phase.as_str());
-    ensure!(watched, "it did not die in the hold of r1: {failed:?}");
-    ensure!(journal.find("r1", "undo")?.outcome == "ok", "its turn was not undone");
-    ensure!(journal.find("r1", "drain").is_err(), "the old slot was drained for it");
+    let first = journal.first_turn()?;
+    let watched = failed.replica == first && phases.contains(&failed.phase.as_str());
+    ensure!(watched, "it did not die in the hold of {first}: {failed:?}");
+    ensure!(journal.find(&first, "undo")?.outcome == "ok", "its turn was not undone");
+    ensure!(journal.find(&first, "drain").is_err(), "the old slot was drained for it");
     ensure!(!failed.reason.is_empty(), "no reason given:\n{}", ended.tail(12));
     ended.line(failed.reason.lines().next().unwrap_or_default())
 }
 
 /// A roll on which the second replica cannot become ready, since its Redis is nowhere; the first is
-/// rolled by then.
+/// rolled by then, and named.
 async fn failing_on_second(
     scene: &Scene,
     release: &str,
     more: &[(&str, &str)],
-) -> anyhow::Result<Ended> {
+) -> anyhow::Result<(Ended, String)> {
     let nowhere = format!("redis://{}.250:6379", scene.stack.place.network);
-    let env =
-        format!("{{{{ {{'REDIS_URL': '{nowhere}'}} if inventory_hostname == 'r2' else {{}} }}}}");
+    // Preflight finds the order of turns, so until then it is true of nobody.
+    let is_first = "inventory_hostname == (groups.turns | default([inventory_hostname]))[0]";
+    let env = format!("{{{{ {{}} if {is_first} else {{'REDIS_URL': '{nowhere}'}} }}}}");
     let extra = serde_json::json!({
         "rollcall_server_env_extra": env, "rollcall_start_timeout_seconds": SHORT_TIMEOUT,
     });
@@ -74,15 +76,16 @@ async fn failing_on_second(
     let journal = scene.journal();
     let ended = more.iter().fold(roll, |roll, (name, value)| roll.set(name, value)).run().await?;
     ended.expect_failure()?;
-    ensure!(journal.find("r1", "stop")?.outcome == "ok", "r1 was not rolled at all");
-    Ok(ended)
+    let first = journal.first_turn()?;
+    ensure!(journal.find(&first, "stop")?.outcome == "ok", "{first} was not rolled at all");
+    Ok((ended, first))
 }
 
 pub async fn fails_on_second(scene: &Scene) -> anyhow::Result<String> {
     let (before, journal) = (scene.containers().await?, scene.journal());
-    let ended = failing_on_second(scene, scene.other_release().await?, &[]).await?;
+    let (ended, first) = failing_on_second(scene, scene.other_release().await?, &[]).await?;
     ended.expect_within(TURN + SHORT_TIMEOUT + UNDOING)?;
-    ensure!(journal.find("r1", "put back")?.outcome == "ok", "r1 was not put back");
+    ensure!(journal.find(&first, "put back")?.outcome == "ok", "{first} was not put back");
     scene.expect_as_before(&before).await?;
     ended.line("was not DRAIN within")
 }
@@ -90,8 +93,8 @@ pub async fn fails_on_second(scene: &Scene) -> anyhow::Result<String> {
 /// What was rolled stays when it is told to, and the way back is the one that is documented.
 pub async fn left_to_be_looked_at(scene: &Scene) -> anyhow::Result<String> {
     let (old, new) = (scene.release().await?, scene.other_release().await?);
-    failing_on_second(scene, new, &[("auto_rollback", "false")]).await?;
-    scene.expect_only_first_on(new, old).await?;
+    let (_, first) = failing_on_second(scene, new, &[("auto_rollback", "false")]).await?;
+    scene.expect_only_on(&first, new, old).await?;
     scene.expect_no_leftovers().await?;
     let back = scene.stack.playbook("rollback").set("release", old).run().await?;
     back.expect_success()?;
@@ -102,28 +105,29 @@ pub async fn left_to_be_looked_at(scene: &Scene) -> anyhow::Result<String> {
 /// What the first replica would be put back to is gone: then what serves there is all there is, and stays.
 pub async fn put_back_fails(scene: &Scene) -> anyhow::Result<String> {
     let (old, new) = (scene.release().await?, scene.other_release().await?);
-    let remove = "[ \"$ROLLCALL_REPLICA $ROLLCALL_RELEASE $ROLLCALL_FROM\" = \"r1 NEW OLD\" ] || exit 1\n\
+    let remove = "[ \"$ROLLCALL_RELEASE $ROLLCALL_FROM\" = \"NEW OLD\" ] || exit 1\n\
                   [ \"$ROLLCALL_SLOT\" = blue ] && old=green || old=blue\n\
-                  docker rm --force \"$ROLLCALL_PROJECT-r1-$old\"";
+                  docker rm --force \"$ROLLCALL_PROJECT-$ROLLCALL_REPLICA-$old\"";
     let remove = remove.replace("NEW", new).replace("OLD", old);
     let hooks = scene.hooks(&[("post-replica", &remove)])?;
     let journal = scene.journal();
-    let ended = failing_on_second(scene, new, &[("hooks", &hooks.to_string_lossy())]).await?;
-    ensure!(journal.find("r1", "put back")?.outcome == "failed", "it was put back to nothing");
-    scene.expect_only_first_on(new, old).await?;
+    let hooks = hooks.to_string_lossy();
+    let (ended, first) = failing_on_second(scene, new, &[("hooks", &hooks)]).await?;
+    ensure!(journal.find(&first, "put back")?.outcome == "failed", "it was put back to nothing");
+    scene.expect_only_on(&first, new, old).await?;
     ended.line("there is no container")
 }
 
 /// Marked bad, it is rolled out where the operator insists, and no canary is asked again.
 pub async fn forced(scene: &Scene) -> anyhow::Result<String> {
     let (old, release) = (scene.release().await?, "ten-times-slower");
-    undone(scene, release).await?.line("canary r1-")?;
+    undone(scene, release).await?.line("canary r")?;
     let journal = scene.journal();
     let only_first = scene.roll(release).set("force", "true").arg("--limit").arg("r1");
     let ended = only_first.run().await?;
     ended.expect_success()?;
     ensure!(journal.find("r1", "canary").is_err(), "there was a canary");
-    scene.expect_only_first_on(release, old).await?;
+    scene.expect_only_on("r1", release, old).await?;
     scene.roll(old).run().await?.expect_success()?;
     scene.expect_serving(old).await?;
     ended.line("done: ")
@@ -133,13 +137,15 @@ pub async fn forced(scene: &Scene) -> anyhow::Result<String> {
 pub async fn canary(scene: &Scene, release: &str) -> anyhow::Result<String> {
     let journal = scene.journal();
     let ended = undone(scene, release).await?;
-    let verdict = journal.find("r1", "canary")?;
+    let first = journal.first_turn()?;
+    let verdict = journal.find(&first, "canary")?;
     ensure!(verdict.outcome == "failed", "the canary passed it");
-    let undo = journal.find("r1", "undo")?.seconds;
+    let undo = journal.find(&first, "undo")?.seconds;
     ensure!(undo <= AFTER_VERDICT, "the old release was alone {undo} s after the verdict");
-    ensure!(journal.find("r2", "start").is_err(), "it came to the second replica");
+    let other = journal.steps()?.into_iter().find(|it| !["", &first].contains(&&*it.replica));
+    ensure!(other.is_none(), "it came to the second replica: {other:?}");
     let again = undone(scene, release).await?;
     again.line("Refused before the first drain")?;
     again.line("is marked bad")?;
-    ended.line("canary r1-")
+    ended.line(&format!("canary {first}-"))
 }

@@ -14,10 +14,13 @@ const REDIS = process.env.ROLLCALL_REDIS_SERVER ?? "redis-server";
 // Node 20 has it behind a flag.
 const FLAGS = globalThis.WebSocket ? [] : ["--experimental-websocket"];
 
+/** Each file of tests is a process, several at a time, and each has a hundred ports of its own. */
+let nextPort = 24_000 + (process.pid % 80) * 100;
+
 /** Of those that no connection is given for its own end: one whose server is dead stays free until that is started again. */
 async function freePort() {
   for (;;) {
-    const port = 24_000 + Math.floor(8_000 * Math.random());
+    const port = nextPort++;
     const probe = createServer().listen(port, "127.0.0.1");
     const free = await once(probe, "listening").then(() => true, () => false);
     probe.close();

@@ -142,6 +142,6 @@ def _unless_loading(condition):
     except StaleElementReferenceException:
         return False
     except WebDriverException as error:
-        if "does not belong to the document" in str(error):
+        if any(words in str(error) for words in ("does not belong to the document", "No node with given id found")):
             return False
         raise

@@ -96,7 +96,8 @@ class Person(Chat):
         hint = "New private room" if private else "New room"
         self.until(lambda: hint in self.find("switch-list").text, "it can be made")
         option = f"//li[@role='option'][span[@class='hint' and .='{hint}']]"
-        self.driver.find_element("xpath", option).click()
+        # The list is drawn anew when rooms are found by that name.
+        self.until(lambda: self.driver.find_element("xpath", option).click() or True, "it is chosen")
         self.until_in(name)
         self.until(lambda: "made this room" in self.notices(), "it is made")
         return self

@@ -6,7 +6,8 @@ from person import Person
 TOUCH = "--blink-settings=primaryHoverType=1,availableHoverTypes=1,primaryPointerType=2,availablePointerTypes=2"
 SIZE = (390, 844)
 
-# Says something and reloads when a move opens its second connection, before the first one is closed.
+# Says something and reloads when a move opens its second connection, before the first one is closed: the page goes on until
+# the next one is there, and hears nothing on it.
 RELOAD_IN_A_MOVE = """
 const Real = WebSocket;
 window.WebSocket = class extends Real {
@@ -16,6 +17,7 @@ window.WebSocket = class extends Real {
     document.getElementById("composer").requestSubmit();
     location.reload();
   }
+  set onmessage(_) {}
 };
 """
 
@@ -84,8 +86,9 @@ class Phone(Person):
 
     def receipt(self):
         self.view("Receipt")
-        words = self.all(".hall-receipt dt"), self.all(".hall-receipt dd")
-        return {dt.text: dd.text for dt, dd in zip(*words, strict=True)}
+        # At once: it is drawn anew with each message.
+        words = "return [...document.querySelectorAll('.hall-receipt dt')].map((it) => [it.innerText, it.nextElementSibling.innerText])"
+        return dict(self.driver.execute_script(words))
 
     def vote(self, replica):
         self.view("Vote")

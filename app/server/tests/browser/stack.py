@@ -21,10 +21,15 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 BINARY = os.environ.get("ROLLCALL_SERVER", str(REPOSITORY / "target/debug/rollcall-server"))
 
 
+# Nobody listens on one before its server does, so it could be drawn again.
+given = set()
+
+
 def free_port():
     """Below those of outgoing connections: one of them could take it before its server does, or while that is restarted."""
     while True:
-        port = random.randrange(20_000, 32_768)
+        port = random.choice([it for it in range(20_000, 32_768) if it not in given])
+        given.add(port)
         with suppress(OSError), closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", port))
             return port

@@ -58,6 +58,7 @@ def test_a_phone_is_moved_and_reloads_in_the_middle_of_a_move_as_the_same_person
     now = phone.participant()
     assert [now[it] for it in ("key", "member", "name")] == [who[it] for it in ("key", "member", "name")]
     assert [row["text"] for row in phone.shown() if row["own"]] == ["before", "sent in a move"]
+    phone.until_sent("sent in a move")
     log = said(replicas)
     assert log["the-plan"] == 5
     whole = f"{sum(log.values())} of {sum(log.values())}"
@@ -70,12 +71,8 @@ def test_taps_votes_and_the_answer_to_the_roll_call_are_messages_in_the_hall(pho
     phone.tap()
     phone.until(lambda: phone.told() == "False alarm: you were not moved.", "it is judged")
 
-    def tap_when_moved():
-        phone.until(lambda: len(phone.seen("served")) == 2, "it is moved")
-        phone.tap()
-
-    replicas.turn(0, tap_when_moved)
-    phone.until(lambda: phone.told() == "Right: you were just moved!", "it is judged")
+    phone.tap_when_moved()
+    replicas.turn(0, lambda: phone.until(lambda: phone.told() == "Right: you were just moved!", "it is judged"))
     assert phone.view("Vote").ballot() == {}
     hall.say(secrets.token_hex(16), "A heckler", 1, "ask 1 you all")
     hall.set_topic("ask 1 r1 r2 r3")
@@ -169,7 +166,7 @@ def test_the_hall_is_asked_for_only_where_there_is_one_and_is_small(browser, ser
     chat = Phone(browser(TOUCH), server.url)
     asked = "return performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname).filter((it) => it.includes('hall'))"
     chat.open().asked()
-    assert sorted(chat.driver.execute_script(asked)) == ["/web/hall.css", "/web/hall.js"]
+    chat.until(lambda: sorted(chat.driver.execute_script(asked)) == ["/web/hall.css", "/web/hall.js"], "both are asked for")
     chat.driver.get(f"{server.url}/#lobby")
     chat.driver.refresh()
     chat.asked()

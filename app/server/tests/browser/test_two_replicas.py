@@ -144,8 +144,11 @@ def keep_order(ada, grace):
     ada.find("room-about").click()
     ada.css("#slow option[value='5']").click()
     grace.until(lambda: "Slow mode" in grace.strip(), "it is slow")
+    # Her own page is told by another replica, and then draws the dialog anew.
+    ada.until(lambda: "one message in 5 s." in ada.find("about-room").text, "her own page knows")
     ada.css("#slow option[value='0']").click()
     grace.until(lambda: "Slow mode" not in grace.strip(), "it is not any more")
+    ada.until(lambda: "one message in" not in ada.find("about-room").text, "her own page knows")
     ada.press("Freeze")
     grace.until(lambda: "frozen" in grace.strip(), "it is frozen")
     ada.until(lambda: "Thaw" in ada.find("about-room").text, "it can be thawed")

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     io::{self, AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 use super::PATIENCE;
@@ -17,6 +17,9 @@ use super::PATIENCE;
 /// A Redis server of the test's own, ended when dropped.
 pub struct Redis {
     pub port: u16,
+    /// Bound as long as this lives, and not listening: the server may listen there, and nobody else is given the port while
+    /// it does not.
+    held: Vec<TcpSocket>,
     folder: PathBuf,
     /// What is preloaded, so that its clock can be set and its power fail; none if they cannot.
     faults: Option<PathBuf>,
@@ -99,9 +102,20 @@ impl Redis {
         let folder =
             std::env::temp_dir().join(format!("rollcall-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a temporary folder");
-        let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let port = free.local_addr().expect("an address").port();
-        Self { port, folder, faults: None, settings: Vec::new(), process: None }
+        let (held, settings) = (Vec::new(), Vec::new());
+        let mut redis = Self { port: 0, held, folder, faults: None, settings, process: None };
+        redis.port = redis.hold_port();
+        redis
+    }
+
+    /// One more port that nobody else is given.
+    pub fn hold_port(&mut self) -> u16 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let port = socket.local_addr().expect("an address").port();
+        self.held.push(socket);
+        port
     }
 
     pub fn url(&self) -> String {

@@ -12,7 +12,7 @@ globalThis.BroadcastChannel = /** @type {any} */ (class extends Channel {
   }
 });
 
-const TIME = { patience: 60 };
+const TIME = { patience: 250 };
 const never = () => assert.fail("nobody has taken the key");
 
 test("P1: a key that nobody answers for is one's own, and then nobody else's", async () => {

@@ -4,6 +4,7 @@ import re
 
 from phone import SIZE, TOUCH, Phone
 
+NAMES = ("Quiet Otter", "Brave Finch", "Sunny Newt")
 # How often somebody was moved, as a receipt says it.
 TIMES = {"never": 0, "once": 1, "twice": 2}
 
@@ -12,7 +13,11 @@ class Audience:
     """So many real browsers, who come by the address that the stage shows."""
 
     def __init__(self, browser, url, count):
-        self.phones = [Phone(browser(url, *SIZE, TOUCH).driver, url).enter() for _ in range(count)]
+        self.phones = [Phone(browser(url, *SIZE, TOUCH).driver, url) for _ in range(count)]
+        # Names that are proposed may be those of two, and the stage's recording tells people by their names.
+        for number, phone in enumerate(self.phones):
+            phone.open().join(f"{NAMES[number % len(NAMES)]} {number}")
+            phone.until_in_hall()
         self.names = {phone.participant()["name"] for phone in self.phones}
         # What one of them does in a move: `reloads` is told apart, since a page that is gone counts nothing.
         self.reloads, self.taps, self.errs = self.phones[:3]

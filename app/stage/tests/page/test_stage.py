@@ -29,6 +29,8 @@ def test_a_whole_roll_and_a_kill_are_told_right(stage, recordings, browser):
     page.frozen(MOMENTS["roll"])
     assert "replica 2 of 3: drain" in page.text("#words")
     assert page.text(".replica:nth-child(1) .steps li:nth-child(3)") == "drain 100 ✓"
+    moved, told = page.text(".replica:nth-child(2) .steps .now").removeprefix("drain ").split(" / ")
+    assert 0 < int(moved) < int(told) == 133, "with those who came from the first"
     assert page.text("#releases") == "1.0.0→1.1.0"
     page.frozen(MOMENTS["killed"])
     assert page.text(".replica:nth-child(2) [data-state=down] .word") == "gone"
@@ -103,7 +105,8 @@ AWAY = f"{NOTICE}.checkVisibility() && {NOTICE}.textContent.startsWith('The stag
 def test_a_stage_that_hangs_is_seen_and_does_nothing_late(with_an_act, browser):
     process, bowed = with_an_act
     page = browser(process.url).open()
-    page.until("shown().replicas.length === 1", "it is told")
+    acts = "performance.getEntriesByType('resource').some((it) => it.name.endsWith('/stage/acts') && it.responseEnd > 0)"
+    page.until(f"shown().replicas.length === 1 && {acts}", "it is told what there is, and what can be done")
     process.process.send_signal(signal.SIGSTOP)
     began = time.monotonic()
     page.until(AWAY, "it says that it is told nothing")
@@ -296,15 +299,24 @@ def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, b
     page = browser(shown.url).open()
     seats = [sit(url, who) for who in "789"]
     page.until("shown().people.dots.size === 5", "both witnesses are there, and three people")
+
+    def ask(topic):
+        """Returns once the stage is told, which goes another way than what people say."""
+        ask_hall(url, topic)
+        until(lambda: f'"topic":"{topic}"' in recording.read_text(), "the stage is told")
+        for seat in seats:
+            # Whoever says nothing for 12 s is gone, and has no voice.
+            seat.ping()
+
     assert page.text("#address") == f"{url.removeprefix('http://')}/#hall" and page.text("#wifi figcaption") == "1. Wi-Fi The Hall"
-    ask_hall(url, "ask 1 r1 r2")
+    ask("ask 1 r1 r2")
     for who, texts in {"7": ["vote 1 r1", "noticed"], "8": ["vote 1 r2", "vote 0 r1"], "9": ["vote 1 r1", "vote 1 r2"]}.items():
         for n, text in enumerate(texts):
             say(url, n + 1, text, "hall", who)
     for n in range(5):
         say(url, 1, "vote 1 r1", "hall", "abcde"[n])
     page.until("Object.values(shown().audience.votes).length === 2", "they have voted")
-    ask_hall(url, "roll call 2")
+    ask("roll call 2")
     for who, text in (("7", "here 1 3 of 3, moved 0, silent 0 ms"), ("8", "here 2 3 of 3, moved 0, silent 0 ms")):
         say(url, 3, text, "hall", who)
     page.until("document.querySelector('#audience').textContent === '0 noticed · 1 false alarm · 1 answered'", "they are counted")
