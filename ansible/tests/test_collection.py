@@ -60,7 +60,7 @@ def test_its_playbooks_run(elsewhere):
 
 
 def test_each_of_its_playbooks_is_found_by_name(elsewhere):
-    """One with a hyphen was not: Ansible takes such a name for a file's."""
+    """One with a hyphen was not, nor one beside a folder of its name: Ansible took that for a file."""
     names = [f"rollcall.stack.{path.stem.replace('-', '_')}" for path in sorted((ROOT / "playbooks").glob("*.yml"))]
     code, words = elsewhere("ansible-playbook", "-i", "hosts.yml", "--syntax-check", *names)
     assert code == 0 and "rollcall.stack.rolling_update" in names, words
