@@ -3,7 +3,7 @@
 //! What they are asked is the room's topic, which only moderators set.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     str::FromStr,
 };
 
@@ -18,7 +18,7 @@ const NEAR_MS: u64 = 1_000;
 /// A tap is no false alarm before: a move is told a little later than it happens. All taps until then are one.
 const JUDGED_MS: u64 = 2_000;
 
-/// That somebody has come may be told so much later than what they say.
+/// That somebody has come, or what was asked, may be told so much later than what they say: another replica serves them.
 const TOLD_LATER_MS: u64 = 1_000;
 
 /// What somebody says there, and to which question.
@@ -27,6 +27,37 @@ enum Said<'a> {
     Noticed,
     Vote(u32, &'a str),
     Here(u32),
+}
+
+/// The questions of one kind, and what people say to the last of them.
+#[derive(Debug, Default)]
+struct Poll {
+    round: Option<u32>,
+    /// Nothing was asked since.
+    is_open: bool,
+    /// One of each, the last.
+    said: HashMap<String, String>,
+    /// To a question that was not told yet: when, and its number.
+    early: HashMap<String, (u64, u32, String)>,
+}
+
+impl Poll {
+    fn asked(&mut self, at: u64, round: u32) {
+        (self.round, self.is_open) = (Some(round), true);
+        let is_to_it = |heard: u64, to: u32| to == round && heard + TOLD_LATER_MS >= at;
+        let early = std::mem::take(&mut self.early).into_iter();
+        let to_it = early.filter(|(_, (heard, to, _))| is_to_it(*heard, *to));
+        self.said = to_it.map(|(member, (.., words))| (member, words)).collect();
+    }
+
+    fn said(&mut self, at: u64, member: &str, round: u32, words: &str) {
+        let (member, words) = (member.to_owned(), words.to_owned());
+        if self.round != Some(round) {
+            self.early.insert(member, (at, round, words));
+        } else if self.is_open {
+            self.said.insert(member, words);
+        }
+    }
 }
 
 /// When somebody was moved last.
@@ -44,13 +75,11 @@ pub struct Hall {
     asked: Option<(Question, u32)>,
     /// The newest entry of each: each of the witnesses tells of it.
     heard: HashMap<String, EntryId>,
-    /// One of each, the last.
-    votes: HashMap<String, String>,
+    votes: Poll,
+    answers: Poll,
     moved: HashMap<String, Moved>,
     /// Taps that are not judged yet: when each tapped first, and last.
     taps: HashMap<String, (u64, u64)>,
-    /// Those who have answered since the roll was called.
-    answered: HashSet<String>,
     /// What was said a moment ago by those who are not here, as far as was told.
     early: VecDeque<(u64, Message)>,
     noticed: u64,
@@ -69,14 +98,9 @@ impl Hall {
         *last = id;
         match read(text) {
             Some(Said::Noticed) => self.tapped(at.saturating_sub(took_ms.unwrap_or(0)), member),
-            Some(Said::Vote(round, replica)) if self.asked == Some((Question::Vote, round)) => {
-                self.votes.insert(member.clone(), replica.to_owned());
-            }
-            Some(Said::Here(round)) if self.asked == Some((Question::RollCall, round)) => {
-                self.answered.insert(member.clone());
-            }
-            // Talk; or it was said to another question, by a phone that nobody served until now.
-            _ => {}
+            Some(Said::Vote(round, replica)) => self.votes.said(at, member, round, replica),
+            Some(Said::Here(round)) => self.answers.said(at, member, round, ""),
+            None => {}
         }
     }
 
@@ -103,16 +127,19 @@ impl Hall {
     }
 
     /// A witness was told the topic. Another number is another question, also a lower one.
-    pub fn asked(&mut self, topic: &str) {
+    pub fn asked(&mut self, at: u64, topic: &str) {
         let Some((is, round)) = question(topic) else { return };
         if self.asked.is_some_and(|(_, last)| last == round) {
             return;
         }
         self.asked = Some((is, round));
-        match is {
-            Question::Vote => self.votes.clear(),
-            Question::RollCall => self.answered.clear(),
-        }
+        let (asked, other) = match is {
+            Question::Vote => (&mut self.votes, &mut self.answers),
+            Question::RollCall => (&mut self.answers, &mut self.votes),
+        };
+        asked.asked(at, round);
+        // What is said to that from now on was said by a phone that nobody served until now.
+        other.is_open = false;
     }
 
     /// Somebody was moved.
@@ -144,14 +171,14 @@ impl Hall {
         self.taps.retain(|_, (first, _)| *first + JUDGED_MS >= at);
         self.false_alarms += (waiting - self.taps.len()) as u64;
         let mut votes: BTreeMap<String, u64> = replicas.map(|name| (name.to_owned(), 0)).collect();
-        for replica in self.votes.values() {
+        for replica in self.votes.said.values() {
             if let Some(count) = votes.get_mut(replica) {
                 *count += 1;
             }
         }
         votes.retain(|_, count| *count > 0);
         let (noticed, false_alarms) = (self.noticed, self.false_alarms);
-        Audience { votes, noticed, false_alarms, answered: self.answered.len() as u64 }
+        Audience { votes, noticed, false_alarms, answered: self.answers.said.len() as u64 }
     }
 }
 
@@ -257,7 +284,7 @@ mod tests {
     #[test]
     fn each_has_one_vote_the_last_one_for_a_replica_that_there_is() {
         let mut tale = Tale::default();
-        tale.0.asked("ask 1 r1 r2 r3");
+        tale.0.asked(0, "ask 1 r1 r2 r3");
         tale.say(1, "teal", "vote 1 r1");
         tale.say(2, "amber", "vote 1 r2");
         tale.say(3, "teal", "vote 1 r2");
@@ -284,7 +311,7 @@ mod tests {
             ("ask 1 r1 r2", 0, "vote 1 r1"),
             ("ask 3 r1 r2", 0, "vote 3 r1"),
         ] {
-            tale.0.asked(topic);
+            tale.0.asked(10_000, topic);
             assert_eq!(tale.count(1).2.len(), left, "{topic:?}");
             tale.say(1, "teal", vote);
         }
@@ -294,22 +321,37 @@ mod tests {
     #[test]
     fn what_is_said_to_another_question_does_not_count() {
         let mut tale = Tale::default();
-        tale.0.asked("ask 1 r1 r2");
-        tale.0.asked("ask 2 r1 r2");
+        tale.0.asked(0, "ask 1 r1 r2");
+        tale.0.asked(0, "ask 2 r1 r2");
         // Pressed while nobody served the phone.
         tale.say(1, "teal", "vote 1 r2");
         tale.say(2, "amber", "here 2 3 of 3, moved 1, silent 0 ms");
         assert_eq!(tale.count(3), (0, 0, vec![], 0));
-        tale.0.asked("roll call 3");
+        tale.0.asked(0, "roll call 3");
         tale.say(4, "amber", "here 2 3 of 3, moved 1, silent 0 ms");
         tale.say(5, "plum", "vote 3 r1");
         assert_eq!(tale.count(6), (0, 0, vec![], 0));
     }
 
     #[test]
+    fn what_is_said_a_moment_before_the_question_is_told_counts() {
+        let mut tale = Tale::default();
+        tale.0.asked(0, "ask 1 r1 r2");
+        tale.say(100, "teal", "vote 1 r1");
+        tale.say(8_900, "amber", "vote 2 r2");
+        tale.say(9_500, "teal", "vote 2 r2");
+        assert_eq!(tale.count(9_900).2, [("r1".to_owned(), 1)], "the last question still counts");
+        tale.0.asked(10_000, "ask 2 r1 r2");
+        assert_eq!(tale.count(10_000).2, [("r2".to_owned(), 1)], "the other one is too old");
+        tale.say(10_100, "plum", "here 3 9 of 9, moved 1, silent 0 ms");
+        tale.0.asked(10_200, "roll call 3");
+        assert_eq!(tale.count(10_300).3, 1);
+    }
+
+    #[test]
     fn answers_are_those_to_the_last_roll_call() {
         let mut tale = Tale::default();
-        tale.0.asked("roll call 1");
+        tale.0.asked(0, "roll call 1");
         tale.say(1, "teal", "here 1 3 of 3, moved 1, silent 0 ms");
         tale.say(2, "teal", "here 1 4 of 4, moved 1, silent 0 ms");
         tale.say(3, "amber", "here");
@@ -318,17 +360,17 @@ mod tests {
         // It is what the topic says, and not who likes to.
         tale.say(6, "somebody", "roll call 2");
         assert_eq!(tale.count(7).3, 2);
-        tale.0.asked("roll call 2");
+        tale.0.asked(0, "roll call 2");
         assert_eq!(tale.count(8).3, 0);
         tale.say(9, "teal", "here 2 5 of 5, moved 1, silent 0 ms");
-        tale.0.asked("roll call 2");
+        tale.0.asked(0, "roll call 2");
         assert_eq!(tale.count(10).3, 1);
     }
 
     #[test]
     fn what_is_said_by_somebody_who_is_told_to_be_here_a_moment_later_counts() {
         let mut hall = Hall::default();
-        hall.asked("ask 1 r1");
+        hall.asked(0, "ask 1 r1");
         let vote = |member: &str| Message {
             room: ROOM.to_owned(),
             id: "1-0".into(),
@@ -349,7 +391,7 @@ mod tests {
     #[test]
     fn what_is_said_elsewhere_or_changed_afterwards_is_no_vote() {
         let mut hall = Hall::default();
-        hall.asked("ask 1 r1");
+        hall.asked(0, "ask 1 r1");
         let vote = Message { id: "1-0".into(), text: "vote 1 r1".into(), ..Message::default() };
         hall.heard(1, &Message { room: "lobby".into(), ..vote.clone() });
         hall.heard(1, &Message { room: ROOM.into(), kind: Some("edit".into()), ..vote });

@@ -89,7 +89,7 @@ impl Picture {
             What::Phase(phase) => self.phase(*at, phase),
             What::Message(message) => self.message(*at, message),
             What::Witness { member } => self.witness(member),
-            What::Asked { topic } => self.hall.asked(topic),
+            What::Asked { topic } => self.hall.asked(*at, topic),
             What::Proxy { servers } => self.servers.clone_from(servers),
             What::Act(act) => self.act(*at, act),
             What::Verdict(verdict) => self.verdict = Some((*at, verdict.clone())),
