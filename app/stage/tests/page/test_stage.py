@@ -305,7 +305,7 @@ def test_the_hall_is_asked_and_what_phones_say_there_is_counted(server, stage, b
         ask_hall(url, topic)
         until(lambda: f'"topic":"{topic}"' in recording.read_text(), "the stage is told")
         for seat in seats:
-            # Whoever says nothing for 12 s is gone, and has no voice.
+            # Somebody who says nothing for 12 s is gone, and has no voice.
             seat.ping()
 
     assert page.text("#address") == f"{url.removeprefix('http://')}/#hall" and page.text("#wifi figcaption") == "1. Wi-Fi The Hall"
