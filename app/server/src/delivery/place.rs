@@ -118,6 +118,10 @@ impl Place {
         match self.stage {
             Stage::Reading => return Next::Nothing,
             Stage::Live => return self.tell_anew(),
+            // Before anything more is handed out: they may have been sent out of the room.
+            Stage::Behind if std::mem::take(&mut self.state_stale) => {
+                return Next::Do(Effect::State);
+            }
             Stage::Behind => {}
         }
         let View { epoch, after } = look(self.cursor);
@@ -155,7 +159,7 @@ impl Place {
     }
 
     /// The page that was asked for: does what it says with `out`, for as long as there is room. What does not fit is
-    /// read again.
+    /// read again, and so is all of it if the room's state is another since.
     pub fn page(
         &mut self,
         page: &PageRead,
@@ -166,6 +170,9 @@ impl Place {
             return;
         }
         self.stage = Stage::Behind;
+        if self.state_stale {
+            return;
+        }
         if let Some(gap) = page.gap {
             self.cursor = gap.resumes_at;
             out(Effect::Gap { after: page.after, gap });

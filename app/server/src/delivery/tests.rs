@@ -111,6 +111,25 @@ fn go_on(place: &mut Place, room: &Room<Listener>) -> (Vec<u64>, Vec<&'static st
     }
 }
 
+/// Somebody who was banned while they read a long past slowly was told what was said after that, for as long as they liked.
+#[test]
+fn a_listener_who_is_behind_is_told_the_state_before_anything_more() {
+    let room = room();
+    room.fill(vec![message(5, 6), message(6, 7)], at(7));
+    let mut place = Place::new(at(5));
+    place.missed_state();
+    assert_eq!(go_on(&mut place, &room), (vec![6, 7], vec!["state", "live"], None));
+    let mut place = Place::new(at(5));
+    place.missed_state();
+    assert!(matches!(place.next(|_| panic!("nothing is handed out")), Next::Do(Effect::State)));
+    let mut place = Place::new(at(3));
+    assert_eq!(go_on(&mut place, &room).2, Some(3), "it reads");
+    place.missed_state();
+    let page = Page { entries: vec![message(3, 4), message(4, 5)], last: at(7), unread: None };
+    place.page(&PageRead::new(at(3), 0, page), || true, |effect| panic!("{effect:?}"));
+    assert_eq!(go_on(&mut place, &room), (vec![], vec!["state"], Some(3)), "it reads anew");
+}
+
 #[test]
 fn a_listener_goes_from_behind_over_reading_to_live() {
     let room = room();

@@ -215,6 +215,7 @@ impl Session {
     /// A room could not be entered.
     pub fn not_entered(&mut self, room: &str) {
         self.rooms.remove(room);
+        self.due.remove(room);
     }
 
     /// The front send's outcome; never [`LogError::Unknown`], which is tried again until it is known (but by a mutant).

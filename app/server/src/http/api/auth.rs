@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use super::envelope::Failure;
 use crate::{
-    accounts::{AccountError, NotIdentified, OPERATOR, Person, Token},
+    accounts::{AccountError, Arriving, NotIdentified, OPERATOR, Person, Token},
     app::App,
     config::Config,
     http::{client_address, origin},
@@ -71,13 +71,14 @@ impl FromRequestParts<App> for Reading {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let guest = guest(&parts.headers)?.map(|member| Actor {
-            member: Member { member, name: String::new() },
-            mark: None,
-            has_power: false,
-        });
+        let guest = guest(&parts.headers)?;
         let Maybe(actor) = Maybe::from_request_parts(parts, app).await?;
-        Ok(Self(actor.or(guest)))
+        let (None, Some(member)) = (&actor, guest) else { return Ok(Self(actor)) };
+        // They may be banned since they were let into a room.
+        let (name, token) = (String::new(), None);
+        app.accounts.identify(&Arriving { name, device: member.clone(), token }).await?;
+        let member = Member { member, name: String::new() };
+        Ok(Self(Some(Actor { member, mark: None, has_power: false })))
     }
 }
 

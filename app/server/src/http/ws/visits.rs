@@ -4,6 +4,7 @@
 mod tests;
 
 use std::{
+    cell::Cell,
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
@@ -268,18 +269,23 @@ impl Visits {
             if !outlet.has_room() {
                 break;
             }
+            let is_out = Cell::new(false);
             let write = |effect: Effect| match effect {
                 Effect::State => {
                     let (room, about) = (&visit.room().name, visit.room().about());
                     let visitor = Visitor::seated(&me.member, me.has_power);
                     match visitor.barred_from(room, &about) {
-                        Some(why) => barred.push(NotEntered::barred(room, why)),
+                        Some(why) => {
+                            is_out.set(true);
+                            barred.push(NotEntered::barred(room, why));
+                        }
                         None => self.voice.tell(&state_frame(room, &about, me)),
                     }
                 }
                 effect => self.write(visit, &effect),
             };
-            if let Some(cursor) = visit.advance(|| outlet.has_room(), write) {
+            let may_go_on = || !is_out.get() && outlet.has_room();
+            if let Some(cursor) = visit.advance(may_go_on, write) {
                 pages.push((visit.room().clone(), cursor));
             }
         }

@@ -150,3 +150,17 @@ fn s30_the_text_with_its_new_number_passes_at_once_and_another_at_its_second_try
     assert_eq!(reject_code(&session.frame(send(7))), Some(RejectCode::OutOfOrder));
     assert!(matches!(&session.frame(send(7))[..], [Effect::Append(_)]));
 }
+
+/// What was waited for there was kept for as long as the connection lived: a room of another name each time filled the memory.
+#[test]
+fn of_a_room_that_was_not_entered_nothing_is_kept() {
+    let mut session = greeted();
+    let join = || ClientFrame::Join { room: "den".into(), after: None, invite: None };
+    session.frame(join());
+    let refused = session.frame(ClientFrame::send("den", 1, String::new()));
+    assert_eq!(reject_code(&refused), Some(RejectCode::BadText));
+    session.not_entered("den");
+    session.frame(join());
+    let taken = session.frame(ClientFrame::send("den", 2, "hello".to_owned()));
+    assert!(matches!(&taken[..], [Effect::Append(entry)] if entry.n == 2), "{taken:?}");
+}
