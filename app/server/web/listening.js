@@ -26,9 +26,9 @@ export class Listening {
     const room = (/** @type {string} */ name) => page.rooms.get(name);
     return {
       message: (message) => this.#message(message),
-      gap: ({ room: name, resumes_at: resumes, reason }) => {
+      gap: ({ room: name, after, resumes_at: resumes, reason }) => {
         if (reason === "rewound") room(name).recent.rewind(resumes);
-        room(name).conversation.note("Some messages could not be recovered");
+        room(name).conversation.note("Some messages could not be recovered", after);
       },
       acked: (name, item) => {
         room(name).conversation.acked(item);

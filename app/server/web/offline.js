@@ -22,12 +22,13 @@ worker.addEventListener("fetch", (/** @type {any} */ event) => {
 
 /** @param {string} pathname */
 async function answer(pathname) {
-  const cache = await caches.open(CACHE);
-  const kept = await cache.match(pathname);
+  // On a full disk there may be no cache, or nothing more goes into it.
+  const cache = await caches.open(CACHE).catch(() => null);
+  const kept = await cache?.match(pathname);
   try {
     const signal = kept ? AbortSignal.timeout(PATIENCE_MS) : undefined;
     const fresh = await fetch(pathname, { signal, credentials: "same-origin" });
-    if (fresh.ok) await cache.put(pathname, fresh.clone());
+    if (fresh.ok) await cache?.put(pathname, fresh.clone()).catch(console.warn);
     return fresh.status >= 500 && kept ? kept : fresh;
   } catch (error) {
     if (kept) return kept;

@@ -62,6 +62,7 @@ export class Page {
     this.list = new RoomsList(() => this.rooms.current, () => this.rooms);
     this.status = new Status(clock, {
       kept: () => participant.kept, closed: () => this.room.closed(Date.now()), slow: () => this.#slow(),
+      close: (isClosed) => this.composer.close(isClosed),
     });
     this.word = new Word();
     this.typists = new Typists(clock, (room) => this.showTyping(room));
@@ -99,7 +100,9 @@ export class Page {
     this.client = new Client({
       participant, clock, open: () => this.transports.open(), random: Math.random, on: new Listening(this).listener(),
     });
-    this.cancelSave = this.cancelRead = this.cancelKeep = () => {};
+    this.cancelSave = this.cancelKeep = () => {};
+    /** Where one has read on: told a moment later, all at once. @type {Set<Room>} */
+    this.reads = new Set();
   }
 
   /** The one on the screen. @returns {Room} */
@@ -228,8 +231,14 @@ export class Page {
     room.place.read = last.id;
     this.list.show();
     this.saveSoon();
-    this.cancelRead();
-    this.cancelRead = this.clock.after(READ_MS, () => void this.#tellRead(room));
+    if (this.reads.size === 0) this.clock.after(READ_MS, () => this.#tellReads());
+    this.reads.add(room);
+  }
+
+  #tellReads() {
+    const rooms = [...this.reads];
+    this.reads.clear();
+    for (const room of rooms) void this.#tellRead(room);
   }
 
   /** @param {Room} room */
@@ -271,8 +280,9 @@ export class Page {
 
   /** What was refused is written again, before what is being written. @param {Room} room @param {string} text */
   #again(room, text) {
+    const writing = room === this.room ? this.composer.draft : "";
     this.composer.endEdit();
-    this.composer.draft = [text, room === this.room ? this.composer.draft : ""].filter(Boolean).join("\n");
+    this.composer.draft = [text, writing].filter(Boolean).join("\n");
     this.composer.input.focus();
     this.saveSoon();
   }
@@ -342,7 +352,7 @@ export class Page {
 
   /** @param {Room} room */
   async #quit(room) {
-    this.cancelRead();
+    this.reads.delete(room);
     const failed = await this.mine.leave(room.name);
     if (failed) this.word.say(failed);
     else this.gone(room);
@@ -350,11 +360,13 @@ export class Page {
 
   /** We are not in it any more. @param {Room} room */
   gone(room) {
+    const wasHere = room === this.rooms.current;
     this.client.quit(room.name);
     this.rooms.remove(room);
     const next = [...this.rooms][0];
     this.list.show();
-    if (next) this.go(next.name);
+    // Whoever writes in another room goes on there.
+    if (wasHere && next) this.go(next.name);
   }
 
   #leave() {

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 
 import pytest
 from person import Person
@@ -161,3 +162,18 @@ def test_what_one_page_has_read_the_other_has(server, ada, elsewhere):
     ada.until_shown("news")
     elsewhere.until(lambda: elsewhere.badge("the-van") == "", "it is not new any more")
     assert elsewhere.find("room-title").text == "lobby"
+
+
+def test_what_one_has_read_is_told_while_people_talk(server, ada, elsewhere):
+    """Each message put it off by a second, and the next room took the one before it along."""
+    van, roof, key = Room(server.url, "the-van"), Room(server.url, "the-roof"), secrets.token_hex(16)
+    roof.say(key, "Grace", 1, "news")
+    van.say(key, "Grace", 1, "line 1")
+    elsewhere.until(lambda: (elsewhere.badge("the-van"), elsewhere.badge("the-roof")) == ("1", "1"), "both are new")
+    ada.go("the-roof").go("the-van")
+    for n in range(2, 12):
+        van.say(key, "Grace", n, f"line {n}")
+        time.sleep(0.4)
+        if elsewhere.badge("the-roof") == "" and elsewhere.badge("the-van") in ("", "1", "2"):
+            return
+    raise AssertionError("it is told to nobody while people talk")

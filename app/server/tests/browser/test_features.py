@@ -9,6 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from person import Person
 from stack import Room
+from test_faults import SAY, SOCKETS
 
 
 @pytest.fixture
@@ -129,6 +130,20 @@ def test_an_edit_that_is_left_for_another_room_is_not_thrown_away(chat):
     assert page.find("text").get_attribute("value") == "a draft\nas it was and more"
 
 
+def test_an_edit_that_is_left_for_another_edit_is_not_thrown_away(chat):
+    for text in ("one", "two"):
+        chat.say(text)
+        chat.until_sent(text)
+    chat.find("text").send_keys("a draft")
+    chat.act("one", "Change")
+    chat.find("text").send_keys(" and much more")
+    chat.point_at("two")
+    chat.act("two", "Change")
+    assert chat.find("text").get_attribute("value") == "two"
+    chat.find("text").send_keys(Keys.ESCAPE)
+    assert chat.find("text").get_attribute("value") == "a draft\none and much more"
+
+
 def test_escape_leaves_an_edit_and_what_was_being_written_comes_back(chat):
     chat.say("one")
     chat.until_sent("one")
@@ -172,6 +187,44 @@ def test_p10_history_pages_back_and_a_link_leads_to_a_message(browser, server):
     assert chat.find("news").is_displayed()
     chat.find("news").click()
     chat.until(lambda: chat.below() < 1 and chat.texts()[-1] == "line 220", "and back to the newest")
+
+
+def test_a_word_in_the_log_keeps_its_place_when_older_messages_come(browser, server):
+    """They were put behind it, and so were those before them, for ever."""
+    room, key = Room(server.url, "lobby"), secrets.token_hex(16)
+    for n in range(1, 151):
+        room.say(key, "Talk", n, f"line {n}")
+    last = room.history()[-1]["id"]
+    driver = browser()
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SOCKETS})
+    chat = Person(driver, server.url).open().join("Ada")
+    chat.until_shown("line 150")
+    driver.execute_script(SAY, {"type": "gap", "room": "lobby", "after": last, "resumes_at": last, "reason": "trimmed"})
+    chat.until(lambda: chat.all(".note"), "it is told")
+    while chat.texts()[0] != "line 1":
+        first = chat.texts()[0]
+        driver.execute_script("document.querySelector('.conversation:not([hidden])').scrollTop = 300")
+        chat.until(lambda: chat.texts()[0] != first, "older ones come")
+    room.say(key, "Talk", 151, "line 151")
+    chat.until_shown("line 151")
+    assert chat.texts() == [f"line {n}" for n in range(1, 152)]
+    beside = "const note = document.querySelector('.note'); return [note.previousElementSibling, note.nextElementSibling].map((it) => it.querySelector('.text').textContent)"
+    assert driver.execute_script(beside) == ["line 150", "line 151"]
+
+
+def test_a_mute_that_ends_opens_the_form(browser, server):
+    driver = browser()
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SOCKETS})
+    chat = Person(driver, server.url).open().join("Ada")
+    ends = driver.execute_script("return Date.now() + 3000")
+    you = {"moderates": False, "muted_until": ends}
+    driver.execute_script(SAY, {"type": "room", "room": "lobby", "access": "open", "frozen": False, "archived": False, "slow_ms": 0, "you": you})
+    chat.until(lambda: "muted you" in chat.strip(), "it is told")
+    chat.say("not yet")
+    assert chat.texts() == []
+    chat.until(lambda: chat.strip() == "", "it is over")
+    chat.find("text").send_keys(Keys.ENTER)
+    chat.until_sent("not yet")
 
 
 def test_p10_a_form_that_grows_does_not_stop_the_following(browser, server):

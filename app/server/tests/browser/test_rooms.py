@@ -63,9 +63,14 @@ def test_a_room_that_one_leaves_does_not_come_back(browser, server, ada):
     ada.make_room("attic").say("to be left")
     ada.until_sent("to be left")
     elsewhere.until(lambda: elsewhere.all("#rooms a[href='#attic']"), "it is on the other device")
+    elsewhere.go("the-van").find("text").send_keys("half a sentence")
     ada.find("room-about").click()
     ada.press("Leave this room")
     ada.until(lambda: not ada.all("#rooms a[href='#attic']"), "it is left")
+    elsewhere.until(lambda: not elsewhere.all("#rooms a[href='#attic']"), "it is left on the other device, too")
+    elsewhere.find("text").send_keys(" goes on")
+    assert elsewhere.find("text").get_attribute("value") == "half a sentence goes on"
+    assert elsewhere.address_room() == "the-van", "whoever writes elsewhere stays there"
     # They look again when they are seen again.
     for page in (ada, elsewhere):
         page.driver.refresh()

@@ -85,7 +85,8 @@ export class Composer {
 
   /** @param {Edited} edited */
   edit(edited) {
-    if (!this.edited) this.aside = this.input.value;
+    // With what another edit was at.
+    this.aside = this.draft;
     this.edited = edited;
     find("editing").hidden = false;
     this.draft = edited.text;

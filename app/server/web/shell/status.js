@@ -4,8 +4,9 @@ import { interruptedLine, keptLine, sendingLine, waitingLine } from "../words.js
 
 /**
  * @typedef {import("../connection.js").Clock} Clock
- * @typedef {{ kept(): number, closed(): string, slow(): string }} Facts messages without an ack, in
- *   all rooms; why one cannot write in this one, and what slow mode says there: sentences, or empty
+ * @typedef {{ kept(): number, closed(): string, slow(): string, close(isClosed: boolean): void }} Facts messages without
+ *   an ack, in all rooms; why one cannot write in this one, and what slow mode says there: sentences, or empty; `close`:
+ *   the form goes by that, which ends by itself
  */
 
 /** Nobody needs to hear of an interruption that is over before they would have noticed. */
@@ -110,6 +111,7 @@ export class Status {
     else this.sendingSince ??= now;
     const sent = this.sendingSince === null ? 0 : now - this.sendingSince;
     const closed = this.facts.closed();
+    this.facts.close(closed !== "");
     const slow = this.facts.slow();
     if (this.logAway && this.waitingSince === null) return { words: keptLine(kept), tone: "warn", next: Infinity };
     if (closed) return { words: closed, tone: "warn", next: 1000 };

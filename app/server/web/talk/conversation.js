@@ -120,7 +120,9 @@ export class Conversation {
 
   /** @param {Item} item */
   unknown(item) {
-    this.#settle(item, "unknown", "Part of the log is missing, so nobody knows whether this was sent");
+    const why = "Part of the log is missing, so nobody knows whether this was sent";
+    if (item.edit ?? item.remove) this.#unchanged(item, why, null);
+    else this.#settle(item, "unknown", why);
   }
 
   /** History is here: now an empty log says that it is empty. */
@@ -128,10 +130,16 @@ export class Conversation {
     this.element.classList.add("loaded");
   }
 
-  /** A word of the page's own, at this place of the log. @param {string} words */
-  note(words) {
-    this.log.append(make("li", "note", words));
+  /** A word of the page's own, behind this message of the log. @param {string} words @param {string} [behind] */
+  note(words, behind) {
+    this.#stand(/** @type {Row} */ (make("li", "note", words)), behind);
     this.follower.arrived(false);
+  }
+
+  /** At the end, for good: what is filled in later knows what it comes before. @param {Row} row @param {string} [behind] */
+  #stand(row, behind = this.newest ?? "") {
+    row.dataset.behind = behind;
+    this.log.append(row);
   }
 
   /** What is new begins with this message; null: nothing is. @param {string | null} id */
@@ -235,12 +243,19 @@ export class Conversation {
 
   /** @param {Item} item @param {string} why @param {Message | null} was */
   #unchanged(item, why, was) {
-    const row = this.rows.get(item);
+    const row = this.rows.get(item) ?? (item.edit ? this.#apart(item) : undefined);
     this.rows.delete(item);
     if (!row) return;
     if (was) change(row, was, this.owner);
     mark(row, "sent", why);
     if (item.edit) this.#offerAgain(row, item);
+  }
+
+  /** A row for the text of an edit whose message is not here. @param {Item} item */
+  #apart(item) {
+    const row = textRow(true, item.text, this.owner);
+    this.#stand(row);
+    return row;
   }
 
   /** It will not go out any more. @param {Item} item @param {import("./message_row.js").State} state @param {string} why */
@@ -249,7 +264,7 @@ export class Conversation {
     if (!row) return;
     this.rows.delete(item);
     mark(row, state, why);
-    this.log.append(row);
+    this.#stand(row);
     this.#offerAgain(row, item);
   }
 
@@ -276,5 +291,6 @@ export class Conversation {
 
 /** What has no place in the log by itself stands behind what came before it. @param {HTMLElement} row @param {string} id */
 function isBefore(row, id) {
-  return row.dataset.id === undefined || compare(row.dataset.id, id) < 0;
+  const place = row.dataset.id ?? row.dataset.behind;
+  return !place || compare(place, id) < 0;
 }
