@@ -1,5 +1,6 @@
 // @ts-check
 import { colour, prepared } from "./canvas.js";
+import { mostSeen } from "./links.js";
 
 /** Of the stage's units: a link's width and height, and from one to the next. */
 const [WIDTH, HEIGHT, PITCH] = [47, 27, 28];
@@ -53,7 +54,7 @@ export class Chain {
    * @param {{ link: import("./links.js").Link, x: number } | undefined} before
    */
   #link(context, link, x, before) {
-    const times = Math.max(...link.seen.map((times) => times ?? 0));
+    const times = mostSeen(link);
     if (link.isCut && before) this.#gap(context, x);
     this.#ring(context, link, x, TOP);
     if (times > 1) this.#ring(context, { ...link, isLost: false }, x + 7, TOP - 8, BAD);

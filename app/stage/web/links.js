@@ -71,6 +71,11 @@ export class Links {
   }
 }
 
+/** How often the witness got it that got it most often. Later witnesses have higher numbers. @param {Link} link */
+export function mostSeen({ seen }) {
+  return Math.max(...Array.from(seen, (times) => times ?? 0));
+}
+
 /** @param {number} witness */
 function counted(witness) {
   const seen = [];

@@ -84,8 +84,9 @@ function draw() {
   else requestAnimationFrame(draw);
 }
 
-addEventListener("keydown", ({ key, ctrlKey, metaKey, repeat }) => {
-  if (ctrlKey || metaKey || repeat) return;
+addEventListener("keydown", ({ key, ctrlKey, metaKey, altKey, repeat }) => {
+  // With these a key is the browser's: Alt+D is its address, and no act.
+  if (ctrlKey || metaKey || altKey || repeat) return;
   if (key === "b") document.body.classList.toggle("black");
   else if (key === "n") document.body.classList.toggle("mute");
   else asker.press(key);

@@ -70,6 +70,8 @@ export class Model {
 
   /** What the hall is told to look at: an act that goes on, or else what happens by itself, or what was last. */
   get scene() {
+    // Whatever an act says of itself.
+    if (this.#unnamed.act === "gap" && this.#unnamed.began >= this.act.began) return this.#unnamed;
     const isOn = this.act.act && this.act.ended === Infinity;
     const last = ({ began, ended } = this.#unnamed) => (ended === Infinity ? began : ended);
     return isOn || last(this.act) > last() ? this.act : this.#unnamed;

@@ -115,6 +115,8 @@ def test_a_stage_that_hangs_is_seen_and_does_nothing_late(with_an_act, browser):
     page.until(f"{NOTICE}.textContent === 'bow: the stage does not answer, and does not do it'", "its speaker is told")
     process.process.send_signal(signal.SIGCONT)
     page.until(f"{NOTICE}.hidden", "it is told again")
+    # That is a key of the browser's.
+    page.run("dispatchEvent(new KeyboardEvent('keydown', { key: 'w', altKey: true }))")
     time.sleep(1)
     assert not bowed.exists()
     press(page, "w")

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Links } from "../../web/links.js";
+import { Links, mostSeen } from "../../web/links.js";
 
 /** @param {Links} links @param {number} witness @param {string[]} ids */
 function tell(links, witness, ids, first = "0-0") {
@@ -47,4 +47,11 @@ test("the chain is bounded, and what is older than all of it is not taken in aga
   assert.equal(links.list.length, 120);
   tell(links, 1, many.slice(0, 10));
   assert.equal(links.list[0].id, "181-0");
+});
+
+test("what comes twice to a witness that came later is two links, too", () => {
+  const links = new Links();
+  tell(links, 2, ["1-1", "2-1"]);
+  tell(links, 2, ["2-1"], "1-1");
+  assert.deepEqual(links.list.map(mostSeen), [1, 2]);
 });

@@ -53,3 +53,14 @@ test("a log that is away is told until the last witness has it again", () => {
   model.apply({ event: "gap", at: 6, room: "lobby", reason: "rewound" });
   assert.equal(model.scene.words, "The log has lost what came last");
 });
+
+test("what the log has lost is told, whatever an act says of itself", () => {
+  const model = new Model();
+  model.apply({ event: "act", at: 1, act: "redis", is: "begin", words: "Redis stops" });
+  assert.equal(model.scene.words, "Redis stops");
+  model.apply({ event: "gap", at: 2, room: "lobby", reason: "rewound" });
+  model.apply({ event: "act", at: 3, act: "redis", is: "end", words: "Redis is back, and so is every message" });
+  assert.equal(model.scene.words, "The log has lost what came last");
+  model.apply({ event: "act", at: 4, act: "back", is: "begin", words: "The way back" });
+  assert.equal(model.scene.words, "The way back");
+});
