@@ -90,7 +90,7 @@ export class Client {
    * @param {string} room
    * @param {string} text
    * @param {frames.About} [about]
-   * @returns {Item | null} null: too much is waiting
+   * @returns {Item | null} null: too much is waiting, or it cannot be done here and now
    */
   send(room, text, about) {
     return this.over ? null : this.sending.send(room, text, about);

@@ -43,7 +43,13 @@ export class Listening {
         if (code === "slow_mode" && ms) room(name).slowUntil = page.clock.now() + ms;
         page.status.show();
       },
-      unknown: (name, item) => room(name).conversation.unknown(item),
+      unknown: (name, item) => {
+        const changes = item.edit ?? item.remove;
+        // The row of a change is that of the message that it is about, which stays where it is.
+        if (changes) room(name).conversation.refused(item, "no answer came, so perhaps it is", room(name).recent.find(changes));
+        else room(name).conversation.unknown(item);
+        page.status.show();
+      },
       shut: (name, detail) => {
         room(name).shut = detail;
         room(name).conversation.note(`This room cannot be entered: ${detail}`);

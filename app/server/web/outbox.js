@@ -149,6 +149,18 @@ export class Outbox {
     if (item) item.trace = "seen";
   }
 
+  /**
+   * Gives up what waits and fits. What is on its way stays until it is answered, or its connection is lost.
+   *
+   * @param {(item: Item) => boolean} fits
+   * @returns {{ taken: Item[], unknown: Item[], unsent: Item[] }} `unknown`: perhaps in the log
+   */
+  giveUp(fits) {
+    const out = this.#takeOut((item) => !item.onItsWay && fits(item));
+    const of = (/** @type {Trace[]} */ ...traces) => out.filter(({ trace }) => traces.includes(trace));
+    return { taken: of("seen"), unknown: of("sent", "skipped"), unsent: of("") };
+  }
+
   /** The log does not continue where we were. @param {string} reason */
   gap(reason) {
     if (reason === "rewound") this.seen = 0;

@@ -9,6 +9,12 @@ import * as frames from "./frame.js";
  * @typedef {import("./participant.js").Participant} Participant
  */
 
+/** A release without edits would take one for a message. */
+const NO_EDITS = "this server knows no edits";
+
+/** @param {import("./frame.js").About} item */
+const isChange = ({ edit, remove }) => (edit ?? remove) !== undefined;
+
 /** Brings what is in the outboxes of all rooms onto the connection that serves. */
 export class Sending {
   /**
@@ -27,16 +33,22 @@ export class Sending {
    * @param {string} room
    * @param {string} text
    * @param {import("./frame.js").About} [about]
-   * @returns {Item | null} null: too much is waiting
+   * @returns {Item | null} null: too much is waiting, or who serves knows no edits
    */
-  send(room, text, about) {
+  send(room, text, about = {}) {
     const { outbox, refused } = this.participant.room(room);
-    if (refused || outbox.isFull) return null;
+    if (refused || outbox.isFull || (isChange(about) && this.#isOld)) return null;
     const item = outbox.add(text, about);
     const due = this.#due();
     this.on().changed();
     this.#put(due);
     return item;
+  }
+
+  /** Whether the server is of a release without edits. */
+  get #isOld() {
+    const welcome = this.carrier()?.welcome;
+    return welcome ? !welcome.features?.includes("edit") : false;
   }
 
   /** Puts on the wire what may go now. */
@@ -87,6 +99,7 @@ export class Sending {
     for (const { outbox } of this.participant.rooms.values()) free -= outbox.onItsWay;
     for (const [room] of Array.from(carrier.rooms).filter(([, live]) => live)) {
       this.#caughtUp(room);
+      if (this.#isOld) this.#giveUp(room, isChange, NO_EDITS);
       if (carrier.logAway) continue;
       const { outbox } = this.participant.room(room);
       for (let item; free > 0 && (item = outbox.take(now)); free -= 1) due.push({ room, item });
@@ -97,10 +110,26 @@ export class Sending {
 
   /** What catch-up settled. @param {string} room */
   #caughtUp(room) {
-    const { taken, unknown } = this.participant.room(room).outbox.live();
-    if (taken.length + unknown.length > 0) this.on().changed();
+    this.#tell(room, this.participant.room(room).outbox.live());
+  }
+
+  /** What cannot be sent. @param {string} room @param {(item: Item) => boolean} fits @param {string} why */
+  #giveUp(room, fits, why) {
+    this.#tell(room, this.participant.room(room).outbox.giveUp(fits), why);
+  }
+
+  /**
+   * What became of messages without an answer.
+   *
+   * @param {string} room
+   * @param {{ taken: Item[], unknown: Item[], unsent?: Item[] }} settled
+   * @param {string} [why] of those that are not sent at all
+   */
+  #tell(room, { taken, unknown, unsent = [] }, why = "") {
+    if (taken.length + unknown.length + unsent.length > 0) this.on().changed();
     for (const item of taken) this.on().acked(room, item);
     for (const item of unknown) this.on().unknown(room, item);
+    for (const item of unsent) this.on().refused(room, item, why);
   }
 
   /** What was refused for now goes out when its time has come. @param {number} now */

@@ -110,7 +110,7 @@ test("numbers are the device's: what another device of ours sent acknowledges no
 });
 
 test("edits and removals go the way of messages, numbers and all", () => {
-  const harness = served();
+  const harness = served({ own: { features: ["edit"] } });
   harness.client.send("vault", "better", { edit: "1-0" });
   harness.client.send("vault", "", { remove: "1-0" });
   harness.socket.drop(1006);

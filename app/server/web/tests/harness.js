@@ -6,8 +6,10 @@ import { FakeSocket } from "./fake_socket.js";
 
 /** A client whose sockets, time and chance belong to the test. */
 export class Harness {
-  /** @param {{ rooms?: Record<string, string | null> }} [options] rooms with their cursors */
-  constructor({ rooms = { vault: "1-0" } } = {}) {
+  /** @param {{ rooms?: Record<string, string | null>, own?: object }} [options] rooms with their cursors; `own`: what
+   * each `welcome` has beside what that of 1.0.0 has, until the test changes it */
+  constructor({ rooms = { vault: "1-0" }, own = {} } = {}) {
+    this.own = own;
     this.clock = new FakeClock();
     /** @type {FakeSocket[]} */
     this.sockets = [];
@@ -51,7 +53,7 @@ export class Harness {
    */
   welcome(replica = "r1", socket = this.socket) {
     const [hello] = socket.open();
-    socket.deliver(welcome(replica));
+    socket.deliver({ ...welcome(replica), ...this.own });
     return hello;
   }
 
