@@ -79,11 +79,8 @@ export class Client {
   /** Leaves a room, for good. @param {string} room */
   quit(room) {
     this.#drop(room);
-    for (const connection of [this.current, this.next]) {
-      if (!connection?.rooms.delete(room)) continue;
-      connection.rosters.delete(room);
-      if (connection.welcome) connection.send(frames.leave(room));
-    }
+    // It may have been the last one that a move waited for.
+    if (this.next) this.#served(this.next);
   }
 
   /**
@@ -351,7 +348,8 @@ export class Client {
     if (code === "bad_token") return this.#signedOut(connection, detail);
     const entering = connection.rooms.get(room) === false;
     if (room === undefined || (!entering && !THROWN_OUT.has(code))) return;
-    const failedMove = connection !== this.current && this.current?.rosters.has(room);
+    // To be put out counts on each connection, so that is no reason against a move.
+    const failedMove = connection !== this.current && this.current?.rosters.has(room) && !THROWN_OUT.has(code);
     if (code === "unavailable" || failedMove) {
       connection.close();
       this.#closed(connection, BROKEN);
@@ -363,6 +361,7 @@ export class Client {
       this.#drop(room);
       if (!isKnown) this.on.shut(room, detail);
       this.#served(connection);
+      if (this.next) this.#served(this.next);
     }
   }
 
@@ -383,11 +382,16 @@ export class Client {
     this.on.signedOut(detail, isSigned);
   }
 
-  /** Not a room of ours any more; the numbers stay. @param {string} room */
+  /** Not a room of ours any more, on any connection that still has it; the numbers stay. @param {string} room */
   #drop(room) {
     this.participant.room(room).refused = true;
     this.invites.delete(room);
     this.on.changed();
+    for (const connection of [this.current, this.next]) {
+      if (!connection?.rooms.delete(room)) continue;
+      connection.rosters.delete(room);
+      if (connection.welcome) connection.send(frames.leave(room));
+    }
   }
 
   // Presence

@@ -246,3 +246,54 @@ test("who is sent out of a room while they move is told once", () => {
   for (const socket of [old, young]) socket.deliver({ type: "error", code: "banned", detail: "Ada banned you", room: "vault" });
   assert.deepEqual(harness.told("shut"), [["vault", "Ada banned you"]]);
 });
+
+const put = (code) => ({ type: "error", code, detail: `${code}, says the new one`, room: "vault" });
+
+test("a room that is not for whom one signs in as does not keep one from coming as that", () => {
+  for (const code of ["private", "banned", "kicked"]) {
+    const harness = new Harness({ rooms: { vault: "1-0", lobby: "1-0" } });
+    harness.client.start("fresh");
+    harness.serve("r1");
+    const guest = harness.socket;
+    harness.client.renew();
+    harness.welcome("r2");
+    const young = harness.socket;
+    guest.take();
+    young.deliver(put(code));
+    assert.deepEqual([young.isClosed, guest.isClosed], [false, false], code);
+    assert.deepEqual(guest.take(), [{ type: "leave", room: "vault" }], "it is left there, too");
+    guest.deliver(message(2));
+    young.deliver(joined("lobby", "1-0"));
+    young.deliver({ type: "live", room: "lobby", id: "1-0" });
+    assert.ok(guest.isClosed);
+    assert.deepEqual(harness.told("shut"), [["vault", `${code}, says the new one`]]);
+    assert.deepEqual([harness.shown(), harness.told("interrupted")], [[], []]);
+    assert.equal(harness.sockets.length, 2);
+  }
+});
+
+test("a move waits for no room that one is put out of, or leaves, on the first connection", () => {
+  for (const end of ["kicked", "quit"]) {
+    const { harness, old } = moving({ rooms: { vault: "1-0", lobby: "1-0" } });
+    harness.clock.pass(1_200);
+    harness.welcome("r2");
+    const young = harness.socket;
+    young.deliver(joined("lobby", "1-0"));
+    young.deliver({ type: "live", room: "lobby", id: "1-0" });
+    assert.ok(!old.isClosed);
+    if (end === "quit") harness.client.quit("vault");
+    else old.deliver(put("kicked"));
+    assert.ok(old.isClosed && !young.isClosed, end);
+    assert.deepEqual(young.take().at(-1), { type: "leave", room: "vault" });
+    assert.equal(harness.told("serving").at(-1)[0].replica, "r2");
+  }
+});
+
+test("a room that only the second connection does not know fails the move", () => {
+  const { harness, old } = moving({ rooms: { vault: "1-0", lobby: "1-0" } });
+  harness.clock.pass(1_200);
+  harness.welcome("r2");
+  harness.socket.deliver(put("bad_room"));
+  assert.deepEqual([harness.socket.isClosed, old.isClosed], [true, false]);
+  assert.deepEqual(harness.told("shut"), []);
+});
