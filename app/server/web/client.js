@@ -63,6 +63,7 @@ export class Client {
 
   /** @param {frames.Why} why `fresh` for a new client key, else `resume` */
   start(why) {
+    this.participant.goesOn();
     this.#open(why);
   }
 
@@ -102,6 +103,8 @@ export class Client {
   /** Comes anew, as whoever the participant is now; the connection serves until that one does. */
   renew() {
     if (this.over) return;
+    this.participant.changesHands();
+    this.on.changed();
     this.next?.close();
     this.next = null;
     this.#open(this.current ? "move" : "resume");
@@ -377,6 +380,7 @@ export class Client {
     // The answer to a signing out may come before its end of our connection, too.
     if (!isSigned && connection.welcome && !connection.welcome.account) return;
     connection.signedOut = true;
+    if (isSigned) this.participant.changesHands();
     this.participant.token = null;
     this.participant.isSigned = false;
     this.on.signedOut(detail, isSigned);

@@ -4,8 +4,10 @@ import { wellFormed } from "./words.js";
 
 /**
  * @typedef {{ n: number, text: string, trace: Trace, onItsWay: boolean, edit?: string,
- *   remove?: string }} Item one message of ours that has no ack yet; its `n` changes when one before
- *   it is dropped, its identity stays. `edit`, `remove`: the message that it is about
+ *   remove?: string, by?: Writer }} Item one message of ours that has no ack yet; its `n` changes when
+ *   one before it is dropped, its identity stays. `edit`, `remove`: the message that it is about; `by`:
+ *   whoever wrote it, once that is known
+ * @typedef {import("./participant.js").Writer} Writer
  * @typedef {import("./frame.js").About} About
  * @typedef {"" | "sent" | "skipped" | "seen"} Trace what is known of a message without an answer:
  *   no connection was lost with it; one was, so it may be in the log; and we could not see the
@@ -28,13 +30,13 @@ const STUBBORN_MS = 100;
  * that was on its way is answered too: only then is it certain which number the log waits for.
  */
 export class Outbox {
-  /** @param {{ next?: number, pending?: ({ n: number, text: string, trace?: Trace } & About)[],
+  /** @param {{ next?: number, pending?: ({ n: number, text: string, trace?: Trace, by?: Writer } & About)[],
    *   seen?: number }} [saved] */
   constructor({ next = 1, pending = [], seen = 0 } = {}) {
     this.next = next;
     /** @type {Item[]} what an older page saved has no trace: it may have been sent */
-    this.pending = pending.map(({ n, text, trace = "sent", ...about }) =>
-      ({ n, text: wellFormed(text), trace, onItsWay: false, ...subject(about) }));
+    this.pending = pending.map(({ n, text, trace = "sent", by, ...about }) =>
+      ({ n, text: wellFormed(text), trace, onItsWay: false, by, ...subject(about) }));
     /** Our highest number that was seen in the log. */
     this.seen = seen;
     this.reset();
@@ -55,10 +57,10 @@ export class Outbox {
     return waits && this.notBefore > 0 ? this.notBefore : null;
   }
 
-  /** @param {string} text @param {About} [about] @returns {Item} */
-  add(text, about = {}) {
+  /** @param {string} text @param {About} [about] @param {Writer} [by] @returns {Item} */
+  add(text, about = {}, by = undefined) {
     /** @type {Item} */
-    const item = { n: this.next, text: wellFormed(text), trace: "", onItsWay: false, ...subject(about) };
+    const item = { n: this.next, text: wellFormed(text), trace: "", onItsWay: false, by, ...subject(about) };
     this.next += 1;
     this.pending.push(item);
     return item;

@@ -1,5 +1,6 @@
 // @ts-check
 import * as frames from "./frame.js";
+import { writerOf } from "./participant.js";
 
 /**
  * @typedef {import("./listener.js").Listener} Listener
@@ -38,7 +39,7 @@ export class Sending {
   send(room, text, about = {}) {
     const { outbox, refused } = this.participant.room(room);
     if (refused || outbox.isFull || (isChange(about) && this.#isOld)) return null;
-    const item = outbox.add(text, about);
+    const item = outbox.add(text, about, this.#writer);
     const due = this.#due();
     this.on().changed();
     this.#put(due);
@@ -51,6 +52,12 @@ export class Sending {
     return welcome ? !welcome.features?.includes("edit") : false;
   }
 
+  /** Who speaks here; undefined as long as nobody knows. */
+  get #writer() {
+    const welcome = this.carrier()?.welcome;
+    return (welcome && writerOf(welcome)) ?? this.participant.writer;
+  }
+
   /** Puts on the wire what may go now. */
   flush() {
     const due = this.#due();
@@ -60,7 +67,10 @@ export class Sending {
 
   /** Another connection carries from now on. */
   startOver() {
+    const writer = this.#writer;
+    if (writer) this.participant.spokenBy(writer);
     for (const { outbox } of this.participant.rooms.values()) outbox.reset();
+    this.on().changed();
   }
 
   /** @param {any} ack */
@@ -100,6 +110,7 @@ export class Sending {
     for (const [room] of Array.from(carrier.rooms).filter(([, live]) => live)) {
       this.#caughtUp(room);
       if (this.#isOld) this.#giveUp(room, isChange, NO_EDITS);
+      this.#keepNames(room);
       if (carrier.logAway) continue;
       const { outbox } = this.participant.room(room);
       for (let item; free > 0 && (item = outbox.take(now)); free -= 1) due.push({ room, item });
@@ -111,6 +122,16 @@ export class Sending {
   /** What catch-up settled. @param {string} room */
   #caughtUp(room) {
     this.#tell(room, this.participant.room(room).outbox.live());
+  }
+
+  /** Nothing goes out under another name than that of whoever wrote it. @param {string} room */
+  #keepNames(room) {
+    const member = this.#writer?.member;
+    const isOfAnother = (/** @type {Item} */ { by }) => by !== undefined && by.member !== member;
+    if (member === undefined) return;
+    for (const item of this.participant.room(room).outbox.pending.filter(isOfAnother)) {
+      this.#giveUp(room, (other) => other === item, `written as ${item.by?.name}`);
+    }
   }
 
   /** What cannot be sent. @param {string} room @param {(item: Item) => boolean} fits @param {string} why */

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { Participant } from "../participant.js";
 import { ack, goaway, Harness, sends } from "./harness.js";
+
+const features = ["accounts", "edit"];
+/** What is in the `welcome` of a guest, and of accounts. */
+const guest = { features };
+const account = (/** @type {string} */ name) => ({ features, member: name, sender: "me", account: { name, role: "registered" } });
+const [ada, grace] = [account("Ada"), account("Grace")];
 
 /** What was told of what was said: texts, with the reason. @param {Harness} harness @param {string} event */
 const told = (harness, event) => harness.told(event).map(([, { text }, ...why]) => [text, ...why]);
@@ -63,4 +70,130 @@ test("no edit is taken where a release without edits serves", () => {
   assert.equal(harness.client.send("vault", "", { remove: "1-0" }), null);
   assert.equal(harness.client.send("vault", "said")?.n, 1);
   assert.deepEqual(sends(harness.socket.take()), [[1, "said"]]);
+});
+
+/** Somebody else signs in, or out, and is served. @param {Harness} harness @param {any} own */
+function become(harness, own) {
+  const { participant } = harness;
+  participant.isSigned = own.account !== undefined;
+  if (own.account) participant.name = own.account.name;
+  harness.client.renew();
+  harness.own = own;
+  harness.serve("r2");
+}
+
+/** As a page that is loaded again finds it. @param {Harness} harness @param {(saved: any) => any} [older] */
+function reloaded(harness, older = (saved) => saved) {
+  const again = new Harness();
+  const participant = Participant.from(older(JSON.parse(JSON.stringify(harness.participant))));
+  participant.isSigned = harness.participant.isSigned;
+  again.participant = again.client.participant = again.client.sending.participant = participant;
+  return again;
+}
+
+/** Served as somebody, and two messages wait. @param {object} own */
+function waiting(own) {
+  const harness = served({ own });
+  harness.participant.isSigned = own !== guest;
+  if (own !== guest) harness.participant.name = "Ada";
+  harness.client.send("vault", "a");
+  hold(harness, 1);
+  harness.client.send("vault", "b");
+  return harness;
+}
+
+test("what waits goes out under no other name than that of whoever wrote it", () => {
+  for (const [before, after, name] of [[ada, grace, "Ada"], [ada, guest, "Ada"], [guest, ada, "a guest"]]) {
+    const harness = waiting(before);
+    become(harness, after);
+    assert.deepEqual(harness.socket.take(), []);
+    assert.deepEqual(told(harness, "refused"), [["a", `written as ${name}`], ["b", `written as ${name}`]]);
+    assert.equal(harness.participant.kept, 0);
+    harness.client.send("vault", "c");
+    assert.deepEqual(sends(harness.socket.take()), [[3, "c"]]);
+    harness.socket.deliver({ type: "reject", room: "vault", n: 3, code: "out_of_order", detail: "", expected: 1 });
+    assert.deepEqual(sends(harness.socket.take()), [[1, "c"]], "the numbers of what was given up are free");
+  }
+});
+
+test("… nor after a reload, of which somebody else made use", () => {
+  const harness = reloaded(waiting(ada));
+  harness.participant.name = "Grace";
+  harness.client.start("resume");
+  harness.client.send("vault", "c");
+  harness.own = grace;
+  harness.serve();
+  assert.deepEqual(sends(harness.socket.take()).map(([, text]) => text), ["c"]);
+  assert.deepEqual(told(harness, "refused").map(([text]) => text), ["a", "b"]);
+});
+
+test("a move, a break and a reload as the same account change nothing, whatever the release tells of it", () => {
+  for (const own of [ada, guest]) {
+    const harness = waiting(own);
+    move(harness, own);
+    assert.deepEqual(sends(harness.socket.take()), [[1, "a"]]);
+    move(harness, {});
+    assert.deepEqual(sends(harness.socket.take()), [[1, "a"]], "1.0.0 knows no accounts");
+    harness.socket.drop(1006);
+    harness.client.send("vault", "c");
+    const again = reloaded(harness);
+    again.client.start("resume");
+    again.client.send("vault", "d");
+    again.own = own;
+    again.serve("r3");
+    for (const n of [1, 2, 3, 4]) again.socket.deliver(ack(n));
+    assert.deepEqual(told(again, "acked"), [["a"], ["b"], ["c"], ["d"]]);
+    for (const one of [harness, again]) assert.deepEqual([one.told("refused"), one.told("unknown")], [[], []]);
+  }
+});
+
+test("what an older page kept is whoever's this one speaks as first", () => {
+  const older = (saved) => {
+    delete saved.writer;
+    for (const item of saved.rooms.vault.outbox.pending) delete item.by;
+    return saved;
+  };
+  const harness = reloaded(waiting(ada), older);
+  harness.client.start("resume");
+  harness.own = ada;
+  harness.serve();
+  assert.deepEqual(sends(harness.socket.take()), [[1, "a"]]);
+  become(harness, grace);
+  assert.deepEqual(told(harness, "refused"), [["b", "written as Ada"]]);
+  assert.deepEqual(told(harness, "unknown"), [["a"]], "which was on its way");
+});
+
+test("what was written before a server told as whom is not that of whoever signs in meanwhile", () => {
+  const harness = new Harness();
+  harness.client.start("fresh");
+  harness.client.send("vault", "a");
+  become(harness, grace);
+  assert.deepEqual(harness.socket.take(), []);
+  assert.deepEqual(told(harness, "refused"), [["a", "written as somebody else"]]);
+});
+
+test("what is written while somebody's last connection still serves is theirs", () => {
+  const harness = waiting(ada);
+  const old = harness.socket;
+  harness.participant.name = "Grace";
+  harness.client.renew();
+  harness.client.send("vault", "c");
+  assert.ok(!old.isClosed);
+  harness.own = grace;
+  harness.serve("r2");
+  assert.deepEqual(told(harness, "refused").map(([text]) => text), ["a", "b", "c"]);
+});
+
+test("who is signed out by the server goes on as a guest, without the account's words", () => {
+  const harness = waiting(ada);
+  harness.participant.token = "t0ken";
+  harness.client.signsOut = true;
+  harness.socket.deliver({ type: "error", code: "bad_token", detail: "this session has ended" });
+  harness.socket.drop(4403);
+  harness.client.send("vault", "c");
+  harness.clock.pass(200);
+  harness.own = guest;
+  harness.serve();
+  assert.deepEqual(sends(harness.socket.take()).map(([, text]) => text), ["c"]);
+  assert.deepEqual(told(harness, "refused").map(([text]) => text), ["a", "b"]);
 });
