@@ -79,7 +79,7 @@ export class Client {
 
   /** Leaves a room, for good. @param {string} room */
   quit(room) {
-    this.#drop(room);
+    this.#drop(room, "you left this room");
     // It may have been the last one that a move waited for.
     if (this.next) this.#served(this.next);
   }
@@ -361,7 +361,7 @@ export class Client {
       connection.rosters.delete(room);
       // While one moves, both connections say so.
       const isKnown = this.participant.room(room).refused;
-      this.#drop(room);
+      this.#drop(room, detail);
       if (!isKnown) this.on.shut(room, detail);
       this.#served(connection);
       if (this.next) this.#served(this.next);
@@ -386,11 +386,13 @@ export class Client {
     this.on.signedOut(detail, isSigned);
   }
 
-  /** Not a room of ours any more, on any connection that still has it; the numbers stay. @param {string} room */
-  #drop(room) {
+  /** Not a room of ours any more, on any connection that still has it; the numbers stay.
+   * @param {string} room @param {string} why */
+  #drop(room, why) {
     this.participant.room(room).refused = true;
     this.invites.delete(room);
     this.on.changed();
+    this.sending.leave(room, why);
     for (const connection of [this.current, this.next]) {
       if (!connection?.rooms.delete(room)) continue;
       connection.rosters.delete(room);

@@ -24,6 +24,8 @@ export class Listening {
   listener() {
     const { page } = this;
     const room = (/** @type {string} */ name) => page.rooms.get(name);
+    /** One that was left is not to come back for a late word of it. @param {string} name */
+    const known = (name) => page.rooms.byName.get(name);
     return {
       message: (message) => this.#message(message),
       gap: ({ room: name, after, resumes_at: resumes, reason }) => {
@@ -31,12 +33,12 @@ export class Listening {
         room(name).conversation.note("Some messages could not be recovered", after);
       },
       acked: (name, item) => {
-        room(name).conversation.acked(item);
+        known(name)?.conversation.acked(item);
         page.status.show();
       },
       refused: (name, item, detail) => {
-        const was = room(name).recent.find(item.edit ?? item.remove ?? "");
-        room(name).conversation.refused(item, detail, was);
+        const was = known(name)?.recent.find(item.edit ?? item.remove ?? "");
+        known(name)?.conversation.refused(item, detail, was);
         page.status.show();
       },
       held: ({ room: name, code, retry_ms: ms }) => {
@@ -46,8 +48,8 @@ export class Listening {
       unknown: (name, item) => {
         const changes = item.edit ?? item.remove;
         // The row of a change is that of the message that it is about, which stays where it is.
-        if (changes) room(name).conversation.refused(item, "no answer came, so perhaps it is", room(name).recent.find(changes));
-        else room(name).conversation.unknown(item);
+        if (changes) known(name)?.conversation.refused(item, "no answer came, so perhaps it is", known(name)?.recent.find(changes));
+        else known(name)?.conversation.unknown(item);
         page.status.show();
       },
       shut: (name, detail) => {

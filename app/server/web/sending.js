@@ -13,6 +13,9 @@ import { writerOf } from "./participant.js";
 /** A release without edits would take one for a message. */
 const NO_EDITS = "this server knows no edits";
 
+/** Of what was on its way when one was put out of a room, and was to be sent again. */
+const GONE = "you are not in this room any more";
+
 /** @param {import("./frame.js").About} item */
 const isChange = ({ edit, remove }) => (edit ?? remove) !== undefined;
 
@@ -58,8 +61,14 @@ export class Sending {
     return (welcome && writerOf(welcome)) ?? this.participant.writer;
   }
 
+  /** Nothing goes out any more in a room that we are not in. @param {string} room @param {string} why */
+  leave(room, why) {
+    this.#giveUp(room, () => true, why);
+  }
+
   /** Puts on the wire what may go now. */
   flush() {
+    for (const [room, { refused }] of this.participant.rooms) if (refused) this.leave(room, GONE);
     const due = this.#due();
     if (due.length > 0) this.on().changed();
     this.#put(due);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Participant } from "../participant.js";
-import { ack, goaway, Harness, sends } from "./harness.js";
+import { ack, goaway, Harness, joined, sends } from "./harness.js";
 
 const features = ["accounts", "edit"];
 /** What is in the `welcome` of a guest, and of accounts. */
@@ -22,9 +22,9 @@ function served(options) {
 }
 
 /** The sends of a room are refused for a while. @param {Harness} harness @param {number} n */
-function hold(harness, n, room = "vault") {
+function hold(harness, n, retry_ms = 60_000) {
   harness.socket.take();
-  harness.socket.deliver({ type: "reject", room, n, code: "slow_mode", detail: "", retry_ms: 60_000 });
+  harness.socket.deliver({ type: "reject", room: "vault", n, code: "slow_mode", detail: "", retry_ms });
 }
 
 /** Another replica takes over. @param {Harness} harness @param {object} own what its `welcome` has */
@@ -196,4 +196,69 @@ test("who is signed out by the server goes on as a guest, without the account's 
   harness.serve();
   assert.deepEqual(sends(harness.socket.take()).map(([, text]) => text), ["c"]);
   assert.deepEqual(told(harness, "refused").map(([text]) => text), ["a", "b"]);
+});
+
+/** What ends being in a room, and with which words. @type {[string, (harness: Harness) => void][]} */
+const ENDS = [
+  ...["banned", "kicked", "private"].map((code) => /** @type {[string, (harness: Harness) => void]} */ (
+    [code, (harness) => harness.socket.deliver({ type: "error", code, detail: code, room: "vault" })])),
+  ["you left this room", (harness) => harness.client.quit("vault")],
+];
+
+test("what waits in a room when one is put out of it, or leaves it, has an outcome", () => {
+  for (const [why, end] of ENDS) {
+    const harness = served();
+    harness.client.send("vault", "a");
+    hold(harness, 1);
+    harness.client.send("vault", "b");
+    end(harness);
+    assert.deepEqual(told(harness, "refused"), [["a", why], ["b", why]]);
+    assert.deepEqual(told(harness, "unknown"), []);
+    assert.equal(harness.participant.kept, 0);
+    harness.clock.pass(60_000);
+    assert.deepEqual(sends(harness.socket.take()), []);
+  }
+});
+
+test("… and what is on its way then has that of its answer, or nobody knows", () => {
+  for (const [, end] of ENDS) {
+    const harness = served({ rooms: { vault: "1-0", lobby: "1-0" } });
+    harness.client.send("vault", "first");
+    harness.socket.deliver(ack(1));
+    harness.client.send("vault", "a");
+    harness.client.send("vault", "b");
+    end(harness);
+    assert.deepEqual(told(harness, "refused"), [], "it may be in the log");
+    harness.socket.deliver(ack(2));
+    assert.deepEqual(told(harness, "acked"), [["first"], ["a"]]);
+    harness.socket.drop(1006);
+    harness.clock.pass(100);
+    harness.serve("r2");
+    assert.deepEqual(told(harness, "unknown"), [["b"]]);
+    assert.equal(harness.participant.kept, 0);
+  }
+});
+
+test("… also if the answer is that it may be sent again", () => {
+  const harness = served();
+  harness.client.send("vault", "a");
+  harness.client.quit("vault");
+  hold(harness, 1);
+  assert.deepEqual(told(harness, "refused"), [["a", "you are not in this room any more"]]);
+  assert.equal(harness.participant.kept, 0);
+});
+
+test("who comes back into a room says there what is said from then on, once", () => {
+  const harness = served();
+  harness.client.send("vault", "a");
+  hold(harness, 1, 1_000);
+  harness.client.quit("vault");
+  harness.participant.room("vault").refused = false;
+  harness.client.join("vault");
+  harness.client.send("vault", "b");
+  harness.socket.take();
+  harness.socket.deliver(joined("vault", "1-0"));
+  harness.socket.deliver({ type: "live", room: "vault", id: "1-0" });
+  harness.clock.pass(1_000);
+  assert.deepEqual(sends(harness.socket.take()).map(([, text]) => text), ["b"]);
 });
