@@ -120,9 +120,7 @@ export class Conversation {
 
   /** @param {Item} item */
   unknown(item) {
-    const why = "Part of the log is missing, so nobody knows whether this was sent";
-    if (item.edit ?? item.remove) this.#unchanged(item, why, null);
-    else this.#settle(item, "unknown", why);
+    this.#settle(item, "unknown", "No answer came, so nobody knows whether this was sent");
   }
 
   /** History is here: now an empty log says that it is empty. */
