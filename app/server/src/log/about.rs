@@ -158,6 +158,13 @@ impl About {
         self.fields.is_empty()
     }
 
+    /// Whether all of a change is true, as after it was made.
+    #[must_use]
+    pub fn has(&self, change: &Change) -> bool {
+        let words = change.set.iter().flat_map(Field::words);
+        words.into_iter().all(|(name, value)| self.get(&name).unwrap_or_default() == value)
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
@@ -329,6 +336,20 @@ mod tests {
         assert_eq!(for_ever.bars("ada", false, u64::MAX), Some(Forbidden::Banned));
         assert_eq!(for_ever.bars("ada", true, NOW), None, "one who moderates everywhere");
         assert_eq!(for_ever.bars("bob", false, NOW), None);
+    }
+
+    /// After a try whose outcome was unknown any room of that name was taken for one's own, and told.
+    #[test]
+    fn a_room_that_somebody_else_made_is_none_of_ones_own() {
+        let made = |by: &str, now: u64, topic: &str| {
+            let member = Member { member: by.to_owned(), name: by.to_owned() };
+            let actor = crate::moderation::Actor { member, mark: None, has_power: false };
+            actor.make("board", Access::Private, topic, now)
+        };
+        let room = about(&made("ada", NOW, "Ours").set);
+        assert!(room.has(&made("ada", NOW, "Ours")));
+        assert!(!room.has(&made("mallory", NOW, "")));
+        assert!(!room.has(&made("ada", NOW + 1, "Ours")), "nor is it made twice");
     }
 
     #[test]

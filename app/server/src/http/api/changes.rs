@@ -56,8 +56,10 @@ async fn tried(app: &App, change: &Change) -> Result<Changed, LogError> {
         }
         tokio::time::sleep(PAUSE).await;
         outcome = app.rooms.log().change(change).await;
-        // An earlier try made the room.
-        if matches!(outcome, Ok(Changed::Exists)) {
+        // An earlier try made the room, or somebody else did.
+        if matches!(outcome, Ok(Changed::Exists))
+            && app.rooms.log().about(&change.room).await?.has(change)
+        {
             outcome = app.rooms.log().last(&change.room).await.map(Changed::Yes);
         }
     }
