@@ -14,7 +14,8 @@ use super::{
 };
 use crate::history::Phase;
 
-/// The news of a member's coming or going may take this long to reach a client that reads slowly. Microseconds.
+/// The news of a member's coming or going may take this long to reach a client that does not read slowly on purpose.
+/// Microseconds.
 pub(super) const NEWS: u64 = 5_000_000;
 
 /// A phase that lasts.
@@ -191,9 +192,9 @@ impl Phases {
         }
     }
 
-    /// Whether a client's stay since then is from before the phase, so that nobody is told of its coming any more.
-    pub fn is_settled(&self, since: u64) -> bool {
-        self.open.as_ref().is_some_and(|span| since + NEWS < span.begun.at)
+    /// Whether the history names the phase that lasts.
+    pub fn is_named(&self) -> bool {
+        self.open.as_ref().is_some_and(|span| span.named)
     }
 
     pub fn flapped(&mut self) {

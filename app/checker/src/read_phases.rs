@@ -18,7 +18,7 @@ const PHASE: u32 = u32::MAX;
 impl Checker {
     /// A fault begins or ends. If it is a roll, and nothing else goes on, then it is a phase until the next one does.
     pub(super) fn roll_under_faults(&mut self, fault: &str) {
-        if self.phases.open.as_ref().is_some_and(|span| span.named) {
+        if self.phases.is_named() {
             return;
         }
         self.phases.close(&mut self.book, &self.clients, None);
@@ -99,12 +99,19 @@ impl Checker {
         let (Some(client), Some(view)) = (client, view) else { return };
         let reads_slowly = self.clients.all.get(&to).is_some_and(|to| to.role == Role::Slow);
         let is_there = view.stay == Stay::In && client.is_steady && !client.is_gone();
+        // How late one is told that reads slowly on purpose says nothing.
+        let now = self.book.place.at;
+        let is_in_time = |since: u64| reads_slowly || since + NEWS >= now;
         let is_news = match here {
-            true => !self.phases.is_settled(view.since),
-            // It left and was back before this client, which may read slowly, was told that it left. How late one is told
-            // that reads slowly on purpose says nothing.
+            // After faults it may be back only now, and have been given up before. In a phase that the history names
+            // nobody is away for so long, unless all may be said to come.
+            true => {
+                let was_away = || client.was_away(now.saturating_sub(NEWS), now);
+                is_in_time(view.since) || !self.phases.is_named() && was_away()
+            }
+            // It left and was back before this client was told that it left.
             false => view.left.is_some_and(|left| {
-                (reads_slowly || left + NEWS >= self.book.place.at)
+                is_in_time(left)
                     && self.clients.views.get(&seat).is_some_and(|to| to.awaits(member, left))
             }),
         };
