@@ -115,10 +115,10 @@ impl Faults {
         !self.stretches().any(|(begun, over)| begun <= at && over >= since)
     }
 
-    /// Whether something that was over, or lasted, before `begun` may still be felt then.
-    pub fn was_felt_before(&self, begun: u64) -> bool {
-        let earlier = self.stretches().filter(|(at, _)| *at < begun);
-        earlier.map(|(_, over)| over).any(|over| over.saturating_add(RECOVERY) >= begun)
+    /// Whether something that began before `before` may still be felt at `at`.
+    pub fn is_felt(&self, before: u64, at: u64) -> bool {
+        let earlier = self.stretches().filter(|(begun, _)| *begun < before);
+        earlier.map(|(_, over)| over).any(|over| over.saturating_add(RECOVERY) >= at)
     }
 
     /// Whether nothing goes on now but the fault that began last.

@@ -154,8 +154,8 @@ impl Phases {
                 let count = if abrupt { &mut span.counts.abrupt } else { &mut span.counts.forced };
                 *count += 1;
                 // What an earlier fault broke may be noticed during a roll only.
-                let earlier = !span.named && abrupt && book.faults.was_felt_before(span.begun.at);
-                span.bounds.losses || earlier
+                let is_old = !span.named && book.faults.is_felt(span.begun.at, book.place.at);
+                span.bounds.losses || abrupt && is_old
             }
             None => !is_calm,
         };
@@ -174,8 +174,9 @@ impl Phases {
         let Some(span) = &mut self.open else { return };
         let Some(part) = span.parts.get_mut(&client) else { return };
         part.silence = part.silence.max(ms.saturating_mul(1000));
-        let earlier = !span.named && book.faults.was_felt_before(span.begun.at);
-        let bound = span.bounds.silence_ms.filter(|_| !earlier);
+        let since = book.place.at.saturating_sub(ms.saturating_mul(1000));
+        let is_old = !span.named && book.faults.is_felt(span.begun.at, since);
+        let bound = span.bounds.silence_ms.filter(|_| !is_old);
         let bound = bound.map(|bound| if is_stream { bound.max(STREAM_SILENCE) } else { bound });
         if let Some(most) = bound.filter(|most| ms > *most) {
             book.note(Anomaly::Silent, |book| {

@@ -138,6 +138,22 @@ fn silent_is_whoever_waits_longer_than_the_phase_allows() {
 }
 
 #[test]
+fn what_is_long_after_a_fault_is_judged_in_a_roll_of_chaos_also_if_it_began_soon_after_that() {
+    let in_roll = |ms, during: &dyn Fn(&mut Tale) -> &mut Tale| {
+        let mut tale = before();
+        tale.records.retain(|record| !matches!(record.what, What::PhaseBegan { .. }));
+        tale.fault("pause", true).fault("pause", false).wait(5_000).fault("roll", true);
+        during(moves(&mut tale).wait(ms)).fault("roll", false).say("ann", 3).verdict()
+    };
+    let lost = told(|tale| tale.lost("ann", "r1", true).welcomed("ann", "resume", ["r1", NEW]));
+    let silent = told(|tale| tale.silence("ann", 3_000));
+    assert_eq!(in_roll(30_000, &lost), ["abrupt-close"]);
+    assert_eq!(in_roll(30_000, &silent), ["silent"]);
+    assert_eq!(in_roll(14_000, &lost), NOTHING, "the fault is felt still");
+    assert_eq!(in_roll(17_000, &silent), NOTHING, "it was when that began");
+}
+
+#[test]
 fn unrecovered_is_whoever_has_no_service_long_after_an_outage() {
     let back_after = |ms| {
         let mut tale = before();
