@@ -84,7 +84,9 @@ pub fn of(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) 
         Phase::Quiet | Phase::Roll | Phase::SlowRoll | Phase::Store => {
             promises.extend(unnoticed(report, before, phase));
         }
-        Phase::Kill | Phase::Outage | Phase::Show => promises.extend(survived(report, phase)),
+        Phase::Kill | Phase::Outage | Phase::Show => {
+            promises.extend(survived(report, before, phase));
+        }
     }
     // What this phase does not measure is told only where the checker finds it broken all the same.
     for name in
@@ -102,9 +104,6 @@ pub fn of(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) 
 fn unnoticed(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) -> Vec<Held> {
     let none = |name: &'static str| none(report, name);
     let requests = report.figures.phases.iter().map(|phase| phase.requests).sum::<u64>();
-    let of_before = |of: fn(&PhaseFigures) -> f64| {
-        before.map(|before| format!("before {} ms", tenth(of(before)))).unwrap_or_default()
-    };
     let mut promises = vec![
         none("failed_requests").note(format!("of {requests}")),
         none("leave_join_flaps"),
@@ -124,17 +123,7 @@ fn unnoticed(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigure
         });
     }
     if matches!(phase.phase, Phase::Quiet | Phase::Roll) {
-        let (p99, longest) = (phase.delivery.p99_ms, phase.delivery.max_ms);
-        let slow = |name, figure: f64, bound| Held {
-            figure: tenth(figure),
-            bound,
-            held: figure <= bound && count(report, name) == 0,
-            ..none(name).unit("ms")
-        };
-        promises.extend([
-            slow("delivery_ms.p99", p99, 50.0).note(of_before(|it| it.delivery.p99_ms)),
-            slow("delivery_ms.max", longest, 500.0).note(of_before(|it| it.delivery.max_ms)),
-        ]);
+        promises.extend(delivered(report, before, phase, (50.0, 500.0)));
     }
     if !phase.turns.is_empty() {
         let balance = phase.balance.unwrap_or(f64::INFINITY);
@@ -155,7 +144,30 @@ fn unnoticed(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigure
     promises
 }
 
-fn survived(report: &Report, phase: &PhaseFigures) -> Vec<Held> {
+/// How long messages took: 99 in 100, and the longest, each with its bound.
+fn delivered(
+    report: &Report,
+    before: Option<&PhaseFigures>,
+    phase: &PhaseFigures,
+    (most_p99, most): (f64, f64),
+) -> [Held; 2] {
+    let of_before = |of: fn(&PhaseFigures) -> f64| {
+        before.map(|before| format!("before {} ms", tenth(of(before)))).unwrap_or_default()
+    };
+    let slow = |name, figure: f64, bound| Held {
+        figure: tenth(figure),
+        bound,
+        held: figure <= bound && count(report, name) == 0,
+        ..none(report, name).unit("ms")
+    };
+    let (p99, longest) = (phase.delivery.p99_ms, phase.delivery.max_ms);
+    [
+        slow("delivery_ms.p99", p99, most_p99).note(of_before(|it| it.delivery.p99_ms)),
+        slow("delivery_ms.max", longest, most).note(of_before(|it| it.delivery.max_ms)),
+    ]
+}
+
+fn survived(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) -> Vec<Held> {
     let (p99, longest) = (tenth(phase.silence.p99_ms), tenth(phase.silence.max_ms));
     let silence = none(report, "silence_ms.max").figure(longest).unit("ms");
     let flaps = none(report, "leave_join_flaps").quiet();
@@ -173,7 +185,11 @@ fn survived(report: &Report, phase: &PhaseFigures) -> Vec<Held> {
         ],
         _ => vec![silence.note(format!("p99 {p99} ms"))],
     };
-    silence.into_iter().chain([flaps]).chain(closes).collect()
+    let mut promises: Vec<_> = silence.into_iter().chain([flaps]).chain(closes).collect();
+    if phase.phase == Phase::Kill {
+        promises.extend(delivered(report, before, phase, (1_000.0, 6_000.0)));
+    }
+    promises
 }
 
 /// Each client's own count is judged, not the mean that is shown.
@@ -238,6 +254,20 @@ mod tests {
         ];
         let records = records.map(|what| Record { at: 0, what });
         Report { anomalies: Default::default(), ok: true, ..check(&records) }
+    }
+
+    #[test]
+    fn how_long_messages_took_is_shown_with_its_bounds_also_of_a_kill() {
+        for (phase, bounds) in [(Phase::Roll, [50.0, 500.0]), (Phase::Kill, [1_000.0, 6_000.0])] {
+            let report = checked(phase);
+            let mut figures = report.figures.phases[0].clone();
+            (figures.delivery.p99_ms, figures.delivery.max_ms) = (bounds[0], 9_000.0);
+            let promises = of(&report, None, &figures);
+            let shown =
+                promises.iter().filter(|it| it.name.starts_with("delivery_ms") && !it.quiet);
+            let shown: Vec<_> = shown.map(|it| (it.figure, it.bound, it.held)).collect();
+            assert_eq!(shown, [(bounds[0], bounds[0], true), (9_000.0, bounds[1], false)]);
+        }
     }
 
     #[test]

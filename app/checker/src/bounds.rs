@@ -48,7 +48,9 @@ impl From<Phase> for Bounds {
                 losses: true,
                 silence_ms: Some(6_000),
                 silence_p99_ms: Some(1_000.0),
-                delivery_ms: None,
+                // As long as somebody may be without service. That counts from the close only, and before it died a replica
+                // may have been frozen.
+                delivery_ms: Some((1_000.0, 6_000.0)),
                 flaps: false,
                 retries: true,
                 freezes: false,

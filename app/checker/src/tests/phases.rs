@@ -283,6 +283,19 @@ fn slow_is_a_delivery_that_takes_longer_than_a_roll_allows() {
 }
 
 #[test]
+fn slow_is_also_what_a_replica_keeps_back_that_is_frozen_before_it_is_killed() {
+    let killed_after = |ms| {
+        in_phase(Phase::Kill, |tale| {
+            tale.invoke("bob", 4).append(4).ok(4).hear("bob", 4).wait(ms).lost("ann", "r1", true);
+            tale.welcomed("ann", "resume", ["r2", OLD]).wait(200).silence("ann", 200);
+            tale.hear("ann", 4)
+        })
+    };
+    assert_eq!(killed_after(0), NOTHING, "it is given in the catch-up");
+    assert_eq!(killed_after(9_000), ["slow"], "nobody was without a connection for so long");
+}
+
+#[test]
 fn unbalanced_and_slow_turns_are_those_of_a_roll() {
     let slow = roll(true, moves, 0, |tale| tale.turn("r1", NEW, 15.1, 0).turn("r2", NEW, 8.0, 0));
     assert_eq!(slow, ["slow-turn"]);
