@@ -126,6 +126,11 @@ impl Client {
         self.away.iter().any(|(lost, back)| *lost <= until && *back >= from)
     }
 
+    /// Whether it neither went by itself nor was turned away.
+    fn was_kept(&self) -> bool {
+        self.gone.is_none_or(|(how, _)| how == Gone::Dismissed)
+    }
+
     /// Whether it was there to the end, which begins at `healed`.
     pub fn stayed(&self, healed: Place) -> bool {
         self.gone.is_none_or(|(how, place)| how == Gone::Dismissed && place.line > healed.line)
@@ -278,16 +283,17 @@ impl Clients {
     }
 
     /// A client that stayed was answered in the end: whatever was unknown while things were broken, it looks for in the log,
-    /// or sends the same number again until the service says. Excused are a client that ended before that, and one that said
-    /// that nobody can know, after the part of the log where its message may be had passed it by.
+    /// or sends the same number again until the service says. Whoever only posts is dismissed before all has healed, when it
+    /// has had its answers. Excused are a client that went by itself or was turned away, and one that said that nobody can know,
+    /// after the part of the log where its message may be had passed it by.
     pub fn find_unsettled(&self, book: &mut Book, healed: Place) {
         for index in 0..OpIndex::try_from(book.operations.all.len()).unwrap_or(OpIndex::MAX) {
             let operation = book.operations.get(index);
             let (client, sent) = (operation.client, operation.invoked);
             let is_unknown = operation.outcome == Outcome::Info && !operation.excused;
             let is_open = is_unknown && sent.line < healed.line;
-            let stayed = self.all.get(&client).is_none_or(|it| it.stayed(healed));
-            if is_open && stayed && !self.is(client, Role::Nemesis) {
+            let was_kept = self.all.get(&client).is_none_or(Client::was_kept);
+            if is_open && was_kept && !self.is(client, Role::Nemesis) {
                 book.note_at(Anomaly::Unsettled, sent, |book| {
                     format!("{} has no outcome at the end", book.describe_op(index))
                 });
