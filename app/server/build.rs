@@ -151,6 +151,8 @@ struct Bundle {
     web: PathBuf,
     modules: BTreeMap<PathBuf, Option<Vec<String>>>,
     namespaces: BTreeSet<String>,
+    /// What is declared outside functions.
+    names: BTreeSet<String>,
     script: String,
 }
 
@@ -179,11 +181,14 @@ impl Bundle {
             } else {
                 code += line;
             }
-            if let Some(name) =
-                line.split([' ', '(']).nth(1).filter(|name| OF_BROWSERS.contains(name))
-                && ["const", "let", "class", "function"].iter().any(|word| line.starts_with(word))
-            {
-                return Err(format!("{}: browsers have a {name}", path.display()).into());
+            if let Some(name) = declared(line) {
+                let is_exported = line.starts_with("export ");
+                if OF_BROWSERS.contains(&name) && !is_exported {
+                    return Err(format!("{}: browsers have a {name}", path.display()).into());
+                }
+                if !self.names.insert(name.to_owned()) {
+                    return Err(format!("{}: another module has a {name}", path.display()).into());
+                }
             }
         }
         self.script += &code;
@@ -226,6 +231,16 @@ fn beside(from: &Path, place: &str) -> PathBuf {
         }
     }
     path
+}
+
+/// What a line declares, if it does so outside functions.
+fn declared(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    let line = line.strip_prefix("async ").unwrap_or(line);
+    let (word, rest) = line.split_once(' ')?;
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || "_$".contains(letter);
+    let end = rest.find(|letter| !is_name(letter)).unwrap_or(rest.len());
+    ["const", "let", "class", "function"].contains(&word).then_some(&rest[..end])
 }
 
 /// The first line, and all of it if it is an import of several lines; and what follows.

@@ -17,7 +17,7 @@ const NO_EDITS = "this server knows no edits";
 const GONE = "you are not in this room any more";
 
 /** @param {import("./frame.js").About} item */
-const isChange = ({ edit, remove }) => (edit ?? remove) !== undefined;
+const isCorrection = ({ edit, remove }) => (edit ?? remove) !== undefined;
 
 /** Brings what is in the outboxes of all rooms onto the connection that serves. */
 export class Sending {
@@ -41,7 +41,7 @@ export class Sending {
    */
   send(room, text, about = {}) {
     const { outbox, refused } = this.participant.room(room);
-    if (refused || outbox.isFull || (isChange(about) && this.#isOld)) return null;
+    if (refused || outbox.isFull || (isCorrection(about) && this.#isOld)) return null;
     const item = outbox.add(text, about, this.#writer);
     const due = this.#due();
     this.on().changed();
@@ -118,7 +118,7 @@ export class Sending {
     for (const { outbox } of this.participant.rooms.values()) free -= outbox.onItsWay;
     for (const [room] of Array.from(carrier.rooms).filter(([, live]) => live)) {
       this.#caughtUp(room);
-      if (this.#isOld) this.#giveUp(room, isChange, NO_EDITS);
+      if (this.#isOld) this.#giveUp(room, isCorrection, NO_EDITS);
       this.#keepNames(room);
       if (carrier.logAway) continue;
       const { outbox } = this.participant.room(room);
