@@ -1,5 +1,6 @@
 """The role that runs Redis, as site.yml runs it, on a stack that has nothing else."""
 
+import json
 import os
 import re
 import subprocess
@@ -162,6 +163,18 @@ def test_an_image_that_nobody_has_built_is_refused_by_name(role):
 
 
 LOG = "rollcall:{1}:room:den:log"
+
+
+def test_a_backup_leaves_a_folder_that_is_there_as_it_is_and_may_have_a_space_in_its_name(role, tmp_path):
+    """/tmp was closed to all others, and the finished copy could not be given its name."""
+    shared, own = tmp_path / "of all", tmp_path / "of all" / "of its own"
+    shared.mkdir()
+    shared.chmod(0o755)
+    role.play()
+    for folder in (shared, own):
+        role.told(json.dumps({"backup": f"{folder}/a copy.tar.gz"}), playbook="backup")
+    assert (shared / "a copy.tar.gz").is_file() and (own / "a copy.tar.gz").is_file()
+    assert [folder.stat().st_mode & 0o777 for folder in (shared, own)] == [0o755, 0o700]
 
 
 @pytest.mark.nightly
