@@ -131,6 +131,21 @@ def test_o7_a_limit_changes_while_users_are_on_it(role):
     assert role.ask("CONFIG", "GET", "maxmemory").split() == ["maxmemory", str(300 * 2**20)]
 
 
+def test_rewrites_that_an_interrupted_backup_left_off_are_on_again(role):
+    """Its file grew for good: nothing else sets it, and Ansible comes to no `always` after an interrupt."""
+    rewrites = "auto-aof-rewrite-percentage"
+    role.play()
+    role.ask("CONFIG", "SET", rewrites, "0")
+    # As each change of the primary does.
+    role.ask("CONFIG", "REWRITE")
+    docker("restart", NAME)
+    wait_until(lambda: role.ask("CONFIG", "GET", rewrites).split() == [rewrites, "100"])
+    role.ask("CONFIG", "SET", rewrites, "0")
+    assert role.play() == 1
+    assert role.ask("CONFIG", "GET", rewrites).split() == [rewrites, "100"]
+    assert role.play() == 0
+
+
 @pytest.mark.parametrize("another", ["image", "command"])
 def test_o7_another_redis_is_refused_under_users_and_made_without_them(role, another):
     role.play()
