@@ -47,6 +47,7 @@ import re
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.rollcall_files import put
 from ansible.module_utils.rollcall_haproxy import HaproxyAway, HaproxyError, Runtime
 
 try:
@@ -145,13 +146,7 @@ def kept(path, names):
 def place(path, content, owner):
     """Nobody but HAProxy reads the key, at no moment."""
     path.parent.mkdir(mode=0o755, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
-        file.write(content)
-    if os.geteuid() == 0:
-        os.chown(new, owner, -1)
-    os.replace(new, path)
+    put(path, content, 0o400, owner)
 
 
 def in_force(runtime, inside):

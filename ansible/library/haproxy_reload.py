@@ -33,12 +33,12 @@ answer: {description: What the master process said., type: str, returned: after 
 """
 
 import hashlib
-import os
 import socket
 import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rollcall_files import put
 from ansible.module_utils.rollcall_haproxy import HaproxyError, Runtime
 
 PAUSE_SECONDS = 0.1
@@ -65,9 +65,7 @@ def remembered(path):
 
 
 def remember(path, what):
-    new = Path(f"{path}.new")
-    new.write_text(what + "\n", encoding="utf-8")
-    os.replace(new, path)
+    put(path, what + "\n")
 
 
 def reload(master, timeout):

@@ -54,6 +54,7 @@ import secrets
 import socket
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rollcall_files import put
 
 UNREADABLE = {"owner": "someone", "host": "unknown host", "time": "unknown time", "purpose": "an unreadable lock"}
 
@@ -96,9 +97,7 @@ def take(path, purpose, interrupted):
         "process": identity(pid),
         "namespace": namespace(),
     }
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(owner, file)
-    os.replace(path + ".new", path)
+    put(path, json.dumps(owner))
     return owner
 
 

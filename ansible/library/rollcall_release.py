@@ -47,6 +47,7 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rollcall_files import put
 
 
 def read(path):
@@ -64,9 +65,7 @@ def mark(path, image, release, reason):
 
 
 def write(path, marks):
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(marks, file, indent=2)
-    os.replace(path + ".new", path)
+    put(path, json.dumps(marks, indent=2))
 
 
 def forgive(module, params):

@@ -4,8 +4,9 @@
 import csv
 import os
 import socket
-import tempfile
 import time
+
+from ansible.module_utils.rollcall_files import put
 
 # Bits of `srv_admin_state` in `show servers state`. The bit for "disabled in the configuration" is not among
 # them: it stays set after the server was made ready.
@@ -151,11 +152,8 @@ class Runtime:
 
     def save(self, path):
         """Keep all servers' state for HAProxy's next start; in one step, so that it never reads half a file."""
-        state = self.ask("show servers state")
-        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), delete=False) as file:
-            file.write(state)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        # Somebody else may save it at the same moment.
+        put(path, self.ask("show servers state"), 0o644, suffix=f".{os.getpid()}.new")
 
     def _admin_states(self, backend):
         return {row["srv_name"]: _admin(int(row["srv_admin_state"])) for row in self._states(backend)}
