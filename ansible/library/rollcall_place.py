@@ -53,13 +53,14 @@ def network_of(prefix):
 
 
 def routes(text):
-    """(network, where it leads) of the machine's routes, as the kernel tells them; the default route leads anywhere."""
+    """(network, where it leads) of the machine's routes, as the kernel tells them; the default route leads anywhere, and so do
+    the two halves that a VPN puts in its place."""
     found = []
     for line in text.splitlines()[1:]:
         device, destination, _, _, _, _, _, mask = line.split()[:8]
         address, bits = (socket.inet_ntoa(struct.pack("=L", int(number, 16))) for number in (destination, mask))
         network = ipaddress.ip_network(f"{address}/{bits}")
-        if network.prefixlen > 0:
+        if network.prefixlen > 1:
             found.append((network, f"the route to {network} by {device}"))
     return found
 

@@ -39,6 +39,13 @@ def test_o27_other_routes_and_the_default_are_no_clash():
     assert not refused(route("eth0", "0.0.0.0/0") + route("eth0", "172.31.0.0/16") + route("eth1", "10.0.0.0/8"))
 
 
+def test_a_vpn_that_leads_everything_is_no_clash():
+    """OpenVPN with `redirect-gateway def1` has two halves in place of the default route, and every prefix was refused."""
+    halves = route("tun0", "0.0.0.0/1") + route("tun0", "128.0.0.0/1")
+    assert not refused(halves) and not refused(halves, prefix="10.1.2")
+    assert "172.30.0.0/16" in refused(halves + route("tun0", "172.30.0.0/16"))
+
+
 def test_o27_a_network_of_dockers_is_refused_by_its_name():
     assert "Docker's network blog" in refused(networks={"blog": "172.30.0.0/16"})
 
