@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT, wait_until
 
 PROJECT = "rollcall-pytest-redis"
@@ -66,8 +67,8 @@ class Role:
         """ID of the container that has the name of Redis, while it runs."""
         return docker("ps", "--quiet", "--no-trunc", "--filter", f"name=^{NAME}$")
 
-    def ask(self, *words):
-        return docker("exec", f"{self.project}-redis", "redis-cli", *words)
+    def ask(self, *words, check=True):
+        return docker("exec", f"{self.project}-redis", "redis-cli", *words, check=check)
 
     def remove(self):
         docker("rm", "--force", f"{self.project}-redis", check=False)
@@ -139,7 +140,7 @@ def test_rewrites_that_an_interrupted_backup_left_off_are_on_again(role):
     # As each change of the primary does.
     role.ask("CONFIG", "REWRITE")
     docker("restart", NAME)
-    wait_until(lambda: role.ask("CONFIG", "GET", rewrites).split() == [rewrites, "100"])
+    wait_until(lambda: role.ask("CONFIG", "GET", rewrites, check=False).split() == [rewrites, "100"])
     role.ask("CONFIG", "SET", rewrites, "0")
     assert role.play() == 1
     assert role.ask("CONFIG", "GET", rewrites).split() == [rewrites, "100"]
@@ -210,11 +211,51 @@ def test_a_backup_is_restored_here_and_in_another_project_and_nothing_else_is(ro
     role.refusal(f"backup={torn}", playbook="restore")
     other.refusal(f"backup={torn}", playbook="restore")
 
+    # Nor is Redis left away where the copy cannot be put there, as on a full disk.
+    role.refusal(f"backup={copy}", "replace=true", "redis_put_back=false", playbook="restore")
+    wait_until(lambda: role.ask("XLEN", LOG, check=False) == "4")
+
     role.told(f"backup={copy}", "replace=true", playbook="restore")
     assert role.play() == 0 and role.ask("XLEN", LOG) == "3"
     assert "playbooks/site.yml starts it" in other.told(f"backup={copy}", playbook="restore")
     other.play()
     assert other.ask("XLEN", LOG) == "3"
+
+
+@pytest.fixture
+def volume():
+    docker("volume", "create", *LABEL, NAME)
+    yield NAME
+    docker("volume", "rm", "--force", NAME)
+
+
+@pytest.mark.parametrize("exchange", ["", 'mv() { [ "$1" != --exchange ] && command mv "$@"; }\n'], ids=["at once", "in two steps"])
+def test_a_copy_that_breaks_off_leaves_the_room_logs_as_they_were(exchange, volume, tmp_path):
+    """They were removed before it was there, and site.yml then started Redis with what there was of it."""
+    put_back = exchange + yaml.safe_load((ROOT / "roles/redis/vars/main.yml").read_text())["redis_put_back"]
+
+    def run(script, content=b""):
+        command = ["docker", "run", "--rm", "--interactive", *LABEL, "--volume", f"{volume}:/data", "--entrypoint", "sh", IMAGE, "-c", script]
+        done = subprocess.run(command, check=False, capture_output=True, input=content)
+        return done.returncode, done.stdout.decode()
+
+    def copy(name):
+        (tmp_path / name / "appendonlydir").mkdir(parents=True)
+        (tmp_path / name / "appendonlydir" / name).write_bytes(os.urandom(100_000))
+        command = ["tar", "--create", "--gzip", "--directory", tmp_path / name, "appendonlydir"]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    old, new = copy("old"), copy("new")
+    look = "ls; ls appendonlydir; stat --format %s appendonlydir/*"
+    # Into a volume that has none, and twice.
+    for _ in range(2):
+        assert run(put_back, old)[0] == 0
+        assert run(look)[1].split() == ["appendonlydir", "old", "100000"]
+    assert run(put_back, new[:60_000])[0] != 0
+    assert run(look)[1].split()[-2:] == ["old", "100000"]
+    # What that left is no hindrance.
+    assert run(put_back, new)[0] == 0
+    assert run(look)[1].split() == ["appendonlydir", "new", "100000"]
 
 
 LOGIN = "rollcall_redis_login=true"
