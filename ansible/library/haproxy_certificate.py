@@ -145,7 +145,9 @@ def kept(path, names):
 
 def place(path, content, owner):
     """Nobody but HAProxy reads the key, at no moment."""
-    path.parent.mkdir(mode=0o755, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    # Whatever the umask is: HAProxy is another user.
+    path.parent.chmod(0o755)
     put(path, content, 0o400, owner)
 
 

@@ -1,6 +1,7 @@
 """HAProxy's certificate: looked at before anything is written."""
 
 import datetime
+import os
 import shutil
 import socket
 import ssl
@@ -74,6 +75,15 @@ def test_a_self_signed_one_is_made_once_and_again_for_other_names(place, tmp_pat
     assert target.stat().st_mode & 0o777 == 0o400
     assert not place(source="self-signed")["changed"] and target.read_bytes() == before
     assert place(source="self-signed", names=["chat.example"])["changed"] and target.read_bytes() != before
+
+
+def test_haproxy_gets_to_it_whatever_the_umask_is(place, tmp_path):
+    before = os.umask(0o077)
+    try:
+        assert place(source="self-signed")["changed"]
+    finally:
+        os.umask(before)
+    assert [it.stat().st_mode & 0o777 for it in (tmp_path / "tls", tmp_path / "tls" / "rollcall.pem")] == [0o755, 0o400]
 
 
 class Tls:
