@@ -235,8 +235,8 @@ def test_a_copy_that_breaks_off_leaves_the_room_logs_as_they_were(exchange, volu
     put_back = exchange + yaml.safe_load((ROOT / "roles/redis/vars/main.yml").read_text())["redis_put_back"]
 
     def run(script, content=b""):
-        command = ["docker", "run", "--rm", "--interactive", *LABEL, "--volume", f"{volume}:/data", "--entrypoint", "sh", IMAGE, "-c", script]
-        done = subprocess.run(command, check=False, capture_output=True, input=content)
+        command = ["docker", "run", "--rm", "--interactive", *LABEL, "--volume", f"{volume}:/data", "--entrypoint", "sh", IMAGE]
+        done = subprocess.run([*command, "-c", script], check=False, capture_output=True, input=content)
         return done.returncode, done.stdout.decode()
 
     def copy(name):
