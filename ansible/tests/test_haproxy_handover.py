@@ -191,7 +191,9 @@ def test_o7_a_new_container_takes_over_and_not_one_connection_fails(stack, run):
     stack.start(NEXT)
     assert "failed" not in stack.hand_over(run, state="begun")
     result = stack.hand_over(run)
-    assert probe.end() == [] and probe.answers > 50
+    # On a machine with other work fewer come meanwhile, and it goes on asking.
+    wait_until(lambda: probe.answers > 50)
+    assert probe.end() == []
     assert (result["moved"], result["left"]) == (1, 0), result
     assert stack.names() == {NAME, f"{PROJECT}-r1-blue"}
     assert not (stack.directory / "run" / "handover").exists()
