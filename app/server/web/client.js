@@ -392,7 +392,7 @@ export class Client {
     this.participant.room(room).refused = true;
     this.invites.delete(room);
     this.on.changed();
-    this.sending.leave(room, why);
+    this.sending.giveUp(room, why);
     for (const connection of [this.current, this.next]) {
       if (!connection?.rooms.delete(room)) continue;
       connection.rosters.delete(room);

@@ -26,6 +26,12 @@ export class Listening {
     const room = (/** @type {string} */ name) => page.rooms.get(name);
     /** One that was left is not to come back for a late word of it. @param {string} name */
     const known = (name) => page.rooms.byName.get(name);
+    /** @param {string} name @param {import("./outbox.js").Item} item @param {string} detail */
+    const refused = (name, item, detail) => {
+      const was = known(name)?.recent.find(item.edit ?? item.remove ?? "");
+      known(name)?.conversation.refused(item, detail, was);
+      page.status.show();
+    };
     return {
       message: (message) => this.#message(message),
       gap: ({ room: name, after, resumes_at: resumes, reason }) => {
@@ -36,20 +42,15 @@ export class Listening {
         known(name)?.conversation.acked(item);
         page.status.show();
       },
-      refused: (name, item, detail) => {
-        const was = known(name)?.recent.find(item.edit ?? item.remove ?? "");
-        known(name)?.conversation.refused(item, detail, was);
-        page.status.show();
-      },
+      refused,
       held: ({ room: name, code, retry_ms: ms }) => {
         if (code === "slow_mode" && ms) room(name).slowUntil = page.clock.now() + ms;
         page.status.show();
       },
       unknown: (name, item) => {
-        const changes = item.edit ?? item.remove;
         // The row of a change is that of the message that it is about, which stays where it is.
-        if (changes) known(name)?.conversation.refused(item, "no answer came, so perhaps it is", known(name)?.recent.find(changes));
-        else known(name)?.conversation.unknown(item);
+        if (item.edit ?? item.remove) return refused(name, item, "no answer came");
+        known(name)?.conversation.unknown(item);
         page.status.show();
       },
       shut: (name, detail) => {

@@ -14,7 +14,7 @@ import { writerOf } from "./participant.js";
 const NO_EDITS = "this server knows no edits";
 
 /** Of what was on its way when one was put out of a room, and was to be sent again. */
-const GONE = "you are not in this room any more";
+const GONE = "you are not in this room";
 
 /** @param {import("./frame.js").About} item */
 const isCorrection = ({ edit, remove }) => (edit ?? remove) !== undefined;
@@ -52,7 +52,7 @@ export class Sending {
   /** Whether the server is of a release without edits. */
   get #isOld() {
     const welcome = this.carrier()?.welcome;
-    return welcome ? !welcome.features?.includes("edit") : false;
+    return welcome && !welcome.features?.includes("edit");
   }
 
   /** Who speaks here; undefined as long as nobody knows. */
@@ -61,14 +61,18 @@ export class Sending {
     return (welcome && writerOf(welcome)) ?? this.participant.writer;
   }
 
-  /** Nothing goes out any more in a room that we are not in. @param {string} room @param {string} why */
-  leave(room, why) {
-    this.#giveUp(room, () => true, why);
+  /**
+   * Of what waits in a room nothing that fits goes out any more.
+   *
+   * @param {string} room @param {string} why @param {(item: Item) => boolean} [fits] all of it, where we are not in the room
+   */
+  giveUp(room, why, fits = () => true) {
+    this.#tell(room, this.participant.room(room).outbox.giveUp(fits), why);
   }
 
   /** Puts on the wire what may go now. */
   flush() {
-    for (const [room, { refused }] of this.participant.rooms) if (refused) this.leave(room, GONE);
+    for (const [room, { refused }] of this.participant.rooms) if (refused) this.giveUp(room, GONE);
     const due = this.#due();
     if (due.length > 0) this.on().changed();
     this.#put(due);
@@ -117,8 +121,9 @@ export class Sending {
     let free = carrier.welcome.limits.pending;
     for (const { outbox } of this.participant.rooms.values()) free -= outbox.onItsWay;
     for (const [room] of Array.from(carrier.rooms).filter(([, live]) => live)) {
-      this.#caughtUp(room);
-      if (this.#isOld) this.#giveUp(room, isCorrection, NO_EDITS);
+      // What catch-up settled.
+      this.#tell(room, this.participant.room(room).outbox.live());
+      if (this.#isOld) this.giveUp(room, NO_EDITS, isCorrection);
       this.#keepNames(room);
       if (carrier.logAway) continue;
       const { outbox } = this.participant.room(room);
@@ -128,24 +133,12 @@ export class Sending {
     return due;
   }
 
-  /** What catch-up settled. @param {string} room */
-  #caughtUp(room) {
-    this.#tell(room, this.participant.room(room).outbox.live());
-  }
-
   /** Nothing goes out under another name than that of whoever wrote it. @param {string} room */
   #keepNames(room) {
-    const member = this.#writer?.member;
-    const isOfAnother = (/** @type {Item} */ { by }) => by !== undefined && by.member !== member;
-    if (member === undefined) return;
-    for (const item of this.participant.room(room).outbox.pending.filter(isOfAnother)) {
-      this.#giveUp(room, (other) => other === item, `written as ${item.by?.name}`);
+    const writer = this.#writer;
+    for (const { by } of [...this.participant.room(room).outbox.pending]) {
+      if (writer && by && by.member !== writer.member) this.giveUp(room, `written as ${by.name}`, (item) => item.by === by);
     }
-  }
-
-  /** What cannot be sent. @param {string} room @param {(item: Item) => boolean} fits @param {string} why */
-  #giveUp(room, fits, why) {
-    this.#tell(room, this.participant.room(room).outbox.giveUp(fits), why);
   }
 
   /**

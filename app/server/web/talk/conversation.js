@@ -120,7 +120,7 @@ export class Conversation {
 
   /** @param {Item} item */
   unknown(item) {
-    this.#settle(item, "unknown", "No answer came, so nobody knows whether this was sent");
+    this.#settle(item, "unknown", "Perhaps not sent: no answer came");
   }
 
   /** History is here: now an empty log says that it is empty. */
@@ -241,19 +241,14 @@ export class Conversation {
 
   /** @param {Item} item @param {string} why @param {Message | null} was */
   #unchanged(item, why, was) {
-    const row = this.rows.get(item) ?? (item.edit ? this.#apart(item) : undefined);
+    let row = this.rows.get(item);
+    // The message is not here, and the text is not thrown away.
+    if (!row && item.edit) this.#stand(row = textRow(true, item.text, this.owner));
     this.rows.delete(item);
     if (!row) return;
     if (was) change(row, was, this.owner);
     mark(row, "sent", why);
     if (item.edit) this.#offerAgain(row, item);
-  }
-
-  /** A row for the text of an edit whose message is not here. @param {Item} item */
-  #apart(item) {
-    const row = textRow(true, item.text, this.owner);
-    this.#stand(row);
-    return row;
   }
 
   /** It will not go out any more. @param {Item} item @param {import("./message_row.js").State} state @param {string} why */

@@ -244,7 +244,7 @@ test("… also if the answer is that it may be sent again", () => {
   harness.client.send("vault", "a");
   harness.client.quit("vault");
   hold(harness, 1);
-  assert.deepEqual(told(harness, "refused"), [["a", "you are not in this room any more"]]);
+  assert.deepEqual(told(harness, "refused"), [["a", "you are not in this room"]]);
   assert.equal(harness.participant.kept, 0);
 });
 
