@@ -1,6 +1,6 @@
 //! What is promised, as people are told of it: which anomalies break a promise, and the figure that stands beside it.
 
-use rollcall_checker::{Anomaly, PhaseFigures, Report, history::Phase};
+use rollcall_checker::{Anomaly, PhaseFigures, Report, delivery_bounds, history::Phase};
 use serde::Serialize;
 
 /// One promise, its figure, and whether it was held.
@@ -122,9 +122,7 @@ fn unnoticed(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigure
             ..waited
         });
     }
-    if matches!(phase.phase, Phase::Quiet | Phase::Roll) {
-        promises.extend(delivered(report, before, phase, (50.0, 500.0)));
-    }
+    promises.extend(delivered(report, before, phase));
     if !phase.turns.is_empty() {
         let balance = phase.balance.unwrap_or(f64::INFINITY);
         let (all, ansible, longest) = phase.turns.iter().fold((0.0, 0.0, 0.0), |sum, turn| {
@@ -144,13 +142,9 @@ fn unnoticed(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigure
     promises
 }
 
-/// How long messages took: 99 in 100, and the longest, each with its bound.
-fn delivered(
-    report: &Report,
-    before: Option<&PhaseFigures>,
-    phase: &PhaseFigures,
-    (most_p99, most): (f64, f64),
-) -> [Held; 2] {
+/// How long messages took, where that is bounded: 99 in 100, and the longest.
+fn delivered(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures) -> Vec<Held> {
+    let Some((most_p99, most)) = delivery_bounds(phase.phase) else { return Vec::new() };
     let of_before = |of: fn(&PhaseFigures) -> f64| {
         before.map(|before| format!("before {} ms", tenth(of(before)))).unwrap_or_default()
     };
@@ -161,7 +155,7 @@ fn delivered(
         ..none(report, name).unit("ms")
     };
     let (p99, longest) = (phase.delivery.p99_ms, phase.delivery.max_ms);
-    [
+    vec![
         slow("delivery_ms.p99", p99, most_p99).note(of_before(|it| it.delivery.p99_ms)),
         slow("delivery_ms.max", longest, most).note(of_before(|it| it.delivery.max_ms)),
     ]
@@ -185,11 +179,8 @@ fn survived(report: &Report, before: Option<&PhaseFigures>, phase: &PhaseFigures
         ],
         _ => vec![silence.note(format!("p99 {p99} ms"))],
     };
-    let mut promises: Vec<_> = silence.into_iter().chain([flaps]).chain(closes).collect();
-    if phase.phase == Phase::Kill {
-        promises.extend(delivered(report, before, phase, (1_000.0, 6_000.0)));
-    }
-    promises
+    let delivered = delivered(report, before, phase);
+    silence.into_iter().chain([flaps]).chain(closes).chain(delivered).collect()
 }
 
 /// Each client's own count is judged, not the mean that is shown.

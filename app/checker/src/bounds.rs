@@ -28,6 +28,12 @@ pub(super) struct Bounds {
     pub freezes: bool,
 }
 
+/// From `send` to delivery in a phase, ms: 99 in 100, and the longest; none if that is not bounded.
+#[must_use]
+pub fn delivery_bounds(phase: Phase) -> Option<(f64, f64)> {
+    Bounds::from(phase).delivery_ms
+}
+
 impl From<Phase> for Bounds {
     fn from(phase: Phase) -> Self {
         let unnoticed = Self {

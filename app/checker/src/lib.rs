@@ -38,6 +38,7 @@ mod tests;
 mod view;
 
 pub use anomaly::{Anomaly, Finding, Found};
+pub use bounds::delivery_bounds;
 pub use checker::{Checker, check, check_file};
 pub use figures::{Durations, Figures, PhaseFigures, Recovery, TurnFigures};
 pub use limits::Worst;

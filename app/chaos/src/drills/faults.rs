@@ -113,7 +113,7 @@ pub async fn haproxy_away(scene: &Scene) -> anyhow::Result<String> {
     };
     let ended = rolled_under(scene, roll, async |_| harm.await).await?;
     ended.expect_failure()?;
-    let first = journal.first("drain").await?;
+    let first = journal.first_turn()?;
     ensure!(journal.find(&first, "put back")?.outcome == "ok", "{first} was not put back");
     scene.expect_as_before(&before).await?;
     ended.line("Failed. ")

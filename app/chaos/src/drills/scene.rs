@@ -154,14 +154,14 @@ impl Scene {
         Ok(())
     }
 
-    /// The first replica serves this release, and the others that one.
+    /// One replica serves this release, and the others that one.
     pub(super) async fn expect_only_on(
         &self,
-        first: &str,
+        one: &str,
         release: &str,
         others: &str,
     ) -> anyhow::Result<()> {
-        let on = |replica| if replica == first { release } else { others };
+        let on = |replica| if replica == one { release } else { others };
         let wanted = REPLICAS.map(|replica| (replica.to_owned(), on(replica).to_owned()));
         let (serving, wanted) = (self.releases().await?, BTreeMap::from(wanted));
         ensure!(serving == wanted, "{wanted:?} should serve, not {serving:?}");
