@@ -3,6 +3,7 @@
 mod changes;
 mod destroyed;
 mod figures;
+mod flaps;
 mod late;
 mod mutants;
 mod pages;
