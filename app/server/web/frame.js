@@ -151,6 +151,11 @@ export function leave(room) {
   return { type: "leave", room };
 }
 
+/** The message that an edit or a removal is about; undefined: it is a message by itself. @param {About} about */
+export function subjectOf({ edit, remove }) {
+  return edit ?? remove;
+}
+
 /** @param {string} room @param {number} n @param {string} text @param {About} [about] @returns {Frame} */
 export function send(room, n, text, { edit, remove } = {}) {
   const about = edit !== undefined ? { edit } : remove !== undefined ? { remove } : {};

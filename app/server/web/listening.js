@@ -2,6 +2,7 @@
 import { DISMISSED } from "./close.js";
 import { compare } from "./id.js";
 import { find } from "./element.js";
+import { subjectOf } from "./frame.js";
 import * as session from "./session.js";
 import { ending } from "./words.js";
 
@@ -28,7 +29,7 @@ export class Listening {
     const known = (name) => page.rooms.byName.get(name);
     /** @param {string} name @param {import("./outbox.js").Item} item @param {string} detail */
     const refused = (name, item, detail) => {
-      const was = known(name)?.recent.find(item.edit ?? item.remove ?? "");
+      const was = known(name)?.recent.find(subjectOf(item) ?? "");
       known(name)?.conversation.refused(item, detail, was);
       page.status.show();
     };
@@ -49,7 +50,7 @@ export class Listening {
       },
       unknown: (name, item) => {
         // The row of a change is that of the message that it is about, which stays where it is.
-        if (item.edit ?? item.remove) return refused(name, item, "no answer came");
+        if (subjectOf(item)) return refused(name, item, "no answer came");
         known(name)?.conversation.unknown(item);
         page.status.show();
       },

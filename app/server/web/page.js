@@ -11,6 +11,7 @@ import { Drafts } from "./compose/drafts.js";
 import { Typists } from "./compose/typists.js";
 import { Deeds } from "./deeds.js";
 import { find } from "./element.js";
+import { subjectOf } from "./frame.js";
 import { Listening } from "./listening.js";
 import { People } from "./people/people.js";
 import { AboutRoom } from "./rooms/about.js";
@@ -212,7 +213,6 @@ export class Page {
     find("room-title").textContent = room.title;
     find("topic").textContent = room.state?.topic ?? "";
     this.composer.input.placeholder = `Message ${room.title}`;
-    this.composer.close(room.closed(Date.now()) !== "");
     this.status.show();
   }
 
@@ -261,9 +261,9 @@ export class Page {
   #send(text, about, room = this.room) {
     const item = this.client.send(room.name, text, about);
     if (!item) return false;
-    if (!room.conversation.atEnd && !about.edit && !about.remove) room.toEnd();
+    if (!room.conversation.atEnd && !subjectOf(about)) room.toEnd();
     room.conversation.pending(item);
-    if (!about.edit && !about.remove) {
+    if (!subjectOf(about)) {
       this.drafts.put(room.name, "");
       room.conversation.newFrom(null);
     }
@@ -361,6 +361,7 @@ export class Page {
   /** We are not in it any more. @param {Room} room */
   gone(room) {
     const wasHere = room === this.rooms.current;
+    this.reads.delete(room);
     this.client.quit(room.name);
     this.rooms.remove(room);
     const next = [...this.rooms][0];

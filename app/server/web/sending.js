@@ -16,9 +16,6 @@ const NO_EDITS = "this server knows no edits";
 /** Of what was on its way when one was put out of a room, and was to be sent again. */
 const GONE = "you are not in this room";
 
-/** @param {import("./frame.js").About} item */
-const isCorrection = ({ edit, remove }) => (edit ?? remove) !== undefined;
-
 /** Brings what is in the outboxes of all rooms onto the connection that serves. */
 export class Sending {
   /**
@@ -41,7 +38,7 @@ export class Sending {
    */
   send(room, text, about = {}) {
     const { outbox, refused } = this.participant.room(room);
-    if (refused || outbox.isFull || (isCorrection(about) && this.#isOld)) return null;
+    if (refused || outbox.isFull || (frames.subjectOf(about) && this.#isOld)) return null;
     const item = outbox.add(text, about, this.#writer);
     const due = this.#due();
     this.on().changed();
@@ -123,7 +120,7 @@ export class Sending {
     for (const [room] of Array.from(carrier.rooms).filter(([, live]) => live)) {
       // What catch-up settled.
       this.#tell(room, this.participant.room(room).outbox.live());
-      if (this.#isOld) this.giveUp(room, NO_EDITS, isCorrection);
+      if (this.#isOld) this.giveUp(room, NO_EDITS, (item) => frames.subjectOf(item) !== undefined);
       this.#keepNames(room);
       if (carrier.logAway) continue;
       const { outbox } = this.participant.room(room);

@@ -212,6 +212,26 @@ def test_a_word_in_the_log_keeps_its_place_when_older_messages_come(browser, ser
     assert driver.execute_script(beside) == ["line 150", "line 151"]
 
 
+def test_an_edit_that_is_refused_far_from_its_message_is_not_thrown_away(browser, server):
+    room, key = Room(server.url, "lobby"), secrets.token_hex(16)
+    for n in range(1, 151):
+        room.say(key, "Talk", n, f"line {n}")
+    driver = browser()
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SOCKETS})
+    chat = Person(driver, server.url).open().join("Ada")
+    chat.say("mine")
+    chat.until_sent("mine")
+    driver.execute_script(f"location.hash = '#lobby/{room.history()[19]['id']}'")
+    chat.until(lambda: chat.css(".target .text").text == "line 20", "one reads further up")
+    driver.execute_script("window.sockets.at(-1).send = () => {}")
+    chat.find("text").send_keys(Keys.ARROW_UP, " and much more", Keys.ENTER)
+    assert chat.find("text").get_attribute("value") == ""
+    driver.execute_script(SAY, {"type": "reject", "room": "lobby", "n": 2, "code": "no_message", "detail": "there is no such message"})
+    chat.until_shown("mine and much more")
+    chat.css(".again").send_keys(Keys.ENTER)
+    assert chat.find("text").get_attribute("value") == "mine and much more"
+
+
 def test_a_mute_that_ends_opens_the_form(browser, server):
     driver = browser()
     driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SOCKETS})

@@ -89,6 +89,7 @@ export class Status {
   show() {
     this.cancel();
     if (this.isOver) return;
+    this.facts.close(this.facts.closed() !== "");
     const now = this.clock.now();
     const waited = this.waitingSince === null ? 0 : now - this.waitingSince;
     const waiting = this.waitingSince !== null && waited >= UNNOTICED_MS;
@@ -111,9 +112,8 @@ export class Status {
     else this.sendingSince ??= now;
     const sent = this.sendingSince === null ? 0 : now - this.sendingSince;
     const closed = this.facts.closed();
-    this.facts.close(closed !== "");
     const slow = this.facts.slow();
-    if (this.logAway && this.waitingSince === null) return { words: keptLine(kept), tone: "warn", next: Infinity };
+    if (this.logAway && this.waitingSince === null) return { words: keptLine(kept), tone: "warn", next: closed ? 1000 : Infinity };
     if (closed) return { words: closed, tone: "warn", next: 1000 };
     if (slow) return { words: slow, tone: "", next: 1000 };
     if (sent >= UNNOTICED_MS) return { words: sendingLine(kept), tone: "", next: Infinity };

@@ -1,5 +1,6 @@
 // @ts-check
 import { make } from "../element.js";
+import { subjectOf } from "../frame.js";
 import { compare } from "../id.js";
 import { Follower } from "./follower.js";
 import { change, follow, introduce, mark, noticeRow, separator, sign, textRow } from "./message_row.js";
@@ -96,7 +97,7 @@ export class Conversation {
 
   /** @param {Item} item */
   pending(item) {
-    if (item.edit ?? item.remove) return this.#changing(item);
+    if (subjectOf(item)) return this.#changing(item);
     const row = textRow(true, item.text, this.owner);
     introduce(row, this.owner, this.waiting.lastElementChild ?? this.log.lastElementChild);
     mark(row, "pending");
@@ -109,12 +110,12 @@ export class Conversation {
   acked(item) {
     const row = this.rows.get(item);
     if (row) mark(row, "sent");
-    if (item.edit ?? item.remove) this.rows.delete(item);
+    if (subjectOf(item)) this.rows.delete(item);
   }
 
   /** @param {Item} item @param {string} detail @param {Message | null} [was] the message that is not changed then */
   refused(item, detail, was = null) {
-    if (item.edit ?? item.remove) return this.#unchanged(item, `Not changed: ${detail}`, was);
+    if (subjectOf(item)) return this.#unchanged(item, `Not changed: ${detail}`, was);
     this.#settle(item, "refused", `Not sent: ${detail}`);
   }
 
@@ -232,7 +233,7 @@ export class Conversation {
 
   /** @param {Item} item */
   #changing(item) {
-    const row = this.byId.get(String(item.edit ?? item.remove));
+    const row = this.byId.get(String(subjectOf(item)));
     if (!row) return;
     this.rows.set(item, row);
     change(row, { text: item.text, edited: item.edit, removed: item.remove !== undefined }, this.owner);
@@ -242,11 +243,11 @@ export class Conversation {
   /** @param {Item} item @param {string} why @param {Message | null} was */
   #unchanged(item, why, was) {
     let row = this.rows.get(item);
+    this.rows.delete(item);
+    if (row && was) change(row, was, this.owner);
     // The message is not here, and the text is not thrown away.
     if (!row && item.edit) this.#stand(row = textRow(true, item.text, this.owner));
-    this.rows.delete(item);
     if (!row) return;
-    if (was) change(row, was, this.owner);
     mark(row, "sent", why);
     if (item.edit) this.#offerAgain(row, item);
   }
@@ -274,7 +275,7 @@ export class Conversation {
     const { n, text, kind } = message;
     if (kind !== undefined || !this.owner.sent(message)) return null;
     for (const [item, row] of this.rows) {
-      if (item.n !== n || item.text !== text || (item.edit ?? item.remove) !== undefined) continue;
+      if (item.n !== n || item.text !== text || subjectOf(item)) continue;
       this.rows.delete(item);
       return row;
     }
