@@ -8,6 +8,7 @@ use rollcall_protocol::{Access, EntryId, ErrorCode, Kind, Member, RejectCode, Se
 use rollcall_server::{
     log::{Change, Changed, Log},
     moderation::{Actor, Wishes},
+    session::member_of,
 };
 use serde_json::json;
 use support::{
@@ -129,6 +130,33 @@ async fn who_is_banned_leaves_the_room_wherever_they_are_and_cannot_come_back() 
     })
     .await
     .expect("they may come back");
+}
+
+/// They were told all of the past, and what was said after the ban, for as long as they took to read it.
+#[tokio::test]
+async fn who_is_banned_while_they_read_a_long_past_hears_nothing_that_comes_then() {
+    let redis = Redis::start().await;
+    redis.command(&["CONFIG", "SET", "appendfsync", "no"]).await;
+    let fast = ["--rate-client", "100000", "--rate-room", "100000", "--rate-address", "100000"];
+    let replica = Replica::start(Some(&redis), &fast).await;
+    let log = redis_log(&redis, bounds());
+    changed(&log, owner().make(ROOM, Access::Open, "", 1)).await;
+    let (mut teal, _) = Socket::join(replica.public, &key(), ROOM, None).await;
+    for n in 1..=800 {
+        teal.send(ROOM, n, &"x".repeat(4000)).await;
+        teal.messages(1).await;
+    }
+    let plum_key = key();
+    let mut plum = Socket::stuck(replica.public, &plum_key, ROOM, EntryId::ZERO).await;
+    teal.until(|frame| matches!(frame, ServerFrame::Presence { .. })).await;
+    let who = Member { member: member_of(&plum_key), name: "Plum".to_owned() };
+    changed(&log, owner().ban(ROOM, &who, None, 1)).await;
+    // Told of the ban by a message in the log.
+    teal.messages(1).await;
+    teal.send_acked(ROOM, 801, "secret").await;
+    let told = plum.until(|frame| is_error(frame, ErrorCode::Banned)).await;
+    let heard = messages(&told);
+    assert!(heard.len() < 800 && heard.iter().all(|it| it.text != "secret"), "{}", heard.len());
 }
 
 #[tokio::test]

@@ -7,7 +7,12 @@ use std::time::Duration;
 use rollcall_protocol::{EntryId, GapReason, PresenceEvent, ServerFrame};
 use rollcall_server::log::{feed_key, room_key};
 use serde_json::json;
-use support::{Redis, Replica, Socket, ask::history, assert_chain, http, is_leave, key};
+use support::{
+    Redis, Replica, Socket,
+    accounts::{ask, bearer, token_of},
+    ask::history,
+    assert_chain, http, is_leave, key,
+};
 
 const QUICK: [&str; 2] = ["--redis-timeout-ms", "300"];
 
@@ -330,4 +335,25 @@ async fn a_backlog_larger_than_the_link_is_caught_up() {
     redis.command(&["EVAL", script, "1", &feed_key("vault"), &"x".repeat(8000)]).await;
     teal.send_acked("vault", 2, "after").await;
     assert_eq!(plum.messages(1).await[0].text, "after");
+}
+
+/// Any room of that name was told as one's own, with its topic.
+#[tokio::test]
+async fn a_room_that_was_made_without_an_answer_is_ones_own_and_anybody_elses_is_not() {
+    let redis = Redis::start().await;
+    let replica = Replica::start(Some(&redis), &QUICK).await;
+    let (ada, mallory) =
+        (token_of(replica.public, "Ada").await, token_of(replica.public, "Mallory").await);
+    let make = async |token: &str, topic: &str| {
+        // Writes wait, for longer than their answer is waited for; what is read is answered.
+        redis.command(&["CLIENT", "PAUSE", "700", "WRITE"]).await;
+        let room = json!({ "name": "board", "access": "private", "topic": topic });
+        let auth = [("authorization", &*bearer(token))];
+        ask(replica.public, "POST", "/api/v1/rooms", &auth, Some(&room)).await
+    };
+    let made = make(&ada, "Ours").await;
+    assert_eq!((made.status, &made.body["data"]["topic"]), (201, &json!("Ours")), "{made:?}");
+    let other = make(&mallory, "").await;
+    assert_eq!((other.status, other.code()), (409, "room_exists"), "{other:?}");
+    assert!(!format!("{other:?}").contains("Ours"), "{other:?}");
 }
